@@ -1,0 +1,152 @@
+"""What a file's first and last bytes say, read without decoding any of it.
+
+Decoders are lenient: they clip a header's promise to the bytes that are there and say nothing. To tell a person that
+a recording was cut short, the promise has to be read here. Every function returns None where the file makes none, and
+none of them raises on bytes that mean nothing.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from samcli.audio.files import Steady
+
+SIGNATURES: tuple[tuple[int, bytes, str], ...] = (  # offset, bytes, the format they begin
+    (0, b"RIFF", "WAV"),
+    (0, b"RIFX", "WAV"),
+    (0, b"RF64", "RF64"),
+    (0, b"BW64", "RF64"),
+    (0, b"riff\x2e\x91\xcf\x11", "W64"),
+    (0, b"FORM", "AIFF"),
+    (0, b".snd", "AU"),
+    (0, b"dns.", "AU"),
+    (0, b"caff", "CAF"),
+    (0, b"fLaC", "FLAC"),
+    (0, b"OggS", "Ogg"),
+    (0, b"ID3", "MP3"),
+    (4, b"ftyp", "MP4"),
+    (4, b"moov", "MP4"),
+    (4, b"mdat", "MP4"),
+    (0, b"\x1a\x45\xdf\xa3", "Matroska"),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "ASF"),
+    (0, b"FLV\x01", "FLV"),
+    (0, b"wvpk", "WavPack"),
+    (0, b"MAC ", "Monkey's Audio"),
+    (0, b"TTA1", "TTA"),
+    (0, b"#!AMR", "AMR"),
+)
+
+# Programs that write to a pipe cannot come back to fill in the size; these are what they leave in its place.
+UNKNOWN_SIZES = (range(0x7FFF_F000, 0x8000_1000), range(0xFFFF_F000, 0x1_0000_0000), range(2**63 - 1, 2**64))
+W64_TAIL = b"\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"  # closes every chunk name of a W64 file but the first
+MAX_CHUNKS, MAX_TAGS = 10_000, 100  # a damaged file must not send us walking for ever
+
+
+class Extent(NamedTuple):
+    """Where a header says the sound data lie, in bytes."""
+
+    start: int
+    size: int
+
+
+def signature(head: bytes) -> str | None:
+    """The format that a file's first 16 bytes announce."""
+    for offset, mark, name in SIGNATURES:
+        if head[offset : offset + len(mark)] == mark:
+            return name
+    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:  # eleven set bits begin an MPEG frame
+        return "AAC" if head[1] & 0x06 == 0 else "MP3"
+    return None
+
+
+def file_size(file: Steady) -> int:
+    return file.seek(0, 2)
+
+
+def _read_at(file: Steady, offset: int, size: int) -> bytes:
+    return file.read(size) if file.seek(offset) >= 0 else b""
+
+
+def _walk(file: Steady, start: int, wanted: bytes, size_format: str, overhead: int, align: int) -> Extent | None:
+    """Step over (name, size) chunks until `wanted`; `overhead` is what a size counts beyond the chunk's content."""
+    width = struct.calcsize(size_format)
+    at, end = start, file_size(file)
+    for _ in range(MAX_CHUNKS):
+        if at >= end:
+            return None
+        header = _read_at(file, at, len(wanted) + width)
+        if len(header) < len(wanted) + width:
+            return None
+        size = max(struct.unpack(size_format, header[len(wanted) :])[0] - overhead, -1)
+        content = at + len(header)
+        if header[: len(wanted)] == wanted:
+            return Extent(content, size)
+        if size < 0:
+            return None
+        at = content + -(-size // align) * align
+    return None
+
+
+def data_extent(file: Steady) -> Extent | None:
+    """Where an uncompressed file's header says its samples lie; None where it leaves that open."""
+    head = _read_at(file, 0, 24)
+    name = signature(head)
+    found: Extent | None = None
+    if name == "WAV":
+        found = _walk(file, 12, b"data", "<I" if head[:4] == b"RIFF" else ">I", 0, 2)
+    elif name == "RF64":
+        found = _walk(file, 12, b"data", "<I", 0, 2)
+        large = _walk(file, 12, b"ds64", "<I", 0, 2)
+        if found is not None and large is not None and found.size == 0xFFFF_FFFF:
+            sizes = _read_at(file, large.start + 8, 8)
+            found = Extent(found.start, struct.unpack("<Q", sizes)[0]) if len(sizes) == 8 else None
+    elif name == "W64":
+        found = _walk(file, 40, b"data" + W64_TAIL, "<Q", 24, 8)
+    elif name == "AIFF":
+        found = _walk(file, 12, b"SSND", ">I", 0, 2)
+        if found is not None:
+            found = Extent(found.start + 8, found.size - 8)  # an offset and a block size come first
+    elif name == "AU" and len(head) >= 12:
+        found = Extent(*struct.unpack(">II" if head[:1] == b"." else "<II", head[4:12]))
+    elif name == "CAF":
+        found = _walk(file, 8, b"data", ">q", 0, 1)
+        if found is not None:
+            found = Extent(found.start + 4, found.size - 4)  # an edit count comes first
+    if found is None or found.size <= 0 or any(found.size in sizes for sizes in UNKNOWN_SIZES):
+        return None
+    return found
+
+
+def share_present(file: Steady) -> float:
+    """How much of the sound data that an uncompressed file promises is really there: 1.0 is all of it."""
+    extent = data_extent(file)
+    if extent is None:
+        return 1.0
+    return min(1.0, max(0, file_size(file) - extent.start) / extent.size)
+
+
+def mp3_counts_frames(file: Steady) -> bool:
+    """Whether an MP3 says how long it is (a Xing, Info or VBRI header); otherwise its length is anyone's guess."""
+    at = 0
+    for _ in range(MAX_TAGS):
+        head = _read_at(file, at, 10)
+        if head[:3] != b"ID3" or len(head) < 10:
+            break
+        # Four bytes of seven bits each; the flag marks a footer of ten bytes.
+        size = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
+        at += 10 + size + (10 if head[5] & 0x10 else 0)
+    first = _read_at(file, at, 4096)
+    return any(mark in first for mark in (b"Xing", b"Info", b"VBRI"))
+
+
+def ogg_ends(file: Steady) -> bool:
+    """Whether an Ogg file's last page is whole and marked as the last of its stream."""
+    size = file_size(file)
+    tail = _read_at(file, max(0, size - (1 << 17)), 1 << 17)  # two pages of the largest kind
+    at = tail.rfind(b"OggS")
+    if at < 0 or len(tail) < at + 27:
+        return False
+    count = tail[at + 26]
+    length = 27 + count + sum(tail[at + 27 : at + 27 + count])
+    return bool(tail[at + 5] & 4) and len(tail) >= at + length

@@ -1,0 +1,74 @@
+"""A stream of blocks cut into windows with their times, and how loud a window is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from samcli.audio.resample import SAMPLE_RATE, Wave
+
+WINDOW_SECONDS = 10.0
+QUIETEST_DB = -120.0  # what digital silence is given, so that levels stay finite
+SILENCE_DB = -70.0  # between the dither of 16 bits (-96 dB) and the quietest useful field recordings (-60 dB)
+STRETCH_SECONDS = 0.1  # long enough to hold a click, short enough not to dilute it
+
+
+class Window(NamedTuple):
+    start: float  # seconds from the beginning of the sound
+    end: float
+    wave: Wave  # (samples,)
+
+
+def regroup(blocks: Iterable[Wave], size: int) -> Iterator[Wave]:
+    """The same samples in blocks of exactly `size`, the last one excepted."""
+    pieces: list[Wave] = []
+    held = 0
+    for block in blocks:
+        rest = block
+        while held + rest.size >= size:
+            take = size - held
+            yield np.concatenate([*pieces, rest[:take]])
+            pieces, held, rest = [], 0, rest[take:]
+        if rest.size:
+            pieces.append(rest.copy())  # the giver may use its buffer again
+            held += rest.size
+    if held:
+        yield np.concatenate(pieces)
+
+
+def cut(blocks: Iterable[Wave], seconds: float = WINDOW_SECONDS, rate: int = SAMPLE_RATE) -> Iterator[Window]:
+    """Windows of `seconds`, in order and without gaps. The last one is as short as what is left; nothing is padded."""
+    size = round(seconds * rate)
+    if size < 1:
+        raise ValueError(f"A window of {seconds} seconds holds no sample at {rate} Hz")
+    at = 0
+    for wave in regroup(blocks, size):
+        yield Window(at / rate, (at + wave.size) / rate, wave)
+        at += wave.size
+
+
+def level_db(wave: Wave) -> float:
+    """The level of a wave in decibels, 0 being a full-scale square wave; a constant offset is not counted as sound."""
+    if wave.size == 0:
+        return QUIETEST_DB
+    deviation = float(np.std(wave, dtype=np.float64))
+    return max(QUIETEST_DB, 20.0 * float(np.log10(deviation))) if deviation > 0 else QUIETEST_DB
+
+
+def loudest_db(wave: Wave, rate: int = SAMPLE_RATE) -> float:
+    """The level of the loudest tenth of a second, which a long quiet background cannot dilute."""
+    size = max(1, round(STRETCH_SECONDS * rate))
+    whole = wave.size // size * size
+    stretches = wave[:whole].reshape(-1, size)  # (stretches, size)
+    levels = [level_db(wave[whole:])] if wave.size > whole else [QUIETEST_DB]
+    if whole:
+        deviation = float(np.std(stretches, axis=1, dtype=np.float64).max())
+        levels.append(20.0 * float(np.log10(deviation)) if deviation > 0 else QUIETEST_DB)
+    return max(QUIETEST_DB, *levels)
+
+
+def is_silent(wave: Wave, threshold_db: float = SILENCE_DB, rate: int = SAMPLE_RATE) -> bool:
+    """Whether nothing in a window rises above the threshold, not even for a tenth of a second."""
+    return loudest_db(wave, rate) < threshold_db

@@ -1,0 +1,1 @@
+"""Names to weights: catalogue, Hub, safetensors, converters."""

@@ -1,0 +1,234 @@
+"""One door to every model: a name, a Hub id or a folder becomes a SoundModel ready to run.
+
+A name is looked for among ours first (`sam-nano` in the package, `tiny-random` for tests, the catalogue), then as a
+folder, then on the Hub. Nothing is asked of the network when the cache holds the model whole, or when offline.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+
+from samcli.checkpoints import catalogue, hub
+from samcli.checkpoints.cache import Snapshot, is_offline
+from samcli.checkpoints.safety import DamagedFile, member, read_header
+from samcli.checkpoints.shards import weight_files
+from samcli.errors import ModelError, UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+    from samcli.checkpoints.pieces import Piece
+    from samcli.models.interface import SoundModel
+
+Loaded = TypeVar("Loaded")
+
+TINY = "tiny-random"
+HASHED_BYTES = 512 * 2**20  # of a folder's weights; beyond, its revision is told by sizes and ends alone
+
+
+class Source(NamedTuple):
+    """Where a model's files are, and what its records will call it."""
+
+    name: str
+    revision: str
+    folder: Path
+    snapshot: Snapshot | None = None  # when it came from the Hub: a damaged file can be fetched again
+
+
+def load_model(
+    name_or_folder: str,
+    *,
+    device: str = "auto",
+    dtype: torch.dtype | None = None,
+    offline: bool = False,
+    progress: bool = False,
+) -> SoundModel:
+    """The model behind a catalogue name, `org/name[@revision]` or a folder; weights in `dtype`, float32 by default.
+
+    `NAME+FOLDER` puts the adapter in FOLDER on the model's language model, `NAME+ONE+TWO` two of them in that order.
+    """
+    import torch
+
+    place = pick_device(device)
+    number = dtype or torch.float32
+    if name_or_folder == TINY:
+        from samcli.checkpoints.tiny import tiny_random
+
+        return tiny_random(place, number)
+    entry = catalogue.find(name_or_folder)
+    if entry is not None and entry.parts:
+        from samcli.checkpoints.parts import load_unaligned
+
+        return load_unaligned(entry, place, number, offline=offline, progress=progress)
+    name, adapters = split_adapters(name_or_folder)
+    source = locate(name, offline=offline, progress=progress)
+
+    def load(at: Source) -> SoundModel:
+        from samcli.checkpoints.pieces import load_piece
+
+        piece = load_piece(at.folder, dtype=number, device=place)
+        return as_sound_model(piece, adapted(piece, at, adapters) if adapters else at)
+
+    return with_second_fetch(source, load, offline=offline, progress=progress)
+
+
+def split_adapters(name: str) -> tuple[str, tuple[str, ...]]:
+    """`NAME+FOLDER+FOLDER` as its parts; a folder whose own name has a plus in it stays whole."""
+    if "+" not in name or Path(name).expanduser().exists():
+        return name, ()
+    base, *adapters = name.split("+")
+    return base, tuple(adapters)
+
+
+def adapted(piece: Piece, source: Source, adapters: Sequence[str]) -> Source:
+    """Merge saved adapters into the weights of a model; its records name them and their revisions."""
+    from samcli.models.adapter_files import WEIGHTS, load_adapter
+    from samcli.models.lora import merge_adapters
+
+    if piece.kind != "sam":
+        raise ModelError(f"{source.name} has no language model behind a connector, where an adapter could go.")
+    language = cast(Any, piece.module).language
+    names, revisions = [source.name], [source.revision]
+    for number, adapter in enumerate(adapters):
+        folder = Path(adapter).expanduser()
+        if not (folder / WEIGHTS).exists():
+            raise ModelError(f"{adapter or 'an empty name'} is no adapter's folder: it holds no {WEIGHTS}.")
+        read_header(member(folder, WEIGHTS))
+        base = source.snapshot.repo if source.snapshot else ""
+        load_adapter(language, folder, f"adapter-{number}", base=base)
+        names.append(adapter)
+        revisions.append(folder_revision(folder))
+    merge_adapters(language, keep_base=False)
+    return source._replace(name="+".join(names), revision="+".join(revisions))
+
+
+def locate(name: str, *, offline: bool = False, progress: bool = False) -> Source:
+    """The files of a model, fetched if need be."""
+    if name == catalogue.DEFAULT:
+        folder = catalogue.DATA / name
+        if not (folder / "config.json").exists():
+            raise ModelError(f"{name} is not in this installation; name another model with --model.")
+        return Source(name, folder_revision(folder), folder)
+    entry = catalogue.entries().get(name)
+    if entry is None and name:
+        folder = Path(name).expanduser()
+        if folder.is_dir():
+            return Source(name, folder_revision(folder), folder)
+        if folder.exists() or name.startswith(("/", "./", "../", "~")) or name.endswith("/"):
+            what = "is a file, not a model's folder" if folder.exists() else "is no folder"
+            raise ModelError(f"{name} {what}. {catalogue.suggest(name)}")
+    wanted = entry.repo if entry is not None and entry.repo else name
+    if entry is not None and entry.format == "pickle":
+        raise ModelError(
+            f"{name} is published only as pickles, which can run code when opened. "
+            f"Convert it once: sam models convert {wanted} FOLDER, then give --model FOLDER."
+        )
+    snapshot = hub.resolve(wanted, offline=offline, progress=progress)
+    return Source(name.partition("@")[0], snapshot.commit, snapshot.folder, snapshot)
+
+
+def with_second_fetch(
+    source: Source, load: Callable[[Source], Loaded], *, offline: bool = False, progress: bool = False
+) -> Loaded:
+    """`load(source)`; when that shows a file of the Hub's cache to be damaged, the file is fetched again, once."""
+    with enough_memory(source.name):
+        try:
+            return load(source)
+        except DamagedFile as error:
+            if source.snapshot is None or offline or is_offline():
+                raise
+            again = hub.replace_damaged(source.snapshot, error.path, progress=progress)
+            return load(source._replace(folder=again.folder, snapshot=again))
+
+
+def as_sound_model(piece: Piece, source: Source) -> SoundModel:
+    """A loaded module behind the interface of the engine."""
+    if piece.kind in ("language", "phi"):
+        raise ModelError(
+            f"{source.name} is a language model: it reads text and hears nothing. "
+            f"{catalogue.DEFAULT} tags, captions and answers."
+        )
+    from samcli.ssm.linear import accelerate
+
+    accelerate(piece.module)
+    if piece.kind == "sam":
+        from samcli.models.sam import Listener
+
+        network = cast(Any, piece.module)
+        return Listener(network, load_tokenizer(source.folder), piece.labels, source.name, source.revision)
+    from samcli.models.tagger import Tagger
+
+    return Tagger(cast(Any, piece.module), name=source.name, revision=source.revision, labels=piece.labels)
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The folder's own tokenizer, or None."""
+    from samcli.checkpoints.vocabulary import read_tokenizer, tokenizer_file
+    from samcli.text.tokenizer import Tokenizer
+
+    path = tokenizer_file(folder)
+    if path is None:
+        return None
+    read_tokenizer(path)
+    return Tokenizer.load(path)
+
+
+def folder_revision(folder: Path) -> str:
+    """A name for the very weights in a folder: the start of their SHA-256 (of their ends, when they are huge)."""
+    digest = hashlib.sha256()
+    for path in weight_files(folder):
+        if not path.is_file():
+            continue
+        size = path.stat().st_size
+        digest.update(f"{path.name} {size}".encode())
+        with path.open("rb") as file:
+            if size > HASHED_BYTES:
+                digest.update(file.read(2**20))
+                file.seek(-(2**20), 2)
+            while block := file.read(2**20):
+                digest.update(block)
+    return digest.hexdigest()[:12]
+
+
+class enough_memory:
+    """`with enough_memory(name):` turns a failed allocation into a sentence."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        import torch
+
+        full = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
+        if isinstance(error, Exception) and full:
+            raise ModelError(
+                f"There is not enough memory for {self.name}; try --dtype bfloat16 or a smaller model."
+            ) from error
+
+
+def pick_device(device: str) -> str:
+    """`auto` becomes cuda, mps or cpu, whichever is there, in that order; a device that is not there is refused."""
+    import torch
+
+    if device == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        kind = torch.device(device)
+    except RuntimeError:
+        raise UsageError(f"'{device}' is no device; use auto, cpu, cuda, cuda:0 or mps.") from None
+    there = {
+        "cpu": True,
+        "cuda": (kind.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not there.get(kind.type, False):
+        raise UsageError(f"The device '{device}' is not there; use --device cpu, or auto to take what is.")
+    return device

@@ -1,0 +1,10 @@
+"""The command line: one file per command, one Output that owns the streams."""
+
+from __future__ import annotations
+
+
+def main() -> int:
+    """Run `sam` on this process's arguments and streams; the exit code."""
+    from samcli.cli.app import run
+
+    return run()

@@ -1,0 +1,127 @@
+"""The program: its commands, and the one place where every ending becomes an exit code and at most one sentence."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.completion import completion_init  # type: ignore[attr-defined]
+
+from samcli import __version__
+from samcli.cli import signals
+from samcli.cli.ask import ask
+from samcli.cli.bench import bench
+from samcli.cli.caption import caption
+from samcli.cli.completion import completion
+from samcli.cli.doctor import doctor
+from samcli.cli.evaluate import evaluate
+from samcli.cli.exit_codes import ExitCode
+from samcli.cli.merge import merge
+from samcli.cli.models import models
+from samcli.cli.output import ClosedPipe, Output, output
+from samcli.cli.tag import tag
+from samcli.cli.train import train
+from samcli.errors import SamError
+
+CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+app = typer.Typer(
+    name="sam",
+    context_settings=CONTEXT,
+    no_args_is_help=True,
+    add_completion=False,  # `sam completion` prints our own scripts, and no rc file is edited behind anyone's back
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+
+def show_version(wanted: bool) -> None:
+    if wanted:
+        output().write(f"sam {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def sam(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", metavar="", callback=show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Listen to sound and write down what is heard.
+
+    [bold]sam caption[/bold] recordings/
+    [bold]sam tag[/bold] *.wav -o tags.csv
+    [bold]sam ask[/bold] "is there a siren?" street.flac
+    """
+
+
+LISTEN, MANAGE, BUILD = "Listen", "Look after", "Measure and teach"
+for command, panel in ((caption, LISTEN), (tag, LISTEN), (ask, LISTEN), (merge, LISTEN), (doctor, MANAGE)):
+    app.command(no_args_is_help=command is not doctor, rich_help_panel=panel)(command)
+app.add_typer(models, rich_help_panel=MANAGE)
+app.command(no_args_is_help=True, rich_help_panel=MANAGE)(completion)
+app.command(no_args_is_help=True, rich_help_panel=BUILD)(bench)
+app.command("eval", no_args_is_help=True, rich_help_panel=BUILD)(evaluate)
+app.add_typer(train, rich_help_panel=BUILD)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the program on these arguments, or on this process's; the exit code."""
+    signals.install()
+    streams = output()
+    before = sys.stdout
+    try:
+        code = _call(arguments, streams)
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    if signals.received is not None:
+        code = 128 + signals.received
+        streams.error(streams.farewell)
+    elif sys.stdout is not before:
+        # Typer met it, and put a muffled stream in place.
+        code = ExitCode.CLOSED_PIPE
+    if code == ExitCode.CLOSED_PIPE:
+        _muffle()
+    streams.clear_status()
+    return int(code)
+
+
+def _call(arguments: Sequence[str] | None, streams: Output) -> int:
+    try:
+        completion_init()
+        app(arguments, prog_name="sam")
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # Rich met it while it printed help
+            return ExitCode.CLOSED_PIPE
+        return end.code if isinstance(end.code, int) else ExitCode.OK
+    except ClosedPipe:
+        return ExitCode.CLOSED_PIPE
+    except SamError as error:
+        _trace(streams)
+        streams.error(str(error))
+        return error.exit_code
+    except Exception as error:
+        if signals.received is None:
+            _trace(streams)
+            words = f"{type(error).__name__}: {error}"
+            hint = "" if streams.traceback else " Run again with --traceback to see where, and please report it."
+            streams.error(f"This should not have happened: {words.rstrip('.')}.{hint}")
+        return ExitCode.FAILED
+    return ExitCode.OK
+
+
+def _trace(streams: Output) -> None:
+    if streams.traceback:
+        streams.clear_status()
+        traceback.print_exc()
+
+
+def _muffle() -> None:
+    """Let the interpreter's last flush of standard output go nowhere instead of failing loudly."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)

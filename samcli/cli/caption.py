@@ -1,0 +1,19 @@
+"""`sam caption`"""
+
+from __future__ import annotations
+
+from samcli.cli.exit_codes import ExitCode
+from samcli.cli.flags import SpeakFlags, spread
+
+
+@spread
+def caption(flags: SpeakFlags) -> ExitCode:
+    """Say in a sentence what is heard.
+
+    sam caption recordings/
+    sam caption street.flac --segment 10 -o street.srt
+    cat talk.mp3 | sam caption -
+    """
+    from samcli.cli.listen import listen
+
+    return listen("caption", flags)

@@ -1,0 +1,155 @@
+"""Completion: what each value may be, and the scripts that ask `sam` for it.
+
+The four scripts speak one protocol: they run `sam` with `_SAM_COMPLETE=complete_fish` (bash and PowerShell have their
+own) and get one candidate per line; when there is none, the shell completes names of files. No script knows a command
+or an option by itself, so none goes stale. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+
+from samcli.errors import UsageError
+
+BASH = """\
+# bash completion for sam. Made by `sam completion bash`; source it, or put it at
+# /usr/share/bash-completion/completions/sam
+
+_sam_completion() {
+    local IFS=$'\\n'
+    COMPREPLY=($(COMP_WORDS="${COMP_WORDS[*]}" COMP_CWORD=$COMP_CWORD _SAM_COMPLETE=complete_bash "$1" 2>/dev/null))
+}
+
+complete -o bashdefault -o default -F _sam_completion sam samcli
+"""
+
+ZSH = """\
+#compdef sam samcli
+# zsh completion for sam. Made by `sam completion zsh`; put it as _sam into a folder of $fpath,
+# or source it after compinit.
+
+_sam_completion() {
+    local line
+    local -a candidates
+    for line in "${(@f)$(_TYPER_COMPLETE_ARGS="${words[1,$CURRENT]}" _TYPER_COMPLETE_FISH_ACTION=get-args \\
+            _SAM_COMPLETE=complete_fish ${~words[1]} 2>/dev/null)}"; do
+        [[ -n $line ]] || continue
+        candidates+=("${${line%%$'\\t'*}//:/\\\\:}:${line#*$'\\t'}")
+    done
+    if (( ${#candidates} )); then
+        _describe -V sam candidates
+    else
+        _files
+    fi
+}
+
+if [[ ${funcstack[1]} == _sam ]]; then
+    _sam_completion "$@"
+else
+    compdef _sam_completion sam samcli
+fi
+"""
+
+FISH = """\
+# fish completion for sam. Made by `sam completion fish`; put it as sam.fish into ~/.config/fish/completions
+
+function __sam_complete
+    set -l words (commandline --tokens-expanded --current-process --cut-at-cursor 2>/dev/null; or commandline -opc)
+    set -l program $words[1]
+    test -n "$program"; or set program sam
+    set -lx _SAM_COMPLETE complete_fish
+    set -lx _TYPER_COMPLETE_FISH_ACTION get-args
+    set -lx _TYPER_COMPLETE_ARGS (commandline -cp)
+    set -l candidates ($program 2>/dev/null)
+    if test -n "$candidates[1]"
+        printf '%s\\n' $candidates
+    else
+        __fish_complete_path (commandline -ct)
+    end
+end
+
+complete --command sam --no-files --arguments '(__sam_complete)'
+complete --command samcli --no-files --arguments '(__sam_complete)'
+"""
+
+POWERSHELL = """\
+# PowerShell completion for sam. Made by `sam completion powershell`; run it from your $PROFILE.
+
+Register-ArgumentCompleter -Native -CommandName sam, samcli -ScriptBlock {
+    param($wordToComplete, $commandAst, $cursorPosition)
+    $Env:_SAM_COMPLETE = "complete_powershell"
+    $Env:_TYPER_COMPLETE_ARGS = $commandAst.ToString()
+    $Env:_TYPER_COMPLETE_WORD_TO_COMPLETE = $wordToComplete
+    & $commandAst.CommandElements[0].ToString() 2>$null | ForEach-Object {
+        $value, $help = $_ -split ":::", 2
+        if (-not $help.Trim()) { $help = $value }
+        [System.Management.Automation.CompletionResult]::new($value, $value, "ParameterValue", $help)
+    }
+    Remove-Item Env:_SAM_COMPLETE, Env:_TYPER_COMPLETE_ARGS, Env:_TYPER_COMPLETE_WORD_TO_COMPLETE
+}
+"""
+
+# Shell -> the script, and the name it has in completions/.
+SCRIPTS = {
+    "bash": (BASH, "sam.bash"),
+    "zsh": (ZSH, "_sam"),
+    "fish": (FISH, "sam.fish"),
+    "powershell": (POWERSHELL, "sam.ps1"),
+}
+
+
+def script(shell: str) -> str:
+    """The completion script of a shell."""
+    if shell not in SCRIPTS:
+        raise UsageError(f"There is no completion for {shell!r}: choose {', '.join(SCRIPTS)}.")
+    return SCRIPTS[shell][0]
+
+
+def complete_shell(incomplete: str) -> list[str]:
+    return _starting(SCRIPTS, incomplete)
+
+
+def completion(
+    shell: Annotated[str, typer.Argument(help="bash, zsh, fish or powershell.", autocompletion=complete_shell)],
+) -> None:
+    """Print the completion script of a shell.
+
+    source <(sam completion bash)
+    sam completion zsh > ~/.zfunc/_sam
+    sam completion fish > ~/.config/fish/completions/sam.fish
+    """
+    from samcli.cli.output import output
+
+    output().write(script(shell))
+
+
+def complete_format(incomplete: str) -> list[str]:
+    from samcli.writers.formats import FORMATS
+
+    return _starting(FORMATS, incomplete)
+
+
+def complete_device(incomplete: str) -> list[str]:
+    return _starting(("auto", "cpu", "cuda", "mps"), incomplete)
+
+
+def complete_engine(incomplete: str) -> list[str]:
+    return _starting(("local", "ray"), incomplete)
+
+
+def complete_dtype(incomplete: str) -> list[str]:
+    return _starting(("auto", "float32", "bfloat16", "float16"), incomplete)
+
+
+def complete_model(incomplete: str) -> list[str]:
+    """Names of the catalogue; what begins like none of them is a folder, and left to the shell."""
+    from samcli.checkpoints import catalogue
+
+    return _starting((catalogue.DEFAULT, *catalogue.entries()), incomplete)
+
+
+def _starting(names: Iterable[str], incomplete: str) -> list[str]:
+    return [name for name in dict.fromkeys(names) if name.startswith(incomplete)]

@@ -1,0 +1,100 @@
+"""Who does the hearing: this process, or the workers of a Ray cluster."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, Protocol
+
+from samcli.cli.flags import ListenFlags
+from samcli.cli.output import output
+from samcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from samcli.engine.find import Input
+    from samcli.engine.journal import Journal
+    from samcli.engine.options import RunOptions, RunReport
+    from samcli.engine.task import Task
+    from samcli.models.interface import SoundModel
+    from samcli.records import Record
+
+ENGINES = ("local", "ray")
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+
+class Engine(Protocol):
+    """Hears with one model, wherever that is."""
+
+    @property
+    def about(self) -> Any:
+        """The model, or what is known of it."""
+        ...
+
+    def run(
+        self,
+        task: Task,
+        inputs: Sequence[Input],
+        options: RunOptions,
+        *,
+        journal: Journal | None = None,
+        report: RunReport | None = None,
+    ) -> Iterator[Record]: ...
+
+
+class Local:
+    """This process."""
+
+    def __init__(self, model: SoundModel) -> None:
+        self.about = model
+
+    def run(
+        self,
+        task: Task,
+        inputs: Sequence[Input],
+        options: RunOptions,
+        *,
+        journal: Journal | None = None,
+        report: RunReport | None = None,
+    ) -> Iterator[Record]:
+        from samcli.engine.run import run
+
+        return run(task, inputs, self.about, options, journal=journal, report=report)
+
+
+def check_engine(flags: ListenFlags) -> None:
+    """Refuse what no engine can do."""
+    if flags.engine not in ENGINES:
+        raise UsageError(f"There is no --engine {flags.engine!r}: choose {' or '.join(ENGINES)}.")
+    if flags.dtype not in DTYPES:
+        raise UsageError(f"There is no --dtype {flags.dtype!r}: choose {', '.join(DTYPES)}.")
+    if flags.engine == "local" and (flags.ray_address or flags.workers or flags.gpus_per_worker):
+        raise UsageError("--ray-address, --workers and --gpus-per-worker belong to --engine ray.")
+
+
+def open_engine(flags: ListenFlags) -> AbstractContextManager[Engine]:
+    """The engine the flags ask for, its model loaded when the context is entered."""
+    if flags.offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"  # huggingface_hub reads it when it is imported
+    load = loader(flags)
+    if flags.engine == "local":
+        return nullcontext(Local(load()))
+    from samcli.engine.ray_engine import Crew
+
+    gpus = flags.gpus_per_worker or 0.0
+    crew: Any = Crew(load, address=flags.ray_address, workers=flags.workers, gpus_per_worker=gpus)
+    return crew  # type: ignore[no-any-return]
+
+
+def loader(flags: ListenFlags) -> Callable[[], SoundModel]:
+    """Loads the model, where and how the flags want it."""
+    import torch
+
+    from samcli.checkpoints.loading import load_model
+
+    dtype = None if flags.dtype == "auto" else getattr(torch, flags.dtype)
+    bar = output().shows_status and flags.engine == "local"  # a download is seen, where someone looks
+    return functools.partial(
+        load_model, flags.model, device=flags.device, dtype=dtype, offline=flags.offline, progress=bar
+    )

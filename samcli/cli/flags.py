@@ -1,0 +1,220 @@
+"""The options that commands share, each written once.
+
+A command takes one dataclass of flags; `spread` shows its fields to Typer as if they were the command's own parameters.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+import typer
+
+from samcli.cli.completion import complete_device, complete_dtype, complete_engine, complete_format, complete_model
+
+INPUT, OUTPUT, MODEL, MACHINE = "What to hear", "What to write", "Model", "Machine"
+
+
+@dataclass(kw_only=True)
+class TalkFlags:
+    """How much the program says beside its results."""
+
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", metavar="")] = False
+    verbose: Annotated[bool, typer.Option("--verbose", help="Say more.", metavar="")] = False
+    traceback: Annotated[bool, typer.Option("--traceback", help="Show where an error came from.", metavar="")] = False
+
+
+@dataclass(kw_only=True)
+class JsonFlags(TalkFlags):
+    """For commands that show a small table."""
+
+    json: Annotated[bool, typer.Option("--json", help="For machines.", metavar="")] = False
+
+
+@dataclass(kw_only=True)
+class ListenFlags(TalkFlags):
+    """What caption, tag and ask have in common."""
+
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PATHS", help="Files, folders, or - for sound on standard input.", show_default=False),
+    ] = None
+    recursive: Annotated[
+        bool,
+        typer.Option("--recursive/--no-recursive", help="Look into subfolders.", metavar="", rich_help_panel=INPUT),
+    ] = True
+    glob: Annotated[
+        list[str] | None, typer.Option(help="Only such names in folders.", metavar="PATTERN", rich_help_panel=INPUT)
+    ] = None
+    files_from: Annotated[
+        str | None, typer.Option(help="Names, one per line (- is stdin).", metavar="FILE", rich_help_panel=INPUT)
+    ] = None
+    files0_from: Annotated[
+        str | None,
+        typer.Option("--files0-from", help="Names ended by zero bytes.", metavar="FILE", rich_help_panel=INPUT),
+    ] = None
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            help="jsonl, json, csv, tsv, txt, srt, vtt or audacity.",
+            metavar="FORMAT",
+            autocompletion=complete_format,
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output", "-o", help="A file, or DIR/ for one per input.", metavar="FILE", rich_help_panel=OUTPUT
+        ),
+    ] = None
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where a stopped run ended.", metavar="", rich_help_panel=OUTPUT)
+    ] = False
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="Stop at the first bad input.", metavar="", rich_help_panel=OUTPUT)
+    ] = False
+    safe_cells: Annotated[
+        bool,
+        typer.Option(
+            "--safe-cells/--raw-cells", help="Defuse spreadsheet formulas in CSV.", metavar="", rich_help_panel=OUTPUT
+        ),
+    ] = True
+    segment: Annotated[
+        float | None,
+        typer.Option(help="A record for every so many seconds.", metavar="SECONDS", rich_help_panel=OUTPUT),
+    ] = None
+    model: Annotated[
+        str,
+        typer.Option(
+            help="A name, a folder, or a Hub id.",
+            metavar="NAME",
+            envvar="SAM_MODEL",
+            autocompletion=complete_model,
+            rich_help_panel=MODEL,
+        ),
+    ] = "sam-nano"
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Never use the network.", metavar="", rich_help_panel=MODEL)
+    ] = False
+    seed: Annotated[int, typer.Option(help="Of anything random.", rich_help_panel=MODEL)] = 0
+    device: Annotated[
+        str,
+        typer.Option(
+            help="auto, cpu, cuda or mps.",
+            metavar="DEVICE",
+            envvar="SAM_DEVICE",
+            autocompletion=complete_device,
+            rich_help_panel=MACHINE,
+        ),
+    ] = "auto"
+    dtype: Annotated[
+        str,
+        typer.Option(
+            help="auto, float32, bfloat16, float16.",
+            metavar="TYPE",
+            autocompletion=complete_dtype,
+            rich_help_panel=MACHINE,
+        ),
+    ] = "auto"
+    batch_size: Annotated[str, typer.Option(help="Windows at once, or auto.", metavar="N", rich_help_panel=MACHINE)] = (
+        "auto"
+    )
+    threads: Annotated[
+        int, typer.Option(help="That decode ahead; 0 chooses.", metavar="N", rich_help_panel=MACHINE)
+    ] = 0
+    engine: Annotated[
+        str,
+        typer.Option(help="local or ray.", metavar="NAME", autocompletion=complete_engine, rich_help_panel=MACHINE),
+    ] = "local"
+    ray_address: Annotated[
+        str | None, typer.Option(help="A cluster; else one is made here.", metavar="ADDRESS", rich_help_panel=MACHINE)
+    ] = None
+    workers: Annotated[
+        int | None, typer.Option(help="Models at work; else as many as fit.", metavar="N", rich_help_panel=MACHINE)
+    ] = None
+    gpus_per_worker: Annotated[
+        float | None, typer.Option(help="Share of a GPU for each.", metavar="F", rich_help_panel=MACHINE)
+    ] = None
+    shard: Annotated[
+        str | None, typer.Option(help="Hear only this share of the inputs.", metavar="I/N", rich_help_panel=MACHINE)
+    ] = None
+    unordered: Annotated[
+        bool, typer.Option("--unordered", help="First come, first written.", metavar="", rich_help_panel=MACHINE)
+    ] = False
+
+
+@dataclass(kw_only=True)
+class SpeakFlags(ListenFlags):
+    """What the commands that speak have in common."""
+
+    max_new_tokens: Annotated[
+        int, typer.Option(help="Longest text, in tokens.", metavar="N", rich_help_panel=MODEL)
+    ] = 48
+    beams: Annotated[int, typer.Option(help="Texts weighed side by side.", metavar="N", rich_help_panel=MODEL)] = 1
+
+
+@dataclass(kw_only=True)
+class TagFlags(ListenFlags):
+    """What `sam tag` alone has."""
+
+    top_k: Annotated[
+        int | None, typer.Option(help="At most so many tags. [5]", metavar="N", rich_help_panel=OUTPUT)
+    ] = None
+    threshold: Annotated[
+        float | None, typer.Option(help="Lowest score shown. [0.1]", metavar="SCORE", rich_help_panel=OUTPUT)
+    ] = None
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            help="Only these: a,b,c or a file.",
+            metavar="LABELS",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None
+    timeline: Annotated[
+        bool, typer.Option("--timeline", help="Events with start and end.", metavar="", rich_help_panel=OUTPUT)
+    ] = False
+
+
+Flags = TypeVar("Flags", bound=TalkFlags)
+
+
+def spread(command: Callable[..., Any]) -> Callable[..., None]:
+    """A command whose last parameter is a dataclass of flags, as Typer wants it: one parameter per flag."""
+    hints = get_type_hints(command, include_extras=True)
+    *own, last = inspect.signature(command).parameters.values()
+    kind: type[TalkFlags] = hints[last.name]
+    flag_hints = get_type_hints(kind, include_extras=True)
+    names = [field.name for field in dataclasses.fields(kind)]
+    # The shared talk flags come first in the class but belong last in the help.
+    talk = {field.name for field in dataclasses.fields(TalkFlags)}
+    names.sort(key=lambda name: name in talk)
+    defaults = {field.name: field.default for field in dataclasses.fields(kind)}
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [parameter.replace(annotation=hints[parameter.name]) for parameter in own]
+    parameters += [
+        inspect.Parameter(name, keyword, default=defaults[name], annotation=flag_hints[name]) for name in names
+    ]
+
+    @functools.wraps(command)
+    def run(**values: Any) -> None:
+        from samcli.cli.output import output
+
+        flags = kind(**{name: values.pop(name) for name in names})
+        streams = output()
+        streams.quiet, streams.verbose = flags.quiet, flags.verbose
+        streams.traceback = streams.traceback or flags.traceback
+        code = command(**values, **{last.name: flags})
+        if code:
+            raise typer.Exit(int(code))
+
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run

@@ -1,0 +1,204 @@
+"""What caption, tag and ask do: inputs in, records out, and a count of what failed."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from samcli.cli.destination import check, is_durable, is_folder, open_sink
+from samcli.cli.engines import check_engine, open_engine
+from samcli.cli.exit_codes import ExitCode
+from samcli.cli.flags import ListenFlags, SpeakFlags, TagFlags
+from samcli.cli.output import Output, output
+from samcli.cli.progress import Progress
+from samcli.errors import UsageError
+from samcli.records import Record
+from samcli.writers.files import prepare_folder
+from samcli.writers.format import Layout
+
+if TYPE_CHECKING:
+    from samcli.engine.find import Input
+    from samcli.engine.options import RunOptions, RunReport
+    from samcli.engine.shard import Shard
+    from samcli.models.interface import SoundModel
+
+
+def listen(task: str, flags: ListenFlags, question: str = "") -> ExitCode:
+    """Run one task over everything the flags name."""
+    from samcli.engine.find import find_inputs
+
+    streams = output()
+    if "-" in [*(flags.paths or ()), flags.files_from, flags.files0_from] and streams.stdin_is_terminal:
+        raise UsageError("Standard input is a terminal: pipe something into it, or name a file instead of '-'.")
+    options = run_options(flags, question)
+    check_engine(flags)
+    inputs = find_inputs(
+        flags.paths or (),
+        recursive=flags.recursive,
+        glob=flags.glob or (),
+        files_from=flags.files_from,
+        files0_from=flags.files0_from,
+        stdin=streams.stdin,
+    )
+    shard = None
+    if flags.shard is not None:
+        from samcli.engine.shard import Shard
+
+        shard = Shard.parse(flags.shard)
+        inputs = shard.select(inputs)
+    check(flags, inputs)
+    layout = Layout(task, timed=options.segment is not None or options.timeline, safe_cells=flags.safe_cells)
+    return hear(streams, task, flags, inputs, options, layout, shard)
+
+
+def run_options(flags: ListenFlags, question: str = "") -> RunOptions:
+    """The engine's settings for these flags; UsageError when they cannot be met."""
+    from samcli.engine.options import RunOptions
+
+    if flags.batch_size != "auto" and not flags.batch_size.isdecimal():
+        raise UsageError(f"--batch-size is a number or auto, not {flags.batch_size!r}.")
+    more: dict[str, Any] = {}
+    if isinstance(flags, TagFlags):
+        more = {"top_k": flags.top_k, "threshold": flags.threshold, "timeline": flags.timeline}
+        more["labels"] = read_labels(flags.labels)
+    elif isinstance(flags, SpeakFlags):
+        more = {"max_new_tokens": flags.max_new_tokens, "beams": flags.beams, "question": question}
+    return RunOptions(
+        segment=flags.segment,
+        seed=flags.seed,
+        batch_size="auto" if flags.batch_size == "auto" else int(flags.batch_size),
+        threads=flags.threads,
+        ordered=not flags.unordered,
+        fail_fast=flags.fail_fast,
+        **more,
+    )
+
+
+def read_labels(text: str | None) -> tuple[str, ...]:
+    """Labels from `--labels`: a file with one per line, or a list with commas (a label that holds one is quoted)."""
+    if text is None:
+        return ()
+    if Path(text).is_file():
+        try:
+            lines = Path(text).read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"The labels in {text!r} cannot be read: {error}.") from None
+    else:
+        lines = next(csv.reader([text], skipinitialspace=True), [])
+    labels = tuple(label.strip() for label in lines if label.strip())
+    if not labels:
+        raise UsageError("--labels names no label.")
+    return labels
+
+
+def hear(
+    streams: Output,
+    task: str,
+    flags: ListenFlags,
+    inputs: Sequence[Input],
+    options: RunOptions,
+    layout: Layout,
+    shard: Shard | None = None,
+) -> ExitCode:
+    """Load the model, run, write."""
+    from samcli.engine.options import RunReport
+    from samcli.tasks.run import task_for
+
+    report = RunReport()
+    with Progress(streams, report), ExitStack() as stack:
+        engine = stack.enter_context(open_engine(flags))
+        request = task_for(task, engine.about, options)
+        journal = stack.enter_context(Journey(flags, task, engine.about, options))
+        records = engine.run(request, inputs, options, journal=journal.open, report=report)
+        stack.callback(records.close)  # type: ignore[attr-defined]
+        sink = stack.enter_context(open_sink(streams, flags, inputs, layout))
+        try:
+            for record in records:
+                sink.write(record)
+                tell(streams, record, sink.shows_failures)
+        except KeyboardInterrupt:
+            sink.keep()
+            streams.farewell = farewell(flags, report)
+            raise
+        sink.keep()
+        journal.finished = not report.files_failed
+        if shard is not None:
+            journal.mark(shard, len(inputs))
+    for notice in report.notices:
+        streams.note(notice)
+    if flags.output and is_durable(flags.output) and streams.stderr_is_terminal:
+        failed = f", {report.files_failed} failed" if report.files_failed else ""
+        streams.note(f"{report.files_done} files{failed}; the records are in {flags.output}.")
+    streams.detail(
+        f"{report.files_done} files, {report.audio_seconds:.0f} s of audio in {report.elapsed:.1f} s; "
+        f"the model computed {report.model_share:.0%} of that time; "
+        f"{report.files_resumed} files were known from an earlier run."
+    )
+    return ExitCode.FAILED if report.files_failed else ExitCode.OK
+
+
+class Journey:
+    """The journal of a run that writes to disk: an earlier one is taken up or thrown away, a finished one tidied up."""
+
+    def __init__(self, flags: ListenFlags, task: str, model: SoundModel, options: RunOptions) -> None:
+        from samcli.engine.journal import Journal, fingerprint, journal_path
+
+        self.open: Journal | None = None
+        self.finished = False
+        self._resume = flags.resume
+        if flags.output and is_durable(flags.output):
+            if is_folder(flags.output):
+                prepare_folder(Path(flags.output))
+            self.path = Path(journal_path(flags.output))
+            if not flags.resume and self.path.exists():
+                # Opened first, because it refuses while another run is writing it.
+                Journal(self.path, "").close()
+                self.path.unlink()
+            self._output = flags.output
+            self._settings = fingerprint(task, model, options)
+            self.open = Journal(self.path, self._settings)
+
+    def mark(self, shard: Shard, inputs: int) -> None:
+        """Leave word beside a shard's file for `sam merge`."""
+        from samcli.engine.shard import Mark, write_mark
+
+        if self.open is not None and not is_folder(self._output):
+            write_mark(self._output, Mark(shard.index, shard.count, inputs, self._settings))
+
+    def __enter__(self) -> Journey:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.open is not None:
+            self.open.close()
+            # With --resume it stays, so that another format or more inputs cost nothing.
+            if self.finished and not self._resume:
+                with suppress(OSError):
+                    self.path.unlink()
+
+
+def tell(streams: Output, record: Record, shown: bool) -> None:
+    """Say on standard error what failed or is doubtful, unless the table on the same terminal shows it."""
+    if record.error is not None and not shown:
+        streams.error(named(record.path, record.error.message))
+    elif record.warning is not None and not shown:
+        streams.note(named(record.path, record.warning))
+
+
+def named(path: str, message: str) -> str:
+    """A message that names its file."""
+    return message if path in message else f"{path}: {message}"
+
+
+def farewell(flags: ListenFlags, report: RunReport) -> str:
+    """The one line a person sees who stopped a run."""
+    done = f"stopped after {report.files_done} of {report.files_total} files"
+    if flags.output and is_durable(flags.output):
+        return f"{done}; they are in {flags.output}, and the same command with --resume goes on."
+    return f"{done}."

@@ -1,0 +1,29 @@
+"""Being asked to stop: once politely, twice at once.
+
+Both Ctrl-C and SIGTERM become KeyboardInterrupt in the main thread, so that every `with` and `finally` between here
+and there runs and finished records reach the disk. Which of the two it was decides the exit code.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType
+from typing import NoReturn
+
+received: int | None = None  # the signal that asked first
+
+
+def install() -> None:
+    """Take over SIGINT and SIGTERM, unless a parent has them ignored (as `nohup` and background jobs do)."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    global received
+    if received is not None:
+        os._exit(128 + number)
+    received = number
+    raise KeyboardInterrupt

@@ -1,0 +1,113 @@
+"""`sam train`"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from samcli.cli.exit_codes import ExitCode
+from samcli.cli.flags import TalkFlags, spread
+from samcli.cli.output import output
+from samcli.cli.progress import span
+from samcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from samcli.training.nano import NanoRecipe
+
+SIZES = ("nano", "small", "base")
+train = typer.Typer(name="train", no_args_is_help=True, rich_markup_mode="rich")
+
+
+@train.callback()
+def about() -> None:
+    """Make a model.
+
+    sam train nano corpus/ work/
+    sam train nano corpus/ work/ --size small
+    sam tag recordings/ --model work/model
+    """
+
+
+def complete_size(incomplete: str) -> list[str]:
+    return [size for size in SIZES if size.startswith(incomplete)]
+
+
+@dataclass(kw_only=True)
+class NanoFlags(TalkFlags):
+    """For `sam train nano`."""
+
+    size: Annotated[str, typer.Option(help="nano, small or base.", autocompletion=complete_size)] = "nano"
+    steps: Annotated[int | None, typer.Option(help="Of the whole training.", metavar="N", min=10)] = None
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0
+
+
+@train.command("nano", no_args_is_help=True)
+@spread
+def nano(
+    corpus: Annotated[Path, typer.Argument(metavar="CORPUS", help="A folder with manifest.csv and train/.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to work in.")],
+    flags: NanoFlags,
+) -> ExitCode:
+    """Train sam-nano, or a bigger one by the same recipe; the model appears in OUT/model.
+
+    sam train nano corpus/ work/
+    sam train nano corpus/ work/ --size small --steps 100000
+    sam eval corpus/ --model work/model
+
+    Stopped, the same command goes on from the last save.
+    """
+    if not (corpus / "manifest.csv").is_file():
+        raise UsageError(f"{str(corpus)!r} is no corpus: there is no manifest.csv in it.")
+    if flags.size not in SIZES:
+        raise UsageError(f"There is no --size {flags.size!r}: choose {', '.join(SIZES)}.")
+    from samcli.text.labels import labels
+    from samcli.training.nano import train_nano
+    from samcli.training.release import release
+
+    streams = output()
+    streams.farewell = "stopped; the same command goes on from the last save."
+    recipe = recipe_of(flags)
+
+    def report(line: dict[str, Any]) -> None:
+        words = describe(line, recipe.loop.steps)
+        if streams.shows_status:
+            streams.status(words)
+        else:
+            streams.note(words)
+
+    streams.note("reading the corpus")
+    network = train_nano(corpus, out, labels(), recipe, report=report)
+    release(network, out / "tokenizer.json", out / "model")
+    streams.write(f"{out / 'model'}\n")
+    return ExitCode.OK
+
+
+def recipe_of(flags: NanoFlags) -> NanoRecipe:
+    """The recipe these flags ask for."""
+    from dataclasses import replace
+
+    from samcli.training.nano import NanoRecipe, bigger
+
+    recipe = NanoRecipe(seed=flags.seed)
+    if flags.size != "nano":
+        recipe = bigger(recipe, flags.size)
+    if flags.steps is not None:
+        # The stages keep their shares of the whole.
+        share = flags.steps / recipe.loop.steps
+        recipe = replace(
+            recipe,
+            loop=replace(recipe.loop, steps=flags.steps),
+            tag_steps=round(recipe.tag_steps * share),
+            read_steps=round(recipe.read_steps * share),
+        )
+    return recipe
+
+
+def describe(line: dict[str, Any], steps: int) -> str:
+    """A line of the training's log, in words."""
+    figures = [f"{name} {value:.4g}" for name, value in line.items() if name not in ("step", "seconds")]
+    words = f"step {line.get('step', 0)} of {steps}  " + "  ".join(figures)
+    return words + (f"  after {span(line['seconds'])}" if "seconds" in line else "")

@@ -1,0 +1,1 @@
+"""From paths to windows and back: find, decode ahead, batch, carry state, resume."""

@@ -1,0 +1,107 @@
+"""What a run may be told, and what a run tells back.
+
+`RunOptions` holds every setting that reaches the engine. Those that change results enter the journal's fingerprint;
+those that only change speed or order do not, so a resumed run may choose them anew.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from samcli.errors import UsageError
+
+DEFAULT_TOP_K = 5
+DEFAULT_THRESHOLD = 0.1
+TIMELINE_THRESHOLD = 0.3
+
+# Settings that leave every record as it is: speed, order, and when to stop.
+INDIFFERENT = frozenset({"batch_size", "threads", "ordered", "fail_fast"})
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Settings of a run; the defaults suit a person who types no option."""
+
+    segment: float | None = None  # seconds of each record; None: one record for the whole recording
+    window_seconds: float | None = None  # what the encoder hears at once; None: what the model was built for
+    # AudioSet heads score a clear sound 0.3 to 0.9 and noise below 0.05: five labels of at least 0.1 show what a person
+    # would name and little else. Asking for labels by name shows the score of each, however low; a timeline opens an
+    # event at 0.3 (a step is short, its score jumps) and keeps every label.
+    top_k: int | None = None  # at most so many tags a record; None: 5 (all with `labels` or `timeline`)
+    threshold: float | None = None  # lowest score shown, 0 to 1; None: 0.1 (0 with `labels`, 0.3 with `timeline`)
+    labels: tuple[str, ...] = ()  # only these tags; empty: all the model knows
+    question: str = ""  # of the task "ask"
+    timeline: bool = False  # tags as events with start and end
+    # language
+    max_new_tokens: int = 48
+    beams: int = 1
+    seed: int = 0
+    # level gate: quieter than this at its loudest tenth of a second, a window is not shown to the model
+    silence_db: float = -70.0  # of full scale; 16-bit rounding noise lies at -98, a quiet room recorded well at -60
+    # speed and order
+    batch_size: int | Literal["auto"] = "auto"  # windows that are computed together
+    threads: int = 0  # that decode ahead; 0: as many as the machine has cores, at most 8
+    ordered: bool = True  # records in the order of the inputs; False: first come
+    fail_fast: bool = False  # end after the first input that fails
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.labels, tuple):
+            object.__setattr__(self, "labels", tuple(self.labels))
+        positive: tuple[tuple[str, float | None], ...] = (
+            ("segment", self.segment),
+            ("window", self.window_seconds),
+            ("top-k", self.top_k),
+            ("max-new-tokens", self.max_new_tokens),
+            ("beams", self.beams),
+            ("batch-size", None if self.batch_size == "auto" else self.batch_size),
+        )
+        for name, value in positive:
+            if value is not None and not 0 < value < float("inf"):
+                raise UsageError(f"--{name} must be more than 0, not {value}.")
+        if self.segment is not None and self.segment < 0.5:
+            raise UsageError(f"--segment must be at least 0.5 seconds, not {self.segment}.")
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise UsageError(f"--threshold must lie between 0 and 1, not {self.threshold}.")
+        if self.threads < 0:
+            raise UsageError(f"--threads must not be negative, not {self.threads}.")
+        if self.timeline and self.segment is not None:
+            raise UsageError("--timeline finds its own starts and ends; leave out --segment.")
+
+    def result_settings(self) -> dict[str, Any]:
+        """The settings two runs must share for their records to be the same."""
+        return {item.name: getattr(self, item.name) for item in fields(self) if item.name not in INDIFFERENT}
+
+
+@dataclass
+class RunReport:
+    """How a run is going; the engine fills it in, whoever shows progress reads it at any time."""
+
+    files_total: int | None = None
+    files_done: int = 0
+    files_failed: int = 0
+    files_resumed: int = 0  # taken from the journal
+    audio_seconds: float = 0.0  # heard so far
+    model_seconds: float = 0.0  # the model was computing
+    began: float = field(default_factory=time.monotonic)
+    ended: float | None = None
+    notices: list[str] = field(default_factory=list)  # sentences to say once, at the end
+
+    @property
+    def elapsed(self) -> float:
+        return (self.ended or time.monotonic()) - self.began
+
+    @property
+    def model_share(self) -> float:
+        """The share of the time the model computed instead of waiting for sound."""
+        return self.model_seconds / max(self.elapsed, 1e-9)
+
+    def timed(self, function: Callable[[], Any]) -> Any:
+        """The value of `function`, its time counted as the model's."""
+        start = time.perf_counter()
+        try:
+            return function()
+        finally:
+            self.model_seconds += time.perf_counter() - start

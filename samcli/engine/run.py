@@ -1,0 +1,118 @@
+"""From inputs to records: decode ahead, compute in batches, keep the journal, put in order.
+
+Every input gives its records or one error record; nothing an input does ends the run. A request that cannot be met at
+all (a model without the task, labels it does not know) raises before the first record. `samcli.tasks.run` takes a
+task by its name.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sized
+
+from samcli.engine.decode_ahead import DecodeAhead, Known
+from samcli.engine.find import Input
+from samcli.engine.journal import Journal
+from samcli.engine.options import RunOptions, RunReport
+from samcli.engine.pieces import Cut
+from samcli.engine.segments import Done
+from samcli.engine.stages import Stages
+from samcli.engine.task import Task
+from samcli.models.interface import SoundModel
+from samcli.records import Record
+
+PATIENCE_SECONDS = 0.2  # without a new window, after which the model takes what there is
+AHEAD_BATCHES = 2  # batches' worth of sound that may wait, decoded, for the model
+
+
+def run(
+    task: Task,
+    inputs: Iterable[Input],
+    model: SoundModel,
+    options: RunOptions | None = None,
+    *,
+    journal: Journal | None = None,
+    report: RunReport | None = None,
+) -> Iterator[Record]:
+    """The records of every input, in the order of the inputs, or with `ordered=False` as they come.
+
+    Inputs that the journal knows are not heard again; finished ones are added to it. The report is kept up to date
+    throughout; its notices are complete when the iteration ends.
+    """
+    options = options or RunOptions()
+    report = report if report is not None else RunReport()
+    report.files_total = len(inputs) if isinstance(inputs, Sized) else None
+    yield from told(finished(task, inputs, model, options, journal, report), options, journal, report)
+
+
+def finished(
+    task: Task,
+    inputs: Iterable[Input],
+    model: SoundModel,
+    options: RunOptions,
+    journal: Journal | None,
+    report: RunReport,
+) -> Iterator[Done]:
+    """Every input as it is finished."""
+    stages = Stages(task, model, options, report)
+    window_seconds = options.window_seconds or model.window_seconds
+    how = Cut(model.sample_rate, window_seconds, options.segment, model.step_seconds)
+    room = AHEAD_BATCHES * stages.hearing.rows_of(window_seconds) * window_seconds
+    with DecodeAhead(inputs, how, threads=options.threads, room_seconds=room, journal=journal) as ahead:
+        running = True
+        while running:
+            try:
+                event = ahead.get(PATIENCE_SECONDS)
+            except EOFError:
+                running, event = False, None
+            if event is not None:
+                job, news = event
+                if isinstance(news, Known):
+                    yield Done(job, news.records, known=True)
+                    continue
+                stages.take(job, news)
+            working = True
+            while working:
+                working = stages.work(flush=event is None)
+                while stages.done:
+                    yield stages.done.popleft()
+    report.notices.extend(stages.notices())
+
+
+def told(files: Iterator[Done], options: RunOptions, journal: Journal | None, report: RunReport) -> Iterator[Record]:
+    """The records of finished inputs, each kept in the journal when it comes and told when its turn is."""
+    report.began = time.monotonic()
+    line = _Line(options.ordered)
+    try:
+        for done in files:
+            report.files_done += 1
+            report.files_resumed += done.known
+            report.files_failed += any(record.error is not None for record in done.records)
+            if journal is not None and not done.known:
+                journal.append(done.job.key, done.job.item, done.records)
+            for ready in line.put(done):
+                yield from ready.records
+                if options.fail_fast and any(record.error is not None for record in ready.records):
+                    return
+    finally:
+        report.ended = time.monotonic()
+        if journal is not None and journal.problem is not None:
+            report.notices.append(journal.problem)
+
+
+class _Line:
+    """Holds back what is finished before its turn."""
+
+    def __init__(self, ordered: bool) -> None:
+        self.ordered = ordered
+        self.next = 0
+        self.early: dict[int, Done] = {}
+
+    def put(self, done: Done) -> Iterator[Done]:
+        if not self.ordered:
+            yield done
+            return
+        self.early[done.job.index] = done
+        while self.next in self.early:
+            self.next += 1
+            yield self.early.pop(self.next - 1)

@@ -1,0 +1,267 @@
+"""The model's three stages, each on full batches: encode windows, let the language model listen, let it speak.
+
+Windows come in any mixture of files. Those of one length are encoded together; a segment's windows then enter its
+carried state one after the other, many segments side by side; segments that are heard to the end wait until enough of
+them can speak together. A file is done when its last segment is. What a row gives depends on that row alone.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from samcli.engine.batches import Budget, Pool, available_memory, carefully, device_of, out_of_memory
+from samcli.engine.decode_ahead import Ended, Failed, Job
+from samcli.engine.options import RunOptions, RunReport
+from samcli.engine.pieces import Piece
+from samcli.engine.rows import Row, gather_encodings, gather_states, rows_of
+from samcli.engine.segments import Done, File, Segment, Window
+from samcli.engine.task import Scores, Task
+from samcli.errors import InputError, ModelError
+from samcli.models.interface import Encoding, SoundModel, SpeakOptions
+from samcli.ssm.state import size_in_bytes
+
+SPEAKING_ROWS = {"cpu": 64, "cuda": 256}
+FOREVER = float("inf")  # seconds: where only the number of rows matters
+STATE_SHARE = 0.1  # of the free memory, for the states of segments that wait to speak
+PATIENT_BATCHES = 8  # a segment waits for others to speak for at most so many batches of windows
+HOPELESS = 3  # inputs that fail in the model before any succeeds: then it is the model that is broken
+
+Entry = tuple[Segment, Piece]
+
+
+class Stages:
+    """Feed it pieces and ends, let it work, take what is done."""
+
+    def __init__(self, task: Task, model: SoundModel, options: RunOptions, report: RunReport) -> None:
+        self.task, self.model, self.options, self.report = task, model, options, report
+        self.device = device_of(model)
+        self.rate = model.sample_rate
+        self.hearing = Budget.start(options.batch_size, self.device)
+        auto = options.batch_size == "auto"
+        self.speaking = Budget(SPEAKING_ROWS.get(self.device.type, 64) if auto else self.hearing.rows, FOREVER)
+        self.speak_options = SpeakOptions(max_new_tokens=options.max_new_tokens, beams=options.beams, seed=options.seed)
+        self.pool: Pool[Entry] = Pool(self.hearing, self.rate)
+        self.speakers: deque[tuple[int, Segment]] = deque()  # (batches when it came, segment)
+        self.files: dict[int, File] = {}
+        self.done: deque[Done] = deque()
+        self._measured = not auto
+        self._successes, self._failures = 0, 0
+
+    def take(self, job: Job, event: Piece | Ended | Failed) -> None:
+        """What the decoder hands on."""
+        file = self.files.setdefault(job.index, File(job))
+        if isinstance(event, Piece):
+            if not file.failed:
+                self._take_piece(file, event)
+        elif file.failed:
+            del self.files[job.index]
+        elif isinstance(event, Failed):
+            self._fail(file, InputError(event.message, event.kind))
+            del self.files[job.index]
+        else:
+            file.ended = event
+            self._complete(file)
+
+    def work(self, flush: bool = False) -> bool:
+        """Compute one batch that is full, with `flush` any. Returns whether there was one.
+
+        One at a time, so that what is done is told, and safe in the journal, before the next begins.
+        """
+        if self._speak_when_due():
+            return True
+        batch = self.pool.take(flush)
+        if batch is None:
+            return self._speak_when_due(flush)
+        length, entries = batch
+        entries = [entry for entry in entries if not entry[0].file.failed]
+        if entries:
+            self._encode(length, entries)
+        return True
+
+    def notices(self) -> list[str]:
+        """What a person should hear once, at the end."""
+        if not self.hearing.halvings and not self.speaking.halvings:
+            return []
+        rows = self.hearing.rows_of(self.options.window_seconds or self.model.window_seconds)
+        return [f"Memory ran short: batches were cut down to {rows} windows; --batch-size {rows} starts there."]
+
+    def _take_piece(self, file: File, piece: Piece) -> None:
+        start, end = piece.start / self.rate, (piece.start + len(piece.wave)) / self.rate
+        if piece.segment == len(file.segments):
+            file.segments.append(Segment(file, self.task.gatherer(), start))
+            file.open += 1
+        segment = file.segments[piece.segment]
+        segment.end = end
+        if piece.last:
+            segment.expected = piece.order + 1
+        if piece.level >= self.options.silence_db:
+            segment.loud = True
+            self.pool.add(len(piece.wave), (segment, piece))
+            return
+        self.report.audio_seconds += end - start
+        segment.waiting[piece.order] = Window(start, end)
+        self._advance(segment)
+
+    def _encode(self, length: int, entries: list[Entry]) -> None:
+        def compute(rows: Sequence[Entry]) -> list[Window]:
+            windows: list[Window] = self.report.timed(lambda: self._windows(length, [piece for _, piece in rows]))
+            return windows
+
+        def store(row: Entry, window: Window) -> None:
+            segment, piece = row
+            segment.waiting[piece.order] = window
+            self.report.audio_seconds += window.end - window.start
+            self._successes += 1
+            scores = window.steps if window.clip is None else window.clip
+            if scores is not None and not np.isfinite(scores).all():
+                sentence = f"The model's scores for {segment.file.name} are not finite."
+                self._fail(segment.file, InputError(sentence, "non-finite"))
+
+        carefully(
+            entries,
+            compute,
+            store,
+            lambda row, error: self._give_up(row[0], error),
+            lambda rows: self.hearing.halve(rows, length / self.rate),
+        )
+        fresh = list(dict.fromkeys(segment for segment, _ in entries))
+        while fresh:
+            for segment in fresh:
+                self._advance(segment)
+            fresh = [segment for segment in fresh if segment.next in segment.waiting and not segment.file.failed]
+            self._listen(fresh)
+
+    @torch.inference_mode()
+    def _windows(self, length: int, pieces: Sequence[Piece]) -> list[Window]:
+        """Encode windows padded to `length` samples."""
+        pin = self.device.type == "cuda"
+        waves = torch.zeros(len(pieces), length, pin_memory=pin)  # (batch, samples)
+        for row, piece in enumerate(pieces):
+            waves[row, : len(piece.wave)] = torch.from_numpy(piece.wave)
+        # Shorter than one patch is nothing to an encoder: then some of the silence that follows belongs to the window.
+        lengths = torch.tensor([max(len(piece.wave), self.pool.least) for piece in pieces])
+        encoding = self.model.encode(waves.to(self.device, non_blocking=pin), lengths.to(self.device, non_blocking=pin))
+        clips, steps = self._scores(encoding)
+        kept: list[Row | None] = [None] * len(pieces)
+        if self.task.prompt is not None:
+            kept = [*rows_of(encoding, len(pieces))]  # with its scores: a model may listen to its own tags
+        tokens = encoding.lengths.tolist()
+        return [
+            Window(
+                start=piece.start / self.rate,
+                end=(piece.start + len(piece.wave)) / self.rate,
+                clip=None if clips is None else clips[row],
+                steps=None if steps is None else steps[row, : tokens[row]],
+                encoding=kept[row],
+            )
+            for row, piece in enumerate(pieces)
+        ]
+
+    def _scores(self, encoding: Encoding) -> tuple[Scores | None, Scores | None]:
+        """Probabilities (batch, classes) or (batch, steps, classes), whichever the task uses."""
+        if self.task.prompt is not None:
+            return None, None
+        logits = encoding.step_logits if self.task.wants_steps else encoding.clip_logits
+        if logits is None:
+            raise ModelError(f"The model {self.model.name!r} has no tag scores of this kind.")
+        scores: Scores = logits.float().sigmoid().cpu().numpy()
+        return (None, scores) if self.task.wants_steps else (scores, None)
+
+    def _advance(self, segment: Segment) -> None:
+        """Gather windows in order, as far as they need no listening; end the segment after its last."""
+        while (window := segment.waiting.get(segment.next)) is not None and window.encoding is None:
+            del segment.waiting[segment.next]
+            segment.gatherer.add(window.start, window.end, window.clip, window.steps)
+            segment.next += 1
+        if segment.next == segment.expected:
+            segment.expected = None  # this happens once
+            if self.task.prompt is not None and segment.loud:
+                self.speakers.append((self.pool.batches, segment))
+            else:
+                self._close(segment)
+
+    def _listen(self, segments: list[Segment]) -> None:
+        """Feed the next window of each segment into its state."""
+        fresh = [segment for segment in segments if segment.state is None]
+        carried = [segment for segment in segments if segment.state is not None]
+        for group in filter(None, (fresh, carried)):
+            carefully(group, self._hear, self._heard, self._give_up, lambda rows: self.hearing.halve(rows, FOREVER))
+
+    @torch.inference_mode()
+    def _hear(self, segments: Sequence[Segment]) -> list[Row]:
+        encoding = gather_encodings([row for one in segments if (row := one.waiting[one.next].encoding) is not None])
+        states = [one.state for one in segments if one.state is not None]
+        carried = gather_states(states, self.model) if states else None
+        state = self.report.timed(lambda: self.model.listen(encoding, carried))
+        if not self._measured:
+            fitting = available_memory(self.device) * STATE_SHARE * len(segments) / max(1, size_in_bytes(state))
+            self.speaking.rows = max(1, min(self.speaking.rows, int(fitting)))
+            self._measured = True
+        return rows_of(state, len(segments))
+
+    def _heard(self, segment: Segment, state: Row) -> None:
+        window = segment.waiting.pop(segment.next)
+        segment.gatherer.add(window.start, window.end, None, None)
+        segment.state = state
+        segment.next += 1
+
+    def _speak_when_due(self, flush: bool = False) -> bool:
+        """Let one group of segments speak, if there are enough or the first has waited too long."""
+        if not self.speakers:
+            return False
+        overdue = self.pool.batches - self.speakers[0][0] >= PATIENT_BATCHES
+        if not (flush or overdue or len(self.speakers) >= self.speaking.rows):
+            return False
+        count = min(len(self.speakers), self.speaking.rows)
+        group = [self.speakers.popleft()[1] for _ in range(count)]
+        group = [segment for segment in group if not segment.file.failed]
+        if group:
+            carefully(group, self._say, self._said, self._give_up, lambda rows: self.speaking.halve(rows, FOREVER))
+        return True
+
+    @torch.inference_mode()
+    def _say(self, segments: Sequence[Segment]) -> list[str]:
+        state = gather_states([segment.state for segment in segments if segment.state is not None], self.model)
+        prompts = [self.task.prompt or ""] * len(segments)
+        texts: list[str] = self.report.timed(lambda: self.model.speak(state, prompts, self.speak_options))
+        return texts
+
+    def _said(self, segment: Segment, text: str) -> None:
+        segment.text, segment.state = text, None
+        self._close(segment)
+
+    def _close(self, segment: Segment) -> None:
+        segment.file.open -= 1
+        self._complete(segment.file)
+
+    def _complete(self, file: File) -> None:
+        if file.ended is not None and not file.open and not file.failed:
+            records = file.records(self.model.name, self.model.revision)
+            self.done.append(Done(file.job, records))
+            del self.files[file.job.index]
+
+    def _give_up(self, segment: Segment, error: Exception) -> None:
+        """A row that fails alone: memory, or the model."""
+        if out_of_memory(error):
+            self._fail(segment.file, InputError(f"There is not enough memory to hear {segment.file.name}.", "memory"))
+            return
+        self._failures += 1
+        if not self._successes and self._failures >= HOPELESS:
+            raise ModelError(f"The model {self.model.name!r} fails on every input: {error}") from error
+        self._fail(
+            segment.file,
+            InputError(f"The model failed on {segment.file.name}: {str(error) or type(error).__name__}", "model"),
+        )
+
+    def _fail(self, file: File, error: InputError) -> None:
+        if not file.failed:
+            file.failed = True
+            record = file.error_record(self.task.name, self.model.name, self.model.revision, error)
+            self.done.append(Done(file.job, [record]))
+            file.segments.clear()
+            if file.ended is not None:
+                del self.files[file.job.index]

@@ -1,0 +1,57 @@
+"""Where a model's time goes: hearing, listening and speaking, each in seconds of audio or tokens per second.
+
+The limit beside each row is what the filter bank alone could do (for hearing) or the row before it: a part can never be
+faster than what feeds it, so `ratio` shows which part to look at.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+UNIT = "s/s"  # seconds of sound per second
+
+
+def bench_model(quick: bool, model: str = "sam-nano", device: str = "cpu") -> list[dict[str, Any]]:
+    """Rows of name, value, unit, limit, ratio, target for a batch of full windows."""
+    import torch
+
+    from samcli.audio.fbank import log_mel
+    from samcli.checkpoints.loading import load_model
+    from samcli.models.interface import SpeakOptions
+
+    loaded = load_model(model, device=device)
+    batch, rounds = (4, 2) if quick else (16, 5)
+    samples = int(loaded.window_seconds * loaded.sample_rate)
+    waves = torch.randn(batch, samples, generator=torch.Generator().manual_seed(0)) * 0.05
+    lengths = torch.full((batch,), samples)
+    seconds = batch * loaded.window_seconds
+    bank = seconds / _best(lambda: log_mel(waves), rounds)
+    hearing = seconds / _best(lambda: loaded.encode(waves, lengths), rounds)
+    rows = [_row("filter bank", bank, None), _row("encoder, filter bank included", hearing, bank)]
+    if "caption" in loaded.tasks:
+        encoding = loaded.encode(waves, lengths)
+        listening = seconds / _best(lambda: loaded.listen(encoding, None), rounds)
+        state = loaded.listen(encoding, None)
+        captions = [""] * batch
+        speaking = seconds / _best(lambda: loaded.speak(state, captions, SpeakOptions()), rounds)
+        rows.append(_row("language model listening", listening, bank))
+        rows.append(_row("language model speaking a caption a window", speaking, bank))
+    return rows
+
+
+def _best(call: Callable[[], object], rounds: int) -> float:
+    """The quickest of some rounds, after one that is not counted."""
+    call()
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def _row(name: str, value: float, limit: float | None) -> dict[str, Any]:
+    ratio = None if limit is None else value / limit
+    return {"name": name, "value": value, "unit": UNIT, "limit": limit, "ratio": ratio, "target": None}

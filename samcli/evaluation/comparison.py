@@ -1,0 +1,258 @@
+"""Predictions against references: every figure their kind allows, or a refusal that names what does not match.
+
+    report = compare(Path("captions.jsonl"), Path("clotho_captions_evaluation.csv"))
+
+Nothing is scored unless every reference has its prediction and every prediction its reference: a score over what
+happens to match says little about either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from samcli.errors import UsageError
+from samcli.evaluation import sentences
+from samcli.evaluation.events import Counts, collar_counts, segment_counts
+from samcli.evaluation.figures import Figure, interval, mean_interval, share
+from samcli.evaluation.predictions import Prediction, read_predictions
+from samcli.evaluation.references import Reference, References, question_id, read_references
+from samcli.evaluation.tag_scores import ClassScores, by_class, d_prime, top_hits
+from samcli.evaluation.text_scores import LONGEST, bleu_counts, cider_d, meteor, rouge_l, word_errors, words
+from samcli.evaluation.wording import chosen_letter, yes_or_no
+
+Pair = tuple[Reference, Prediction]
+SHOWN = 10  # ids of a refusal
+
+
+class Mismatch(UsageError):
+    """Ids that only one side has."""
+
+    def __init__(self, unanswered: Sequence[str], unknown: Sequence[str]) -> None:
+        parts = []
+        if unanswered:
+            parts.append(f"{len(unanswered)} references have no prediction: {_listed(unanswered)}")
+        if unknown:
+            parts.append(f"{len(unknown)} predictions have no reference: {_listed(unknown)}")
+        super().__init__(". ".join(parts) + ".")
+        self.unanswered, self.unknown = tuple(unanswered), tuple(unknown)
+
+
+def compare(predictions: Path, references: Path) -> dict[str, Any]:
+    """The report on two files, in the shape of the other reports."""
+    truth = read_references(references)
+    pairs = matched(read_predictions(predictions), truth)
+    figures, details = MEASURES[truth.kind](pairs, truth)
+    return {
+        "kind": truth.kind,
+        "format": truth.source,
+        "items": len(pairs),
+        "figures": [figure.to_dict() for figure in figures],
+        "details": details,
+    }
+
+
+def matched(predictions: dict[str, Prediction], references: References) -> list[Pair]:
+    """Each reference with its prediction; Mismatch when any is left over on either side."""
+    waiting = dict(predictions)
+    pairs: list[Pair] = []
+    unanswered: list[str] = []
+    for item in references.items.values():
+        names = [item.id, *item.also]
+        if item.question:
+            names.append(question_id(item.id, item.question))
+        found = next((name for name in names if name in waiting), None)
+        if found is None:
+            unanswered.append(item.id)
+        elif waiting[found].failed:
+            unanswered.append(f"{item.id} (it failed)")
+            del waiting[found]
+        else:
+            pairs.append((item, waiting.pop(found)))
+    if unanswered or waiting:
+        raise Mismatch(unanswered, list(waiting))
+    return pairs
+
+
+def _captions(pairs: Sequence[Pair], truth: References) -> tuple[list[Figure], dict[str, Any]]:
+    candidates = [words(said.text) for _, said in pairs]
+    references = [[words(caption) for caption in item.captions] for item, _ in pairs]
+    counts = bleu_counts(candidates, references)
+    figures = []
+    for n in range(1, LONGEST + 1):
+        low, high = interval(_bleu_of(counts.score, n), len(pairs))
+        figures.append(Figure(f"bleu_{n}", f"BLEU-{n}", counts.score(n), low, high, len(pairs)))
+    both = list(zip(candidates, references, strict=True))
+    figures.append(share("rouge_l", "ROUGE-L", [rouge_l(*pair) for pair in both]))
+    figures.append(
+        share("meteor_like", "METEOR by words and stems, without synonyms", [meteor(*pair) for pair in both])
+    )
+    cider = cider_d(candidates, references)
+    figures.append(Figure("cider_d", "CIDEr-D", float(cider.mean()), *mean_interval(cider), len(pairs), plain=True))
+    broken = [bool(sentences.faults(said.text)) for _, said in pairs]
+    if sentences.has_sentence_model():
+        like = sentences.likeness([said.text for _, said in pairs], [item.captions for item, _ in pairs])
+        broken = like.broken.tolist()
+        figures.append(share("similarity", "sentence similarity (MiniLM)", like.similarity))
+        figures.append(share("fense_style", "FENSE-style: similarity, less where broken", like.fense))
+    else:
+        figures.append(Figure("similarity", "sentence similarity", None, note="needs pip install 'samcli[eval]'"))
+    figures.append(share("broken", "broken sentences", broken, lower_is_better=True))
+    figures.append(Figure("spice", "SPICE, and with it SPIDEr", None, note="a Java program; not measured here"))
+    details = {
+        item.id: {"caption": said.text, "cider_d": score}
+        for (item, said), score in zip(pairs, cider.tolist(), strict=True)
+    }
+    return figures, {"captions": details}
+
+
+def _tags(pairs: Sequence[Pair], truth: References) -> tuple[list[Figure], dict[str, Any]]:
+    labels = sorted({label for item, _ in pairs for label in item.labels})
+    plain = {_plain(label): place for place, label in enumerate(labels)}
+    right = np.zeros((len(pairs), len(labels)), bool)
+    scores = np.zeros(right.shape, np.float32)
+    spoken = all(said.text and not said.scores for _, said in pairs)
+    for row, (item, said) in enumerate(pairs):
+        right[row, [plain[_plain(label)] for label in item.labels]] = True
+        for label, score in said.scores.items():
+            if _plain(label) in plain:
+                scores[row, plain[_plain(label)]] = score
+    note = ""
+    if spoken:
+        scores = sentences.text_tag_scores([said.text for _, said in pairs], labels)
+        note = "generated text scored by sentence similarity; not comparable with a tag head"
+    elif not scores.any():
+        raise UsageError(f"No predicted label is among the {len(labels)} of the references, such as {labels[0]!r}.")
+    classes = by_class(labels, right, scores)
+    figures = [
+        _class_figure("map", "mean average precision", classes, lambda one: one.average_precision, note),
+        _class_figure("auc", "area under the ROC curve", classes, lambda one: one.auc, note),
+    ]
+    area = figures[1].value
+    if area is not None:
+        figures.append(Figure("d_prime", "d'", d_prime(area), count=len(classes), plain=True, note="of the mean area"))
+    name = "single-label accuracy" if truth.single else "top label is a true one"
+    figures.append(
+        share("top_1", name, top_hits(right, scores), note=note) if right.size else Figure("top_1", name, None)
+    )
+    table = [
+        {
+            "label": one.label,
+            "positives": one.positives,
+            "average_precision": one.average_precision,
+            "auc": one.auc,
+            "d_prime": one.d_prime,
+        }
+        for one in classes
+    ]
+    return figures, {"classes": table}
+
+
+def _answers(pairs: Sequence[Pair], truth: References) -> tuple[list[Figure], dict[str, Any]]:
+    figures: list[Figure] = []
+    choices = [(item, said) for item, said in pairs if item.choices]
+    closed = [(item, said) for item, said in pairs if not item.choices and _answer_word(item.answer) is not None]
+    free = [(item, said) for item, said in pairs if not item.choices and _answer_word(item.answer) is None]
+    rights: dict[str, bool] = {}
+    for item, said in choices:
+        place = chosen_letter(said.text, item.choices)
+        rights[item.id] = place is not None and _plain(item.choices[place]) == _plain(item.answer)
+    for item, said in closed:
+        rights[item.id] = yes_or_no(said.text) is _answer_word(item.answer)
+    for item, said in free:
+        rights[item.id] = words(said.text) == words(item.answer)
+    if choices:
+        figures.append(share("multiple_choice", "multiple choice", [rights[item.id] for item, _ in choices]))
+    if closed:
+        hits = np.array([rights[item.id] for item, _ in closed], np.float64)
+        truths = np.array([_answer_word(item.answer) for item, _ in closed], bool)
+        low, high = interval(lambda rows: _balanced(hits[rows], truths[rows]), len(closed))
+        figures.append(
+            Figure(
+                "yes_no", "yes/no, balanced", _balanced(hits, truths), low, high, len(closed), reference="chance 50 %"
+            )
+        )
+    if free:
+        figures.append(share("exact", "open questions, word for word", [rights[item.id] for item, _ in free]))
+        if sentences.has_sentence_model():
+            like = sentences.likeness([said.text for _, said in free], [[item.answer] for item, _ in free])
+            figures.append(share("similarity", "open questions, sentence similarity", like.similarity))
+    figures.insert(0, share("accuracy", "all questions", [rights[item.id] for item, _ in pairs]))
+    return figures, {"answers": {item.id: {"answer": said.text, "right": rights[item.id]} for item, said in pairs}}
+
+
+def _events(pairs: Sequence[Pair], truth: References) -> tuple[list[Figure], dict[str, Any]]:
+    by_collar = [collar_counts(said.events, item.events) for item, said in pairs]
+    starts = [collar_counts(said.events, item.events, ends=False) for item, said in pairs]
+    ends = [max((event.end for event in [*item.events, *said.events]), default=0.0) for item, said in pairs]
+    segments = [segment_counts(said.events, item.events, end) for (item, said), end in zip(pairs, ends, strict=True)]
+    figures = []
+    for key, name, counts in (
+        ("event_f1", "event F1, starts and ends within 0.5 s", by_collar),
+        ("onset_f1", "event F1, starts within 0.5 s", starts),
+        ("segment_f1", "segment F1, one second each", segments),
+    ):
+        total = sum(counts, Counts())
+        low, high = interval(_f1_of(counts), len(counts))
+        note = f"precision {total.precision:.3f}, recall {total.recall:.3f}"
+        figures.append(Figure(key, name, total.f1, low, high, total.hits + total.misses, note=note))
+    return figures, {}
+
+
+def _transcripts(pairs: Sequence[Pair], truth: References) -> tuple[list[Figure], dict[str, Any]]:
+    errors = np.array([word_errors(words(said.text), words(item.transcript)) for item, said in pairs], np.float64)
+    lengths = np.array([len(words(item.transcript)) for item, _ in pairs], np.float64)
+    low, high = interval(lambda rows: float(errors[rows].sum() / max(1, lengths[rows].sum())), len(pairs))
+    value = float(errors.sum() / max(1, lengths.sum()))
+    return [Figure("wer", "word error rate", value, low, high, int(lengths.sum()), lower_is_better=True)], {}
+
+
+MEASURES: dict[str, Callable[[Sequence[Pair], References], tuple[list[Figure], dict[str, Any]]]] = {
+    "captions": _captions,
+    "tags": _tags,
+    "answers": _answers,
+    "events": _events,
+    "transcripts": _transcripts,
+}
+
+
+def _class_figure(
+    key: str, name: str, classes: Sequence[ClassScores], value: Callable[[ClassScores], float], note: str
+) -> Figure:
+    """The mean over classes, its interval by drawing classes."""
+    values = np.array([value(one) for one in classes], np.float64)
+    if not values.size:
+        return Figure(key, name, None, note="no class has items with and without it")
+    return Figure(key, name, float(values.mean()), *mean_interval(values), len(classes), note=note)
+
+
+def _bleu_of(score: Callable[..., float], n: int) -> Callable[[Any], float]:
+    return lambda rows: score(n, rows)
+
+
+def _f1_of(counts: Sequence[Counts]) -> Callable[[Any], float]:
+    return lambda rows: sum((counts[int(row)] for row in rows), Counts()).f1
+
+
+def _balanced(hits: Any, truths: Any) -> float:
+    """The mean of the accuracies on "yes" and on "no"."""
+    parts = [float(hits[truths == truth].mean()) for truth in (True, False) if (truths == truth).any()]
+    return float(np.mean(parts)) if parts else float("nan")
+
+
+def _answer_word(answer: str) -> bool | None:
+    """True or False for a reference that is a plain yes or no."""
+    said = words(answer)
+    return {"yes": True, "no": False}.get(said[0]) if len(said) == 1 else None
+
+
+def _plain(label: str) -> str:
+    return " ".join(words(label.replace("_", " ")))
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:SHOWN])
+    return shown + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")

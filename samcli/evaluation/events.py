@@ -1,0 +1,115 @@
+"""Events found against events that are there: F1 with a collar around each start and end, and F1 by segments.
+
+An event counts as found when one of the same label starts within the collar and ends within the collar, or within
+half the true event's length where that is more. Every event is matched at most once, so that as many as possible are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+COLLAR_SECONDS = 0.5
+LENGTH_SHARE = 0.5  # of the true event, by which its end may be missed
+SEGMENT_SECONDS = 1.0
+
+
+class LabelledEvent(NamedTuple):
+    label: str
+    start: float  # seconds
+    end: float
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Right, missed and invented."""
+
+    hits: int = 0
+    misses: int = 0
+    inventions: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.hits + other.hits, self.misses + other.misses, self.inventions + other.inventions)
+
+    @property
+    def precision(self) -> float:
+        return self.hits / max(1, self.hits + self.inventions)
+
+    @property
+    def recall(self) -> float:
+        return self.hits / max(1, self.hits + self.misses)
+
+    @property
+    def f1(self) -> float:
+        return 2 * self.hits / max(1, 2 * self.hits + self.misses + self.inventions)
+
+
+def collar_counts(
+    found: Iterable[LabelledEvent],
+    there: Iterable[LabelledEvent],
+    collar: float = COLLAR_SECONDS,
+    length_share: float = LENGTH_SHARE,
+    ends: bool = True,
+) -> Counts:
+    """Events of one recording; without `ends` only the starts must agree."""
+    guesses, truths = _by_label(found), _by_label(there)
+    total = Counts()
+    for label in sorted(guesses.keys() | truths.keys()):
+        mine, true = guesses.get(label, []), truths.get(label, [])
+        fits = []
+        for truth in true:
+            slack = max(collar, length_share * (truth.end - truth.start)) if ends else float("inf")
+            fits.append(
+                [
+                    place
+                    for place, event in enumerate(mine)
+                    if abs(event.start - truth.start) <= collar + 1e-9 and abs(event.end - truth.end) <= slack + 1e-9
+                ]
+            )
+        hits = most_pairs(fits)
+        total += Counts(hits, len(true) - hits, len(mine) - hits)
+    return total
+
+
+def segment_counts(
+    found: Iterable[LabelledEvent],
+    there: Iterable[LabelledEvent],
+    duration: float,
+    segment: float = SEGMENT_SECONDS,
+) -> Counts:
+    """Labels that sound in each stretch of `segment` seconds, of one recording."""
+    guesses = {cell for event in found for cell in _cells(event, duration, segment)}
+    truths = {cell for event in there for cell in _cells(event, duration, segment)}
+    return Counts(len(guesses & truths), len(truths - guesses), len(guesses - truths))
+
+
+def most_pairs(fits: Sequence[Sequence[int]]) -> int:
+    """The largest number of pairs, each left one with one of the right ones it fits, none used twice."""
+    partner: dict[int, int] = {}
+
+    def place(left: int, tried: set[int]) -> bool:
+        for right in fits[left]:
+            if right not in tried:
+                tried.add(right)
+                if right not in partner or place(partner[right], tried):
+                    partner[right] = left
+                    return True
+        return False
+
+    return sum(place(left, set()) for left in range(len(fits)))
+
+
+def _by_label(events: Iterable[LabelledEvent]) -> dict[str, list[LabelledEvent]]:
+    sorted_events: dict[str, list[LabelledEvent]] = {}
+    for event in events:
+        sorted_events.setdefault(event.label, []).append(event)
+    return sorted_events
+
+
+def _cells(event: LabelledEvent, duration: float, segment: float) -> list[tuple[str, int]]:
+    first = int(np.floor(event.start / segment + 1e-9))
+    last = int(np.ceil(min(event.end, duration) / segment - 1e-9))
+    return [(event.label, cell) for cell in range(first, max(last, first))]

@@ -1,0 +1,60 @@
+"""What sam-nano must reach, and what to go for: the table of its figures, in the order they are shown."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from samcli.evaluation.figures import Figure, share
+
+
+class Mark(NamedTuple):
+    name: str  # a leading "- " marks a part of the row above
+    must: float | None = None
+    goal: float | None = None
+    lower_is_better: bool = False
+    reference: str = ""
+
+
+MARKS = {
+    "everyday_accuracy": Mark("everyday classes, 50-way accuracy", 0.78, 0.88),
+    "cross_source_accuracy": Mark("accuracy on sources never trained on", 0.36, 0.50),
+    "teacher_map": Mark("mean average precision against the teacher's confident labels", 0.60, 0.75),
+    "captions_name_sound": Mark("captions of single sounds that name the sound", 0.65, 0.80),
+    "captions_name_everyday": Mark("- of everyday clips"),
+    "captions_name_cross_source": Mark("- of sources never trained on"),
+    "scenes_both_named": Mark("scenes of two events: both named", 0.45, 0.60),
+    "scenes_order": Mark("- in the right order, where both are named", 0.80, 0.90),
+    "yes_no": Mark("yes/no questions, half of them about absent sounds", 0.82, 0.90, reference="chance 50 %"),
+    "yes_no_present": Mark("- about present sounds"),
+    "yes_no_absent": Mark("- about confusable absent sounds"),
+    "multiple_choice": Mark("what is heard, one of four", 0.75, 0.88, reference="chance 25 %"),
+    # What is made is captioned right every time; recordings may hold other things beside.
+    "special_silence": Mark("silence: marked silent, nothing said", 1.0),
+    "special_tone": Mark("pure tones captioned as such", 1.0),
+    "special_noise": Mark("white noise captioned as such", 1.0),
+    "special_speech": Mark("speech captioned as such", 0.8),
+    "special_music": Mark("music captioned as such", 0.8),
+    "captions_invent": Mark("captions naming a sound neither labelled nor heard by the teacher", 0.20, 0.10, True),
+    "captions_distinct": Mark("distinct captions", 0.60),
+    "captions_commonest": Mark("share of the most common caption", 0.05, lower_is_better=True),
+    "timeline_f1": Mark("timeline of a minute: event F1 at 0.5 s"),
+    "timeline_onset_f1": Mark("- starts only"),
+    "same_tag_resampled": Mark("same top tag at another rate", 0.90),
+    "same_tag_quieter": Mark("same top tag 20 dB quieter", 0.90),
+    "same_tag_mp3": Mark("same top tag as MP3", 0.90),
+    "same_tag_later": Mark("same top tag from 0.3 s on", 0.90),
+}
+
+
+def marked(key: str, value: float | None, **rest: Any) -> Figure:
+    """A figure of the table with its mark."""
+    mark = MARKS[key]
+    rest.setdefault("reference", mark.reference)
+    return Figure(key, mark.name, value, must=mark.must, goal=mark.goal, lower_is_better=mark.lower_is_better, **rest)
+
+
+def marked_share(key: str, hits: Any, **rest: Any) -> Figure:
+    """The share of hits as a figure of the table."""
+    plain = share(key, "", hits)
+    measured = {"low": plain.low, "high": plain.high, "count": plain.count, "note": plain.note}
+    return marked(key, plain.value, **(measured | rest))

@@ -1,0 +1,1 @@
+"""SAM and its parts: encoders, connectors, adapters."""

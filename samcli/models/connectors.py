@@ -1,0 +1,154 @@
+"""From an encoder's grid of tokens to the embeddings a language model reads.
+
+Every connector takes features (batch, steps, bands * width), one token per time step with its frequency bands side by
+side, and the number of valid steps of each row; it returns embeddings (batch, tokens, language width) and their valid
+counts. What lies behind a row's end never reaches a valid token.
+
+SAM's three (arXiv 2509.15680): `concat` (a), `time-major` (b), `frequency-major` (c); ssLALM's `convolution`
+(arXiv 2411.15685); ML-Mamba's `scan` (arXiv 2407.19832).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from samcli.ssm.ragged import valid_mask
+
+Kind = Literal["concat", "time-major", "frequency-major", "convolution", "scan"]
+Projector = Literal["linear", "gelu-mlp", "fused-gelu-mlp"]
+
+
+@dataclass(frozen=True)
+class ConnectorConfig:
+    kind: Kind = "concat"
+    hidden: int = 0  # inner width of the two-layer MLP; 0: the language model's width
+    separator_tokens: int = 1  # embeddings between groups: the text "&&" as the model's own tokenizer cuts it
+    separator_after_last: bool = False  # also behind the last group
+    # of `scan` only
+    scan_width: int = 0  # 0: the language model's width
+    scan_layers: int = 2
+    scan_state: int = 128  # state dimension (N)
+    scan_headdim: int = 64  # channels per head (P)
+    projector: Projector = "fused-gelu-mlp"
+
+    def __post_init__(self) -> None:
+        if min(self.hidden, self.separator_tokens, self.scan_width) < 0:
+            raise ValueError("a connector has no negative sizes")
+
+
+class Connector(nn.Module):
+    """Base of the connectors."""
+
+    def __init__(self, encoder_width: int, bands: int) -> None:
+        super().__init__()
+        self.encoder_width, self.bands = encoder_width, bands
+
+    def tokens(self, steps: int) -> int:
+        """Embeddings that a row of this many steps becomes."""
+        return steps
+
+    def count(self, lengths: Tensor) -> Tensor:
+        """`tokens` for a batch of step counts."""
+        table = torch.tensor([self.tokens(steps) for steps in lengths.tolist()], dtype=torch.long)
+        return table.to(lengths.device)
+
+    def grid(self, features: Tensor) -> Tensor:
+        """(batch, steps, bands * width) -> (batch, steps, bands, width)."""
+        return features.reshape(*features.shape[:2], self.bands, self.encoder_width)
+
+    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        raise NotImplementedError
+
+
+def two_layers(width_in: int, hidden: int, width_out: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width_in, hidden), nn.GELU(), nn.Linear(hidden, width_out))
+
+
+class ConcatConnector(Connector):
+    """One embedding per time step, from all its bands together."""
+
+    def __init__(self, config: ConnectorConfig, encoder_width: int, bands: int, language_width: int) -> None:
+        super().__init__(encoder_width, bands)
+        self.mlp = two_layers(bands * encoder_width, config.hidden or language_width, language_width)
+
+    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        return self.mlp(features), lengths
+
+
+class SeparatedConnector(Connector):
+    """One embedding per patch, in groups of a time step (b) or of a band (c), with a separator between groups.
+
+    The separator is not read by the MLP: it is text. `set_separator` takes the language model's own embeddings of it;
+    without them it is learned like any weight.
+    """
+
+    def __init__(self, config: ConnectorConfig, encoder_width: int, bands: int, language_width: int) -> None:
+        super().__init__(encoder_width, bands)
+        self.by_time = config.kind == "time-major"
+        self.after_last = config.separator_after_last
+        self.mlp = two_layers(encoder_width, config.hidden or language_width, language_width)
+        self.separator = nn.Parameter(torch.randn(config.separator_tokens, language_width) * 0.02)
+
+    def set_separator(self, embeddings: Tensor) -> None:
+        """Use these embeddings (separator tokens, language width), fixed."""
+        if embeddings.shape != self.separator.shape:
+            found, wanted = tuple(embeddings.shape), tuple(self.separator.shape)
+            raise ValueError(f"the separator's embeddings are {found}, where the connector was built for {wanted}")
+        self.separator = nn.Parameter(embeddings.detach().to(self.separator).clone(), requires_grad=False)
+
+    def tokens(self, steps: int) -> int:
+        if not steps:
+            return 0
+        groups, size = (steps, self.bands) if self.by_time else (self.bands, steps)
+        return groups * size + (groups if self.after_last else groups - 1) * len(self.separator)
+
+    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        patches = self.mlp(self.grid(features))  # (batch, steps, bands, language width)
+        if not self.by_time:
+            patches = patches.transpose(1, 2)  # (batch, bands, steps, language width)
+        batch, groups, size, width = patches.shape
+        counts = self.count(lengths)
+        place = torch.arange(int(counts.max()) if batch else 0, device=features.device)
+        # valid patches of one group: every band of a step, or a band's valid steps
+        inside = torch.full_like(lengths, size) if self.by_time else lengths
+        period = (inside + len(self.separator)).clamp(min=1)[:, None]
+        group, offset = place // period, place % period  # (batch, tokens)
+        behind = offset - inside[:, None]  # from 0 on: which separator token
+        index = torch.where(behind < 0, group * size + offset, groups * size + behind)
+        index = index.masked_fill(~valid_mask(counts, len(place)), 0)
+        source = torch.cat([patches.flatten(1, 2), self.separator.to(patches).expand(batch, -1, -1)], dim=1)
+        return source.gather(1, index[..., None].expand(-1, -1, width)), counts
+
+
+class ConvolutionConnector(Connector):
+    """A 3x3 convolution with stride 2 over the grid, then a linear layer: 32 x 4 tokens become 16 x 2 (ssLALM)."""
+
+    def __init__(self, config: ConnectorConfig, encoder_width: int, bands: int, language_width: int) -> None:
+        super().__init__(encoder_width, bands)
+        self.conv = nn.Conv2d(encoder_width, encoder_width, 3, stride=2, padding=1)
+        self.linear = nn.Linear(encoder_width, language_width)
+
+    def tokens(self, steps: int) -> int:
+        return -(-steps // 2) * -(-self.bands // 2)
+
+    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        # the kernel reaches one step past a row's end: let it find the zeros that padding would give it
+        features = features * valid_mask(lengths, features.shape[1])[..., None]
+        maps = self.conv(self.grid(features).permute(0, 3, 1, 2))  # (batch, width, steps / 2, bands / 2)
+        return self.linear(maps.flatten(2).transpose(1, 2)), self.count(lengths)
+
+
+def build_connector(
+    config: ConnectorConfig, encoder_width: int, grid: tuple[int, int], language_width: int
+) -> Connector:
+    """The connector between an encoder whose steps hold grid[1] bands of `encoder_width` and a language model."""
+    if config.kind == "scan":
+        from samcli.models.scan_connector import ScanConnector
+
+        return ScanConnector(config, encoder_width, grid[1], language_width)
+    kinds = {"concat": ConcatConnector, "convolution": ConvolutionConnector}
+    return kinds.get(config.kind, SeparatedConnector)(config, encoder_width, grid[1], language_width)

@@ -1,0 +1,61 @@
+"""What the rest of the house sees of any model: it encodes windows, listens, and speaks.
+
+A model that lacks a task leaves it out of `tasks`; asking for it anyway raises ModelError. Every method treats the
+rows of a batch as if each were alone, and no method changes the state it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from torch import Tensor
+
+
+class Encoding(NamedTuple):
+    """One window each, as the encoder heard it."""
+
+    features: Tensor  # (batch, tokens, width): what the connector reads
+    lengths: Tensor  # (batch,): valid tokens of each row
+    clip_logits: Tensor | None  # (batch, classes): tags of the whole window; None without a head
+    step_logits: Tensor | None  # (batch, tokens, classes): tags per time step; None when the head has no time axis
+
+
+@dataclass(frozen=True)
+class SpeakOptions:
+    max_new_tokens: int = 48
+    beams: int = 1  # 1: greedy
+    temperature: float = 0.0  # 0: no sampling
+    top_p: float = 1.0
+    seed: int = 0  # of the sampling; greedy and beam search do not use it
+
+
+class SoundModel(Protocol):
+    name: str
+    revision: str
+    tasks: frozenset[str]  # of "tag", "caption", "ask"
+    sample_rate: int
+    window_seconds: float
+    labels: tuple[str, ...]
+    step_seconds: float | None  # of one row of step_logits
+
+    def encode(self, waves: Tensor, lengths: Tensor) -> Encoding:
+        """waves (batch, samples), zero behind `lengths` samples."""
+        ...
+
+    def listen(self, encoding: Encoding, state: Any | None) -> Any:
+        """Feed each row's audio tokens into its carried state (None: fresh)."""
+        ...
+
+    def speak(self, state: Any, prompts: Sequence[str], options: SpeakOptions) -> list[str]:
+        """One text per row; the prompt "" asks for a caption, any other is a question."""
+        ...
+
+    def select(self, state: Any, rows: Sequence[int]) -> Any:
+        """These rows of a batched state."""
+        ...
+
+    def join(self, states: Sequence[Any]) -> Any:
+        """One batched state from several."""
+        ...

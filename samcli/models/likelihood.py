@@ -1,0 +1,99 @@
+"""How likely a model finds a text after what it heard: the mean cross-entropy of the text's tokens, in nats.
+
+The captioner's own loss ranks sounds for a text and texts for a sound without any training for it (Labbé, Pellegrini
+and Pinquier 2023). Some texts are likely whatever is heard; `surprise` takes the loss after hearing nothing off, which
+makes texts comparable with each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from samcli.errors import ModelError
+from samcli.models.heard import Heard, no_tags
+from samcli.models.interface import SoundModel
+from samcli.models.sam import Listener
+
+PAIRS = 96  # of a sound and a text, read together
+
+
+@torch.inference_mode()
+def losses(model: SoundModel, state: Any, count: int, texts: Sequence[str]) -> Tensor:
+    """(count, texts): of each text as a caption of each of the `count` sounds in a batched state."""
+    listener = _listener(model)
+    tokenizer = listener.tokenizer
+    assert tokenizer is not None
+    opening = tokenizer.caption_prompt()
+    rows = [[*opening, *tokenizer.encode(text), tokenizer.eos] for text in texts]
+    found = torch.empty(count, len(texts))
+    # Texts of like length together, each batch over as many sounds as fit.
+    order = sorted(range(len(texts)), key=lambda place: len(rows[place]))
+    pairs = [(sound, text) for text in order for sound in range(count)]
+    for at in range(0, len(pairs), PAIRS):
+        batch = pairs[at : at + PAIRS]
+        values = _losses(
+            listener,
+            model.select(state, [sound for sound, _ in batch]),
+            [rows[text] for _, text in batch],
+            len(opening),
+        )
+        for (sound, text), value in zip(batch, values.tolist(), strict=True):
+            found[sound, text] = value
+    return found
+
+
+@torch.inference_mode()
+def prior(model: SoundModel, texts: Sequence[str]) -> Tensor:
+    """(texts,): the loss of each text when nothing was heard."""
+    listener = _listener(model)
+    return losses(model, _nothing(listener), 1, texts)[0]
+
+
+def surprise(model: SoundModel, state: Any, count: int, texts: Sequence[str]) -> Tensor:
+    """(count, texts): how much less likely than in general each text is after each sound; below 0 is more likely."""
+    return losses(model, state, count, texts) - prior(model, texts)
+
+
+def _losses(listener: Listener, state: Any, rows: list[list[int]], opening: int) -> Tensor:
+    """(batch,): one text per row of the state."""
+    network = listener.network
+    device = next(network.parameters()).device
+    longest = max(len(row) for row in rows)
+    tokens = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=device)  # (batch, tokens)
+    lengths = torch.tensor([len(row) for row in rows], device=device)
+    embeddings = network.language.embed(tokens)
+    memory = state
+    if isinstance(state, Heard):
+        memory = state.memory
+        if network.config.reads_tags:
+            embeddings = embeddings + network.tag_reader.beside(state.tags)[:, None]
+    logits, _ = network.language(embeddings=embeddings, state=memory, lengths=lengths)  # (batch, tokens, vocabulary)
+    each = F.cross_entropy(
+        logits[:, :-1].float().transpose(1, 2), tokens[:, 1:], reduction="none"
+    )  # (batch, tokens - 1)
+    place = torch.arange(longest - 1, device=device)
+    spoken = (place >= opening - 1) & (place < lengths[:, None] - 1)
+    return (each * spoken).sum(1).div(spoken.sum(1)).cpu()
+
+
+def _nothing(listener: Listener) -> Any:
+    """The state before anything is heard."""
+    network = listener.network
+    device = next(network.parameters()).device
+    memory = network.language.initial_state(1)
+    tags = no_tags(1, device)
+    if network.config.reads_tags:
+        none = torch.zeros(1, network.classes, device=device)
+        tags = tags._replace(highest=none, recent=none)
+    return Heard(memory, tags)
+
+
+def _listener(model: SoundModel) -> Listener:
+    if not isinstance(model, Listener) or "caption" not in model.tasks:
+        raise ModelError(f"{model.name} cannot say how likely a text is: it has no voice. sam-nano can.")
+    return model

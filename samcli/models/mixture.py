@@ -1,0 +1,115 @@
+"""Mixture-of-Mamba: projections of their own for each modality, one convolution and one scan (arXiv 2501.16295).
+
+An option for any block whose projections are called as modules, a Mamba-2 language model's among them:
+`split_projections(model)` gives every modality a copy, `with heard_as(AUDIO): ...` says what the tokens of a call are.
+Off unless asked for. While the copies hold the same weights, the results are the dense block's, bit for bit.
+
+A call of one modality costs what the dense block costs. A call with both computes each projection once per modality and
+picks, so sequences are best fed modality by modality with the state carried, as listening and speaking do anyway.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
+from torch import Tensor, nn
+
+from samcli.errors import ModelError
+from samcli.ssm.linear import FastLinear
+from samcli.ssm.mamba import Mamba, MambaConfig
+
+TEXT, AUDIO = 0, 1
+PROJECTIONS = ("in_proj", "x_proj", "dt_proj", "out_proj")
+
+# One number for a whole call, or (batch, length) of them. A context variable, so that threads do not see each other's.
+_modality: ContextVar[int | Tensor] = ContextVar("modality", default=TEXT)
+
+
+@contextmanager
+def heard_as(modality: int | Tensor) -> Iterator[None]:
+    """Inside, tokens belong to this modality: one number, or one for each token (batch, length)."""
+    token = _modality.set(modality)
+    try:
+        yield
+    finally:
+        _modality.reset(token)
+
+
+class SplitLinear(nn.Module):
+    """One linear layer per modality, all starting as copies of a dense one."""
+
+    def __init__(self, dense: nn.Linear, modalities: int) -> None:
+        super().__init__()
+        self.experts = nn.ModuleList(_copy(dense) for _ in range(modalities))
+
+    @property
+    def weight(self) -> Tensor:
+        raise ModelError("Projections split by modality have no single weight; kernels that read one cannot be used.")
+
+    def forward(self, x: Tensor) -> Tensor:
+        modality = _modality.get()
+        if isinstance(modality, int):
+            one: Tensor = self.experts[modality](x)
+            return one
+        if modality.shape != x.shape[:-1]:
+            raise ValueError(
+                f"modalities for {tuple(modality.shape)} tokens were given with {tuple(x.shape[:-1])} tokens"
+            )
+        out: Tensor = self.experts[0](x)
+        for number in range(1, len(self.experts)):
+            out = torch.where((modality == number)[..., None], self.experts[number](x), out)
+        return out
+
+
+def _copy(dense: nn.Linear) -> nn.Linear:
+    """Of the same class, adapters included: another way to multiply would round differently."""
+    if isinstance(dense, FastLinear):
+        dense.unpack()
+    return copy.deepcopy(dense)
+
+
+def split_projections(
+    model: nn.Module, names: Sequence[str] = ("in_proj", "out_proj"), modalities: int = 2
+) -> nn.Module:
+    """Give every modality its own copy of the named projections, in place; returns the model."""
+    found = [
+        (path, module)
+        for path, module in model.named_modules()
+        if path.split(".")[-1] in names and isinstance(module, nn.Linear)
+    ]
+    if not found:
+        raise ModelError(f"The model has no projections named {' or '.join(names)} to split.")
+    for path, dense in found:
+        parent, _, last = path.rpartition(".")
+        setattr(model.get_submodule(parent), last, SplitLinear(dense, modalities))
+    return model
+
+
+def modality_of(masks: Tensor, batch: int) -> Tensor:
+    """The authors' boolean masks (modalities, batch * length) as one number per token (batch, length).
+
+    Where masks overlap, the lowest modality wins, as in their code; a token in no mask would stay undefined there and
+    is refused here.
+    """
+    if not bool(masks.any(0).all()):
+        raise ModelError("Every token must belong to a modality; some are in no mask.")
+    return masks.int().argmax(0).reshape(batch, -1)  # the first True
+
+
+def mixture_mamba(
+    config: MambaConfig, split: Sequence[str] = PROJECTIONS, modalities: int = 2, as_published: bool = False
+) -> Mamba:
+    """A Mamba block with these projections split.
+
+    `as_published` reproduces the authors' code where it drops the bias of an unsplit `dt_proj`; our own models keep it.
+    """
+    block = Mamba(config)
+    if as_published and "dt_proj" not in split:
+        block.dt_proj.register_parameter("bias", None)
+    if split:
+        split_projections(block, split, modalities)
+    return block

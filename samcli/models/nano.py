@@ -1,0 +1,146 @@
+"""The encoder of sam-nano: a small convolutional stem, then bidirectional Mamba-2 layers, then a tag head.
+
+One forward pass serves every task: `tokens` feed the language model, `step_logits` say what sounds when, and
+`clip_logits` what sounds at all. Twelve and a half tokens a second; a window of any length up to some tens of seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from samcli.models.interface import Encoding
+from samcli.ssm.bidirectional import BidirectionalConfig, BidirectionalMamba2
+from samcli.ssm.norms import RMSNorm
+
+FRAMES_PER_TOKEN = 8  # three halvings in time: 100 frames/s become 12.5 tokens/s
+
+
+@dataclass(frozen=True)
+class NanoConfig:
+    mel_bins: int = 128
+    mel_mean: float = -7.5  # of log-mel energies over the training corpus
+    mel_std: float = 5.5
+    stem: tuple[int, ...] = (
+        24,
+        48,
+        96,
+        160,
+    )  # channels after each halving in frequency (the last keeps its time steps)
+    stem_depth: tuple[int, ...] = (0, 1, 2, 1)  # residual convolutions after each
+    layers: int = 8
+    mixer: BidirectionalConfig = field(default_factory=BidirectionalConfig)
+    classes: int = 527
+    dropout: float = 0.0
+
+    @property
+    def width(self) -> int:
+        return self.mixer.d_model
+
+    def tokens(self, frames: Tensor) -> Tensor:
+        for _ in range(3):
+            frames = (frames + 1) // 2
+        return frames
+
+
+class ConvNorm(nn.Module):
+    """3x3 convolution, batch norm, GELU; `residual` adds the input back."""
+
+    def __init__(self, inputs: int, outputs: int, stride: tuple[int, int], residual: bool = False) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+        self.residual = residual
+        self.halves = stride[0] == 2  # in time
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(self.conv(x)) if self.training else self._folded(x)
+        return F.gelu(x + y if self.residual else y)
+
+    def _folded(self, x: Tensor) -> Tensor:
+        """Convolution and batch norm as one convolution: its weights are small, its maps are not."""
+        norm = self.norm
+        assert norm.running_mean is not None and norm.running_var is not None
+        scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+        bias = norm.bias - norm.running_mean * scale
+        return F.conv2d(x, self.conv.weight * scale[:, None, None, None], bias, self.conv.stride, padding=1)
+
+
+class Stem(nn.Module):
+    """(batch, frames, mel) to (batch, tokens, width)."""
+
+    def __init__(self, config: NanoConfig) -> None:
+        super().__init__()
+        blocks: list[nn.Module] = []
+        inputs, bins = 1, config.mel_bins
+        for stage, (channels, depth) in enumerate(zip(config.stem, config.stem_depth, strict=True)):
+            blocks.append(ConvNorm(inputs, channels, (2 if stage < 3 else 1, 2)))
+            blocks += [ConvNorm(channels, channels, (1, 1), residual=True) for _ in range(depth)]
+            inputs, bins = channels, bins // 2
+        self.blocks = nn.ModuleList(blocks)
+        self.out = nn.Linear(inputs * bins, config.width)
+
+    def forward(self, mel: Tensor, frames: Tensor | None = None) -> Tensor:
+        x = mel[:, None].contiguous(memory_format=torch.channels_last)  # (batch, 1, frames, mel)
+        for block in self.blocks:
+            if frames is not None:
+                # Zero what lies behind a row's end before each convolution: its last frames then see the same
+                # border whatever the row is padded to.
+                x = x * (torch.arange(x.shape[2], device=x.device) < frames[:, None])[:, None, :, None]
+                if block.halves:
+                    frames = (frames + 1) // 2
+            x = block(x)
+        y: Tensor = self.out(x.permute(0, 2, 3, 1).flatten(2))  # (batch, tokens, bins * channels)
+        return y
+
+
+class Layer(nn.Module):
+    def __init__(self, config: NanoConfig) -> None:
+        super().__init__()
+        self.norm = RMSNorm(config.width, 1e-5)
+        self.mixer = BidirectionalMamba2(config.mixer)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        out: Tensor = x + self.dropout(self.mixer(self.norm(x), lengths))
+        return out
+
+
+class NanoEncoder(nn.Module):
+    def __init__(self, config: NanoConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.width, self.classes = config.width, config.classes
+        self.bands, self.step_frames = 1, FRAMES_PER_TOKEN
+        self.stem = Stem(config)
+        self.layers = nn.ModuleList([Layer(config) for _ in range(config.layers)])
+        self.norm = RMSNorm(config.width, 1e-5)
+        self.head = nn.Linear(config.width, config.classes)
+        self.attention = nn.Linear(config.width, config.classes)
+        nn.init.constant_(self.head.bias, -4.6)  # most classes are absent: start at one per cent
+
+    def grid(self) -> tuple[int, int]:
+        """Time steps and bands of a ten-second window."""
+        return -(-1000 // FRAMES_PER_TOKEN), self.bands
+
+    def forward(self, mel: Tensor, frames: Tensor | None = None) -> Encoding:
+        """mel (batch, frames, bins) of log energies; `frames` (batch,) when rows are padded."""
+        x = (mel - self.config.mel_mean) / self.config.mel_std
+        x = self.stem(x.to(self.head.weight.dtype), frames)
+        lengths = None if frames is None else self.config.tokens(frames)
+        for layer in self.layers:
+            x = layer(x, lengths)
+        x = self.norm(x)
+        step_logits = self.head(x)
+        attention = self.attention(x).float()
+        if lengths is None:
+            lengths = torch.full((x.shape[0],), x.shape[1], device=x.device)
+        else:
+            behind = torch.arange(x.shape[1], device=x.device)[None, :] >= lengths[:, None]
+            attention = attention.masked_fill(behind[..., None], float("-inf"))
+        # A clip's logit is the mean of its steps' logits, weighted by how telling each step is for that class.
+        clip_logits = (attention.softmax(1) * step_logits.float()).sum(1)
+        return Encoding(x, lengths, clip_logits, step_logits)

@@ -1,0 +1,194 @@
+"""SAM: an audio encoder, a connector, and a Mamba-2 language model that listens first and then speaks.
+
+    waves -> filter bank -> encoder -> (stacked) tokens -> connector -> language model's carried state -> text
+
+The encoder hears one window at a time; the language model carries its state from window to window, so a recording of
+any length is a fold over its windows and costs constant memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from samcli.audio.fbank import FRAME, HOP, log_mel
+from samcli.audio.resample import SAMPLE_RATE
+from samcli.errors import ModelError
+from samcli.models.connectors import ConnectorConfig, build_connector
+from samcli.models.dass import DassConfig
+from samcli.models.eat import EatConfig
+from samcli.models.heard import Heard, TagReader, Voice, later, no_tags, step_probabilities, tags_of
+from samcli.models.interface import Encoding, SpeakOptions
+from samcli.models.mixture import AUDIO, heard_as, split_projections
+from samcli.models.nano import NanoConfig, NanoEncoder
+from samcli.ssm.generation import GenerationOptions, generate
+from samcli.ssm.language import LanguageConfig, LanguageModel
+from samcli.ssm.state import join, select
+from samcli.text.prompts import spoken
+
+if TYPE_CHECKING:
+    from samcli.text.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class SamConfig:
+    encoder: NanoConfig | EatConfig | DassConfig
+    language: LanguageConfig
+    connector: ConnectorConfig = field(default_factory=ConnectorConfig)
+    stack: int = 1  # encoder steps that the connector reads as one: fewer, richer tokens
+    reads_tags: bool = False  # the language model also reads the tag head's probabilities: heard.py
+    split_projections: bool = False  # audio and text tokens each have projections of their own (Mixture-of-Mamba)
+    window_seconds: float = 10.0
+    aligned: bool = False  # True once connector and language model were trained together
+
+    def __post_init__(self) -> None:
+        if self.stack < 1 or self.window_seconds <= 0:
+            raise ValueError("stack counts steps from 1, and a window lasts longer than 0 seconds")
+
+
+def build_encoder(config: NanoConfig | EatConfig | DassConfig) -> nn.Module:
+    if isinstance(config, NanoConfig):
+        return NanoEncoder(config)
+    if isinstance(config, EatConfig):
+        from samcli.models.eat import Eat
+
+        return Eat(config)
+    from samcli.models.dass import Dass
+
+    return Dass(config)
+
+
+class Sam(nn.Module):
+    """The network alone: no tokenizer, no names."""
+
+    def __init__(self, config: SamConfig) -> None:
+        super().__init__()
+        self.config = config
+        encoder: Any = build_encoder(config.encoder)
+        self.encoder = encoder
+        self.classes: int = int(getattr(encoder, "classes", 0))
+        steps, bands = encoder.grid()
+        self.connector = build_connector(
+            config.connector, encoder.width, (steps // config.stack, bands * config.stack), config.language.d_model
+        )
+        if config.reads_tags:
+            self.tag_reader = TagReader(self.classes, config.language.d_model)
+        self.language = LanguageModel(config.language)
+        if config.split_projections:
+            split_projections(self.language)
+
+    def hear(self, mel: Tensor, frames: Tensor | None = None) -> tuple[Encoding, Tensor, Tensor]:
+        """Log-mel (batch, frames, bins) to the encoding, the audio embeddings and their valid counts."""
+        encoding = self.encoder(mel, frames)
+        return (encoding, *self.embed_audio(encoding))
+
+    def embed_audio(self, encoding: Encoding) -> tuple[Tensor, Tensor]:
+        """What the language model reads of a window: (batch, tokens, d_model) and valid counts."""
+        stack = self.config.stack
+        features, lengths = stack_steps(encoding.features, encoding.lengths, stack)
+        embeddings, counts = self.connector(features, lengths)
+        if self.config.reads_tags:
+            steps, _ = stack_steps(step_probabilities(encoding), encoding.lengths, stack)
+            steps = steps.reshape(*steps.shape[:2], stack, -1).mean(2)  # (batch, tokens, classes)
+            embeddings = embeddings + self.tag_reader.along(steps).to(embeddings.dtype)
+        return embeddings, counts
+
+
+def stack_steps(features: Tensor, lengths: Tensor, stack: int) -> tuple[Tensor, Tensor]:
+    """(batch, steps, width) to (batch, ceil(steps / stack), stack * width); what is behind a row's end becomes zero."""
+    if stack == 1:
+        return features, lengths
+    valid = torch.arange(features.shape[1], device=features.device) < lengths[:, None]
+    features = F.pad(features * valid[..., None], (0, 0, 0, -features.shape[1] % stack))
+    return features.reshape(features.shape[0], -1, stack * features.shape[2]), (lengths + stack - 1) // stack
+
+
+class Listener:
+    """A SoundModel around the network: waves in, words out."""
+
+    sample_rate = SAMPLE_RATE
+
+    def __init__(
+        self, network: Sam, tokenizer: Tokenizer | None, labels: Sequence[str], name: str, revision: str
+    ) -> None:
+        self.network = network
+        if isinstance(network.encoder, NanoEncoder):
+            network.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster on a CPU
+        self.tokenizer = tokenizer
+        self.labels = tuple(labels)
+        self.name, self.revision = name, revision
+        self.window_seconds = network.config.window_seconds
+        tags = network.classes > 0 and len(self.labels) > 0
+        words = network.config.aligned and tokenizer is not None
+        self.tasks = frozenset({"tag"} if tags else set()) | frozenset({"caption", "ask"} if words else set())
+        scores_steps = getattr(network.encoder, "scores_steps", True)  # a head on EAT's class token has no time axis
+        step: int = network.encoder.step_frames
+        self.step_seconds = step * HOP / SAMPLE_RATE if scores_steps else None
+
+    @torch.no_grad()
+    def encode(self, waves: Tensor, lengths: Tensor) -> Encoding:
+        if waves.shape[1] < FRAME:  # shorter than one frame: a frame of it and silence
+            waves = F.pad(waves, (0, FRAME - waves.shape[1]))
+        frames = 1 + (lengths.clamp(min=FRAME) - FRAME) // HOP
+        device = next(self.network.parameters()).device
+        mel = log_mel(waves.to(device))
+        alike = bool((frames == mel.shape[1]).all())  # rows without padding need no masks
+        encoding: Encoding = self.network.encoder(mel, None if alike else frames.to(device))
+        return encoding
+
+    @torch.no_grad()
+    def listen(self, encoding: Encoding, state: Heard | None) -> Heard:
+        self._require_words()
+        embeddings, counts = self.network.embed_audio(encoding)
+        with heard_as(AUDIO):
+            memory = state and state.memory
+            memory = self.network.language.read(embeddings=embeddings, state=memory, lengths=counts)[1]
+        if not self.network.config.reads_tags:
+            return Heard(memory, no_tags(len(counts), counts.device))
+        tags = tags_of(step_probabilities(encoding), encoding, self.step_seconds or 0.0)
+        return Heard(memory, tags if state is None else later(state.tags, tags))
+
+    @torch.no_grad()
+    def speak(self, state: Heard, prompts: Sequence[str], options: SpeakOptions) -> list[str]:
+        tokenizer = self._require_words()
+        ids = [tokenizer.question_prompt(text) if text.strip() else tokenizer.caption_prompt() for text in prompts]
+        longest = max(len(row) for row in ids)
+        device = next(self.network.parameters()).device
+        tokens = torch.tensor([row + [tokenizer.pad] * (longest - len(row)) for row in ids], device=device)
+        lengths = torch.tensor([len(row) for row in ids], device=device)
+        if self.network.config.reads_tags:
+            voice: Any = Voice(self.network.language, self.network.tag_reader)
+            rows = generate(voice, state, tokens, self._generation(tokenizer, options), lengths)
+        else:
+            rows = generate(self.network.language, state.memory, tokens, self._generation(tokenizer, options), lengths)
+        return [spoken(tokenizer, row) for row in rows]
+
+    def select(self, state: Heard, rows: Sequence[int]) -> Heard:
+        return select(state, rows)
+
+    def join(self, states: Sequence[Heard]) -> Heard:
+        return join(states)
+
+    def _require_words(self) -> Tokenizer:
+        if "caption" not in self.tasks or self.tokenizer is None:
+            raise ModelError(
+                f"{self.name} has no connector trained for words: it cannot caption or answer. sam-nano can."
+            )
+        return self.tokenizer
+
+    @staticmethod
+    def _generation(tokenizer: Tokenizer, options: SpeakOptions) -> GenerationOptions:
+        return GenerationOptions(
+            max_new_tokens=options.max_new_tokens,
+            stop_tokens=(tokenizer.eos,),
+            suppressed=tuple(tokenizer.special_ids - {tokenizer.eos}),
+            beams=options.beams,
+            temperature=options.temperature,
+            top_p=options.top_p,
+            seed=options.seed,
+        )

@@ -1,0 +1,1 @@
+"""The mathematics: selective scans, state-space duality, blocks, state, kernels."""

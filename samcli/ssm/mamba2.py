@@ -1,0 +1,124 @@
+"""The Mamba-2 block (arXiv 2405.21060, section 7; parameter names and layout of state-spaces/mamba).
+
+    in_proj -> [z | x B C | dt];  x B C -> causal convolution -> SiLU -> SSD;  RMSNorm(y * silu(z)) -> out_proj
+
+`in_proj` and `out_proj` are only ever called as modules, so adapters and per-modality experts can take their place.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from samcli.ssm import kernels
+from samcli.ssm.convolution import causal_convolution
+from samcli.ssm.linear import FastLinear
+from samcli.ssm.norms import GatedRMSNorm
+from samcli.ssm.ragged import valid_mask
+from samcli.ssm.ssd import ssd, ssd_step
+from samcli.ssm.state import BlockState, scan_dtype
+
+
+@dataclass(frozen=True)
+class Mamba2Config:
+    d_model: int  # width of the residual stream (D)
+    d_state: int = 128  # state dimension (N)
+    d_conv: int = 4  # width of the causal convolution
+    expand: int = 2  # inner width over d_model (E)
+    headdim: int = 64  # channels that share one decay (P)
+    ngroups: int = 1  # heads of one group share B, C and the inner norm (G)
+    chunk_size: int | None = None  # tokens per SSD chunk (Q); None chooses by length
+    norm_eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if self.d_inner % self.headdim or self.heads % self.ngroups:
+            raise ValueError(
+                f"inner width {self.d_inner} must be heads of {self.headdim} channels, in {self.ngroups} equal groups"
+            )
+
+    @property
+    def d_inner(self) -> int:
+        return self.expand * self.d_model
+
+    @property
+    def heads(self) -> int:
+        return self.d_inner // self.headdim
+
+    @property
+    def conv_channels(self) -> int:
+        return self.d_inner + 2 * self.ngroups * self.d_state
+
+    @property
+    def projected(self) -> int:
+        return self.d_inner + self.conv_channels + self.heads
+
+
+class Mamba2(nn.Module):
+    def __init__(self, config: Mamba2Config) -> None:
+        super().__init__()
+        self.config = config
+        self.in_proj = FastLinear(config.d_model, config.projected, bias=False)
+        self.conv1d = nn.Conv1d(
+            config.conv_channels, config.conv_channels, config.d_conv, groups=config.conv_channels, bias=True
+        )
+        self.dt_bias = nn.Parameter(initial_dt_bias(config.heads))
+        self.A_log = nn.Parameter(torch.empty(config.heads).uniform_(1, 16).log())
+        self.D = nn.Parameter(torch.ones(config.heads))
+        self.norm = GatedRMSNorm(config.d_inner, config.norm_eps, config.ngroups)
+        self.out_proj = FastLinear(config.d_inner, config.d_model, bias=False)
+
+    def initial_state(self, batch: int) -> BlockState:
+        c = self.config
+        dtype, device = scan_dtype(self.A_log.dtype), self.A_log.device
+        return BlockState(
+            ssm=torch.zeros(batch, c.heads, c.headdim, c.d_state, dtype=dtype, device=device),
+            tail=torch.zeros(batch, c.d_conv - 1, c.conv_channels, dtype=dtype, device=device),
+        )
+
+    def project_in(self, x: Tensor) -> Tensor:
+        return self.in_proj(x)  # type: ignore[no-any-return]
+
+    def project_out(self, y: Tensor) -> Tensor:
+        return self.out_proj(y)  # type: ignore[no-any-return]
+
+    def forward(
+        self, x: Tensor, state: BlockState | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, BlockState]:
+        """x (batch, length, d_model), valid tokens first -> y of that shape, and the state after each row."""
+        c = self.config
+        batch, length, _ = x.shape
+        z, xBC, dt = torch.split(self.project_in(x), [c.d_inner, c.conv_channels, c.heads], dim=-1)
+        xBC, tail = causal_convolution(xBC, self.conv1d.weight, self.conv1d.bias, state and state.tail, lengths)
+        dtype = scan_dtype(xBC.dtype)
+        with torch.autocast(x.device.type, enabled=False):
+            xBC = F.silu(xBC).to(dtype)
+            inner, B, C = torch.split(xBC, [c.d_inner, c.ngroups * c.d_state, c.ngroups * c.d_state], dim=-1)
+            inner = inner.reshape(batch, length, c.heads, c.headdim)
+            B, C = (m.reshape(batch, length, c.ngroups, c.d_state) for m in (B, C))
+            dt = F.softplus(dt.to(dtype) + self.dt_bias.to(dtype))  # (batch, length, heads)
+            if lengths is not None:
+                dt = dt * valid_mask(lengths.to(x.device), length)[..., None]
+            A, D = -self.A_log.to(dtype).exp(), self.D.to(dtype)
+            weights = self.norm.weight.dtype
+            # Triton's products are TF32 at best, so it serves half-precision weights only
+            scan = kernels.triton_scan() if x.is_cuda and weights in (torch.bfloat16, torch.float16) else None
+            if length == 1 and state is not None:
+                y, ssm = ssd_step(inner[:, 0], dt[:, 0] * A, B[:, 0], C[:, 0], dt[:, 0], D, state.ssm)
+                y = y[:, None]
+            elif scan is not None:
+                y, ssm = scan(inner.to(weights), dt, A, B.to(weights), C.to(weights), D, state and state.ssm)
+                y = y.to(dtype)
+            else:
+                y, ssm = ssd(inner, dt * A, B, C, dt, D, state and state.ssm, c.chunk_size)
+            y = self.norm.gated(y.reshape(batch, length, c.d_inner), z)
+        return self.project_out(y), BlockState(ssm, tail)
+
+
+def initial_dt_bias(heads: int, shortest: float = 1e-3, longest: float = 1e-1) -> Tensor:
+    """softplus(bias) spread evenly over the logarithm of the time steps, as both papers start."""
+    dt = torch.empty(heads).uniform_(math.log(shortest), math.log(longest)).exp().clamp(min=1e-4)
+    return dt + torch.log(-torch.expm1(-dt))  # inverse of softplus

@@ -1,0 +1,1 @@
+"""Caption, tag, ask: from audio windows to records."""

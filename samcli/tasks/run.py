@@ -1,0 +1,74 @@
+"""A task by its name: its settings checked against the model, then run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from samcli.engine.find import Input
+from samcli.engine.journal import Journal
+from samcli.engine.options import TIMELINE_THRESHOLD, RunOptions, RunReport
+from samcli.engine.ray_engine import About, Crew
+from samcli.engine.task import Task
+from samcli.errors import ModelError, UsageError
+from samcli.records import TASKS, Record
+
+if TYPE_CHECKING:
+    from samcli.models.interface import SoundModel
+
+CAPABLE = "sam-nano"  # has every task
+VERBS = {"caption": "caption", "tag": "tag", "ask": "answer questions"}
+
+
+def run(
+    task: str,
+    inputs: Iterable[Input],
+    model: SoundModel | Crew,
+    options: RunOptions | None = None,
+    *,
+    journal: Journal | None = None,
+    report: RunReport | None = None,
+) -> Iterator[Record]:
+    """The records of "caption", "tag" or "ask" over `inputs`, heard by a model here or by a crew of them on a cluster.
+
+    Raises at once when the request cannot be met.
+    """
+    options = options or RunOptions()
+    if isinstance(model, Crew):
+        return model.run(task_for(task, model.about, options), inputs, options, journal=journal, report=report)
+    from samcli.engine.run import run as run_task
+
+    return run_task(task_for(task, model, options), inputs, model, options, journal=journal, report=report)
+
+
+def task_for(name: str, model: SoundModel | About, options: RunOptions) -> Task:
+    """The task with its settings resolved against what the model can do."""
+    if name not in TASKS:
+        raise UsageError(f"There is no task {name!r}: choose {', '.join(TASKS)}.")
+    if name not in model.tasks:
+        raise ModelError(f"The model {model.name!r} cannot {VERBS[name]}; {CAPABLE} can: --model {CAPABLE}.")
+    if name == "caption":
+        from samcli.tasks.caption import CaptionTask
+
+        return CaptionTask()
+    if name == "ask":
+        from samcli.tasks.ask import AskTask
+
+        if not options.question.strip():
+            raise UsageError("Ask a question, such as: sam ask 'is there a siren?' street.flac")
+        return AskTask(options.question)
+    return _tagging(model, options)
+
+
+def _tagging(model: SoundModel | About, options: RunOptions) -> Task:
+    from samcli.tasks.tag import Choice, TagTask
+
+    default = TIMELINE_THRESHOLD if options.timeline else None
+    choice = Choice.of(model.labels, options.labels, options.top_k, options.threshold, timeline=default)
+    if not options.timeline:
+        return TagTask(choice)
+    if model.step_seconds is None:
+        raise ModelError(f"The model {model.name!r} cannot place sounds in time; {CAPABLE} can: --model {CAPABLE}.")
+    from samcli.tasks.timeline import TimelineTask
+
+    return TimelineTask(choice, model.step_seconds)

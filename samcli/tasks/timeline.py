@@ -1,0 +1,137 @@
+"""Events with start and end, from tag scores per time step.
+
+A label's event is a stretch of steps that all reach the lower threshold and of which one reaches the upper
+(hysteresis: a sound that fades a little is not cut in two). Events of one label that nearly touch are one; what is
+then still too short is left out. The work is a fold over windows: memory grows with the number of events, not with
+the length of the recording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from samcli.engine.task import Heard, Scores
+from samcli.records import Record, Tag
+from samcli.tasks.tag import DIGITS, Choice
+
+LOWER = 0.5  # of the upper threshold
+GAP_SECONDS = 0.5  # shorter pauses do not end an event
+ROUNDING = 1e-6  # seconds: where a window starts must not decide how a limit met exactly is rounded
+LEAST_SECONDS = 0.25  # shorter events are left out; of two steps at least, when a step lasts 0.2 s
+
+
+class Event(NamedTuple):
+    """One label, heard from `start` to `end`."""
+
+    start: float  # seconds
+    end: float
+    score: float  # of its best step
+    position: int  # of the label
+
+
+class EventFinder:
+    """Feed windows in order of time, then read `events`."""
+
+    def __init__(self, choice: Choice, step_seconds: float) -> None:
+        self.choice = choice
+        self.step_seconds = step_seconds
+        self.lower = choice.threshold * LOWER
+        self.asked = list(choice.asked)
+        self._open: dict[int, Event] = {}  # stretches above the lower threshold that have not ended
+        self._last: dict[int, Event] = {}  # the latest event of each label, to which the next may still be joined
+        self._done: list[Event] = []
+
+    def add(self, start: float, end: float, scores: Scores | None) -> None:
+        """Scores (steps, classes) of the window from `start` to `end`; None when it was silent."""
+        if scores is None or not len(scores):
+            self._close(list(self._open))
+            return
+        best = scores.max(axis=0)  # (classes,)
+        # Most labels stay below the threshold for the whole window and need no look at their steps.
+        for position in self.asked:
+            if best[position] >= self.lower or position in self._open:
+                self._follow(position, start, end, scores[:, position])
+
+    def events(self) -> list[Event]:
+        """All events, by start, then by falling score. Call it once, after the last window."""
+        self._close(list(self._open))
+        for event in self._last.values():
+            self._keep(event)
+        self._last.clear()
+        events = self._strongest(self._done)
+        return sorted(events, key=lambda event: (event.start, -event.score, event.position))
+
+    def _follow(self, position: int, start: float, end: float, scores: Scores) -> None:
+        for step, score in enumerate(scores.tolist()):
+            begin = start + step * self.step_seconds
+            # The last step of a window reaches to its end, whether the hop divides the window or not.
+            finish = end if step == len(scores) - 1 else min(end, begin + self.step_seconds)
+            if score < self.lower:
+                self._close([position])
+            elif position in self._open:
+                event = self._open[position]
+                self._open[position] = event._replace(end=finish, score=max(event.score, score))
+            else:
+                self._open[position] = Event(begin, finish, score, position)
+
+    def _close(self, positions: list[int]) -> None:
+        for position in positions:
+            event = self._open.pop(position, None)
+            if event is None or event.score < self.choice.threshold:
+                continue
+            last = self._last.get(position)
+            if last is not None and event.start - last.end <= GAP_SECONDS + ROUNDING:
+                event = Event(last.start, event.end, max(last.score, event.score), position)
+            elif last is not None:
+                self._keep(last)
+            self._last[position] = event
+
+    def _keep(self, event: Event) -> None:
+        if event.end - event.start >= LEAST_SECONDS - ROUNDING:
+            self._done.append(event)
+
+    def _strongest(self, events: list[Event]) -> Iterator[Event]:
+        """Those of the `top_k` labels whose best moment is best."""
+        best: dict[int, float] = {}
+        for event in events:
+            best[event.position] = max(best.get(event.position, 0.0), event.score)
+        chosen = set(sorted(best, key=lambda position: (-best[position], position))[: self.choice.top_k])
+        return (event for event in events if event.position in chosen)
+
+
+@dataclass(frozen=True)
+class TimelineTask:
+    """One record per event; one without tags when there is none, so that every file is accounted for."""
+
+    choice: Choice
+    step_seconds: float
+    name: str = "tag"
+    prompt: None = None
+    wants_steps: bool = True
+
+    def gatherer(self) -> TimelineGatherer:
+        return TimelineGatherer(self.choice, self.step_seconds)
+
+
+class TimelineGatherer:
+    """Finds the events of one recording."""
+
+    def __init__(self, choice: Choice, step_seconds: float) -> None:
+        self.choice = choice
+        self.finder = EventFinder(choice, step_seconds)
+
+    def add(self, start: float, end: float, clip: Scores | None, steps: Scores | None) -> None:
+        self.finder.add(start, end, steps)
+
+    def records(self, heard: Heard, text: str | None) -> list[Record]:
+        events = self.finder.events()
+        if not events:
+            return [replace(heard.record("tag"), tags=())]
+        return [self._record(heard, event) for event in events]
+
+    def _record(self, heard: Heard, event: Event) -> Record:
+        tag = Tag(self.choice.labels[event.position], round(event.score, DIGITS))
+        stretch = replace(heard, start=event.start, end=event.end)
+        return replace(stretch.record("tag"), tags=(tag,))

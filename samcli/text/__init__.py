@@ -1,0 +1,1 @@
+"""Tokenizer, prompts, label names and synonyms."""

@@ -1,0 +1,1 @@
+"""Corpus, scenes, words, losses and the loop."""

@@ -1,0 +1,108 @@
+"""What is minimised: tags of the scene, tags of each step, and the words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from samcli.models.heard import Tags, later, step_probabilities, summary, tags_of
+from samcli.models.interface import Encoding
+from samcli.models.mixture import AUDIO, TEXT, heard_as
+from samcli.models.sam import Sam
+from samcli.training.batches import Batch
+from samcli.training.script import STEP_SECONDS
+from samcli.training.words import Words
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    clip: float = 1.0
+    step: float = 0.3
+    words: float = 1.0
+    reading: bool = False  # the words alone, from targets instead of sound
+
+
+def tag_losses(encoding: Encoding, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Binary cross-entropy against soft targets, summed over classes: nats per scene and per step."""
+    clip_logits, step_logits = encoding.clip_logits, encoding.step_logits
+    assert clip_logits is not None and step_logits is not None, "only an encoder with a head over time learns tags"
+    classes = clip_logits.shape[-1]
+    clip = F.binary_cross_entropy_with_logits(clip_logits.float(), batch.clip_target) * classes
+    step = F.binary_cross_entropy_with_logits(step_logits.float(), batch.step_target.float()) * classes
+    return clip, step
+
+
+def word_loss(network: Sam, embeddings: Tensor, tags: Tags | None, words: Words) -> Tensor:
+    """Cross-entropy of the spoken tokens, nats per token; every scene of a batch has equally many audio tokens."""
+    audio = embeddings[words.scene]  # (rows, audio tokens, d_model)
+    text = network.language.embed(words.tokens)
+    if tags is not None:
+        text = text + network.tag_reader.beside(tags)[words.scene][:, None]
+    heard = audio.shape[1]
+    x = torch.cat([audio.to(text.dtype), text], dim=1)
+    place = torch.arange(words.tokens.shape[1])
+    spoken = (place >= words.spoken_from[:, None]) & (place < words.lengths[:, None])  # (rows, longest)
+    # The token at place t is predicted by the position before it: audio + t - 1.
+    before = F.pad(spoken, (heard - 1, 1))  # (rows, audio tokens + longest)
+    modality = torch.full(x.shape[:2], TEXT, device=x.device)
+    modality[:, :heard] = AUDIO
+    with heard_as(modality):  # asked only by a model whose projections are split
+        logits, _ = network.language(embeddings=x, lengths=heard + words.lengths, positions=before)
+    return F.cross_entropy(logits.float(), words.tokens[spoken])
+
+
+def reading_loss(network: Sam, batch: Batch) -> Tensor:
+    """Cross-entropy of the words when the head's probabilities are what they should be, more or less.
+
+    No sound is heard: the language model learns to put tags into words many times faster than by listening. What it
+    reads is made as unreliable as a young encoder is.
+    """
+    assert batch.words is not None
+    stack = network.config.stack
+    windows, steps, classes = batch.step_target.shape
+    strength = 0.25 + 0.75 * torch.rand(windows, 1, classes)
+    noise = torch.rand(windows, 1, classes).pow(80) * 0.3  # a few classes that are not there, faintly
+    tokens = F.pad(batch.step_target.float(), (0, 0, 0, -steps % stack)).reshape(windows, -1, stack, classes).mean(2)
+    tokens = (tokens * strength * (0.7 + 0.3 * torch.rand(tokens.shape)) + noise * torch.rand(tokens.shape)).clamp(0, 1)
+    tags = summary(
+        batch.step_target.float() * strength,
+        (batch.clip_target * strength[:, 0] + noise[:, 0]).clamp(0, 1),
+        torch.full((windows,), steps),
+        STEP_SECONDS,
+    )
+    embeddings = network.tag_reader.along(tokens)
+    return word_loss(network, by_scene(embeddings, batch), over_windows(tags, batch.windows), batch.words)
+
+
+def by_scene(embeddings: Tensor, batch: Batch) -> Tensor:
+    """A scene's windows one after the other: (scenes, windows * audio tokens, d_model)."""
+    return embeddings.reshape(-1, batch.windows * embeddings.shape[1], embeddings.shape[2])
+
+
+def over_windows(tags: Tags, windows: int) -> Tags:
+    """Each scene's tags after its last window, from those of (scenes * windows)."""
+    parts = [Tags(*(part[number::windows] for part in tags)) for number in range(windows)]
+    return reduce(later, parts)
+
+
+def losses(network: Sam, batch: Batch, weights: LossWeights) -> tuple[Tensor, dict[str, float]]:
+    if weights.reading and batch.words is not None:
+        total = reading_loss(network, batch)
+        return total, {"reading": total.item()}
+    if batch.words is None or not weights.words:
+        encoding = network.encoder(batch.mel)
+        clip, step = tag_losses(encoding, batch)
+        words = torch.zeros(())
+    else:
+        encoding, embeddings, _ = network.hear(batch.mel)
+        clip, step = tag_losses(encoding, batch)
+        tags = None
+        if network.config.reads_tags:
+            tags = over_windows(tags_of(step_probabilities(encoding), encoding, STEP_SECONDS), batch.windows)
+        words = word_loss(network, by_scene(embeddings, batch), tags, batch.words)
+    total = weights.clip * clip + weights.step * step + weights.words * words
+    return total, {"clip": clip.item(), "timeline": step.item(), "words": words.item()}

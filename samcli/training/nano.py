@@ -1,0 +1,171 @@
+"""The recipe of sam-nano, from the corpus' folder to a model that can be shipped.
+
+    sam train nano CORPUS OUT
+
+First the encoder alone learns tags; then the language model alone learns to put tags into words, reading targets
+instead of hearing sounds; then everything learns together: the words' losses flow through the connector into the
+encoder, as SAM's authors found best. Each stage can be stopped and resumed at any step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import torch
+
+from samcli.audio.fbank import log_mel
+from samcli.models.connectors import ConnectorConfig
+from samcli.models.nano import NanoConfig
+from samcli.models.sam import Sam, SamConfig
+from samcli.ssm.language import LanguageConfig, LanguageModel
+from samcli.text.tokenizer import Tokenizer, train_tokenizer
+from samcli.training.batches import BatchOptions, SceneBatches
+from samcli.training.captions import write_caption
+from samcli.training.corpus import Corpus, Targets
+from samcli.training.features import FeatureStore, build_features
+from samcli.training.loop import LoopOptions, Report, Trainer
+from samcli.training.mixer import FRAMES_PER_SECOND, Mixer
+from samcli.training.questions import ask
+from samcli.training.script import Scripts
+from samcli.training.synthetic import synthetic_clips
+from samcli.training.words import WordOptions, Writer
+
+
+@dataclass(frozen=True)
+class NanoRecipe:
+    """Every choice of the training; the shipped model's values are the defaults."""
+
+    encoder: NanoConfig = field(default_factory=NanoConfig)
+    language_layers: int = 6
+    language_width: int = 256
+    language_state: int = 64
+    stack: int = 4  # encoder steps per audio token: 3.1 tokens a second
+    tag_steps: int = 3_000  # steps of tags alone
+    read_steps: int = 1_500  # steps of words alone
+    batches: BatchOptions = field(default_factory=BatchOptions)
+    words: WordOptions = field(default_factory=WordOptions)
+    loop: LoopOptions = field(default_factory=LoopOptions)
+    vocabulary: int = 2560
+    told: int = 60_000  # scenes told to make the vocabulary
+    seed: int = 0
+
+    def config(self, vocabulary: int, aligned: bool = False) -> SamConfig:
+        language = LanguageConfig(
+            d_model=self.language_width,
+            n_layer=self.language_layers,
+            vocab_size=vocabulary,
+            d_state=self.language_state,
+        )
+        return SamConfig(
+            self.encoder, language, ConnectorConfig(kind="concat"), stack=self.stack, reads_tags=True, aligned=aligned
+        )
+
+
+@dataclass(frozen=True)
+class Material:
+    """The corpus, ready to train on."""
+
+    corpus: Corpus
+    store: FeatureStore
+    scripts: Scripts
+
+
+def prepare(folder: Path, cache: Path, names: tuple[str, ...]) -> Material:
+    """Read the corpus, compute its features once, add the synthetic sounds."""
+    corpus = Corpus.read(folder, names)
+    ready = (cache / "index.json").exists()
+    store = FeatureStore(cache) if ready else build_features(folder, corpus.clips, cache)
+    made = synthetic_clips()
+    corpus = corpus.plus(clip for clip, _ in made)
+    for clip, wave in made:
+        store.add(clip, log_mel(torch.from_numpy(wave)[None])[0].numpy().astype(np.float16))
+    return Material(corpus, store, Scripts(Targets(corpus)))
+
+
+def make_tokenizer(material: Material, recipe: NanoRecipe) -> Tokenizer:
+    """A vocabulary for what the model will read and say."""
+    scene_batches = SceneBatches(material.corpus, material.store, BatchOptions())
+    generator, rng = np.random.default_rng(3), Random(3)
+    mixer = Mixer(scene_batches.options.mix, generator)
+    sentences: list[str] = []
+    seconds = 5.0
+    # A few thousand scenes, each told many ways: the words matter, not the sounds.
+    for _ in range(recipe.told // 20):
+        scene = material.scripts.write(
+            scene_batches.scene(mixer, round(seconds * FRAMES_PER_SECOND), generator), seconds
+        )
+        for _ in range(20 if scene else 0):
+            assert scene is not None
+            sentences += [write_caption(scene, rng), *ask(scene, rng)]
+    return train_tokenizer(sentences, recipe.vocabulary)
+
+
+def train_nano(
+    corpus: Path,
+    out: Path,
+    names: tuple[str, ...],
+    recipe: NanoRecipe | None = None,
+    judge: Callable[[Material], Callable[[Sam], dict[str, float]]] | None = None,
+    report: Report = lambda line: None,
+) -> Sam:
+    """Train, or go on training, in the folder `out`; the averaged network comes back."""
+    recipe = recipe or NanoRecipe()
+    out.mkdir(parents=True, exist_ok=True)
+    material = prepare(corpus, out / "features", names)
+    path = out / "tokenizer.json"
+    tokenizer = Tokenizer.load(path) if path.exists() else make_tokenizer(material, recipe)
+    tokenizer.save(path)
+    torch.manual_seed(recipe.seed)
+    network = Sam(recipe.config(len(tokenizer), aligned=True))
+    lengthen_memory(network.language)
+    network.encoder.to(memory_format=torch.channels_last)
+    judged = judge(material) if judge else None
+    writer = Writer(tokenizer, material.scripts, recipe.words)
+    # The plateau goes on through the first two stages: only the last one ends in a decay.
+    plateau = replace(recipe.loop.optimiser, decay_share=0.0)
+    weights = recipe.loop.weights
+    stages = (
+        (recipe.tag_steps, plateau, replace(weights, words=0.0), None),
+        (recipe.tag_steps + recipe.read_steps, plateau, replace(weights, reading=True), writer),
+        (recipe.loop.steps, recipe.loop.optimiser, weights, writer),
+    )
+    trainer = Trainer(network, out / "state", recipe.loop)
+    for last, optimiser, losses, words in stages:
+        trainer.options = replace(recipe.loop, steps=last, optimiser=optimiser, weights=losses)
+        first, second = (_batches(material, recipe, words, offset) for offset in (0, 1))
+        trainer.run(first, second, judged, report)
+    averaged: Any = trainer.average.network
+    return averaged  # type: ignore[no-any-return]
+
+
+def lengthen_memory(language: LanguageModel) -> None:
+    """Start with memories of 3 to 300 tokens: by the usual start, the sound is out of a caption's reach."""
+    with torch.no_grad():
+        for layer in language.backbone.layers:
+            mixer: Any = layer.mixer
+            heads = len(mixer.A_log)
+            dt = torch.exp(torch.empty(heads).uniform_(math.log(0.05), math.log(0.6)))
+            mixer.dt_bias.copy_(dt + torch.log(-torch.expm1(-dt)))  # inverse of softplus
+            span = torch.exp(torch.linspace(math.log(3), math.log(300), heads))
+            mixer.A_log.copy_(-torch.log(span * dt))
+            mixer.D.fill_(0.3)
+
+
+def _batches(material: Material, recipe: NanoRecipe, writer: Writer | None, offset: int) -> SceneBatches:
+    options = replace(recipe.batches, seed=recipe.batches.seed + 1000 * offset)
+    return SceneBatches(material.corpus, material.store, options, writer)
+
+
+def bigger(recipe: NanoRecipe, size: str) -> NanoRecipe:
+    """The same recipe for more hardware: `small` (38 M parameters) or `base` (129 M)."""
+    widths = {"small": (384, 12, 512, 12), "base": (768, 16, 768, 16)}
+    width, layers, words, language_layers = widths[size]
+    mixer = replace(recipe.encoder.mixer, d_model=width)
+    encoder = replace(recipe.encoder, mixer=mixer, layers=layers, stem=(48, 96, 160, 256))
+    return replace(recipe, encoder=encoder, language_width=words, language_layers=language_layers)

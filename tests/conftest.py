@@ -1,0 +1,99 @@
+"""Shared by all tests: the program as a person runs it, and sounds to run it on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+RATE = 16_000
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A script `sam` that runs this source tree, in a folder of its own that can go on PATH."""
+    script = tmp_path_factory.mktemp("bin") / "sam"
+    # The tree goes in front by a statement, not by PYTHONPATH, which tests may want to set themselves.
+    script.write_text(
+        f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\n"
+        "from samcli.launcher import main\nsys.argv[0] = 'sam'\nmain()\n"
+    )
+    script.chmod(0o755)
+    script.with_name("samcli").symlink_to(script)
+    return script
+
+
+@pytest.fixture
+def environment(program: Path, tmp_path: Path) -> dict[str, str]:
+    """A plain environment: offline, no colours, an empty cache, and `sam` on the path."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "SAM_", "NO_COLOR"))}
+    return kept | {
+        "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
+        "HF_HOME": str(tmp_path / "hf-home"),
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+        "TERM": "dumb",
+    }
+
+
+class Sam:
+    """The real program, run in a folder: sam("tag", "a.wav", input=b"...")."""
+
+    def __init__(self, program: Path, environment: dict[str, str], folder: Path) -> None:
+        self.program, self.environment, self.folder = program, environment, folder
+
+    def __call__(self, *arguments: str | bytes | Path, **options: Any) -> subprocess.CompletedProcess[bytes]:
+        """Run it to its end."""
+        sound = options.pop("input", None)
+        if sound is None:
+            options.setdefault("stdin", subprocess.DEVNULL)
+        running = self.start(*arguments, **options)
+        stdout, stderr = running.communicate(sound, timeout=300)
+        return subprocess.CompletedProcess(arguments, running.returncode, stdout, stderr)
+
+    def start(self, *arguments: str | bytes | Path, **options: Any) -> subprocess.Popen[bytes]:
+        """Start it."""
+        environment = self.environment | options.pop("environment", {})
+        streams: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        # Whoever runs the tests in the background has Ctrl-C ignored, and children inherit that.
+        heeding = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)} if os.name == "posix" else {}
+        return subprocess.Popen(
+            [self.program, *arguments], cwd=self.folder, env=environment, **(streams | heeding | options)
+        )
+
+
+@pytest.fixture
+def sam(program: Path, environment: dict[str, str], tmp_path: Path) -> Sam:
+    """The real program, in a folder of its own."""
+    return Sam(program, environment, tmp_path)
+
+
+def tone(seconds: float = 1.0, pitch: float = 440.0, level: float = 0.3, seed: int = 0) -> np.ndarray:
+    """A tone with a little noise: float32 mono at 16 kHz."""
+    times = np.arange(round(seconds * RATE)) / RATE
+    noise = np.random.default_rng(seed).standard_normal(len(times)) * 0.01
+    return (level * np.sin(2 * np.pi * pitch * times) + noise).astype(np.float32)
+
+
+@pytest.fixture
+def make_wav() -> Callable[..., Path]:
+    """Write a tone to a file: make_wav(path, seconds=2, pitch=300)."""
+
+    def make(path: Path | str | bytes, **options: float) -> Path:
+        import soundfile
+
+        place = Path(os.fsdecode(path))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with place.open("wb") as file:
+            soundfile.write(file, tone(**options), RATE, format="WAV")  # type: ignore[arg-type]
+        return place
+
+    return make

@@ -1,0 +1,196 @@
+"""Published sizes, on the meta device: the numbers that papers, cards and checkpoints state."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from samcli.checkpoints.catalogue import Entry, entries
+from samcli.errors import ModelError
+from samcli.models.connectors import build_connector
+from samcli.models.dass import Dass, DassConfig
+from samcli.models.eat import Eat, EatConfig
+from samcli.models.lora import adapter_parameters, add_adapter
+from samcli.models.presets import PRESETS, build, sam_adapter
+from samcli.models.sam import Sam
+from samcli.models.ssamba import Ssamba, SsambaConfig
+from samcli.ssm.language import LanguageConfig, LanguageModel
+
+
+def count(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in module.state_dict().items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "millions"),
+    [
+        ("dass-small", 30),
+        ("dass-medium", 49),
+        ("eat-base", 88),
+        ("eat-large", 309),
+    ],
+)
+def test_published_encoder_sizes(name: str, millions: float) -> None:
+    """Within 3 %, fixed position tables included: papers round, and count them differently."""
+    stored = sum(value.numel() for value in build(name).state_dict().values())
+    assert stored == pytest.approx(millions * 1e6, rel=0.03)
+
+
+# layers, width, heads, rows of in_proj, channels of the convolution; and what the name promises, in millions
+MAMBA2 = {
+    "sam-130m": (24, 768, 24, 3352, 1792, 129),
+    "sam-370m": (48, 1024, 32, 4384, 2304, 368),
+    "sam-780m": (48, 1536, 48, 6448, 3328, 780),
+    "sam-1.3b": (48, 2048, 64, 8512, 4352, 1344),
+    "sam-2.7b": (64, 2560, 80, 10576, 5376, 2702),
+}
+
+
+@pytest.mark.parametrize("name", list(MAMBA2))
+def test_mamba2_shapes_and_sizes(name: str) -> None:
+    layers, width, heads, rows, channels, millions = MAMBA2[name]
+    sam = build(name)
+    assert isinstance(sam, Sam)
+    found = shapes(sam.language)
+    mixer = "backbone.layers.0.mixer."
+    assert found[mixer + "in_proj.weight"] == (rows, width)
+    assert found[mixer + "conv1d.weight"] == (channels, 1, 4) and found[mixer + "conv1d.bias"] == (channels,)
+    assert found[mixer + "A_log"] == found[mixer + "D"] == found[mixer + "dt_bias"] == (heads,)
+    assert found[mixer + "norm.weight"] == (2 * width,)
+    assert found[mixer + "out_proj.weight"] == (width, 2 * width)
+    assert found["backbone.embedding.weight"] == found["lm_head.weight"] == (50288, width)
+    assert f"backbone.layers.{layers - 1}.norm.weight" in found
+    assert f"backbone.layers.{layers}.norm.weight" not in found
+    layer = rows * width + 5 * channels + 3 * heads + 2 * width + 2 * width * width + width
+    assert count(sam.language) == layers * layer + 50288 * width + width
+    assert count(sam.language) == pytest.approx(millions * 1e6, rel=0.001)
+
+
+@pytest.mark.parametrize(
+    ("name", "rank", "millions"),
+    [
+        ("sam-130m", 8, 1.23),
+        ("sam-130m", 256, 39.5),
+        ("sam-780m", 8, 4.8),
+        ("sam-780m", 256, 154.7),
+        ("sam-2.7b", 8, 10.7),
+        ("sam-2.7b", 256, 341),
+    ],
+)
+def test_adapter_sizes(name: str, rank: int, millions: float) -> None:
+    config: Any = PRESETS[name].config
+    with torch.device("meta"):
+        language = LanguageModel(config.language)
+    before = count(language)
+    add_adapter(language, sam_adapter(rank))
+    trained = sum(parameter.numel() for parameter in adapter_parameters(language))
+    assert count(language) == before + trained
+    layers, width, _, rows, _, _ = MAMBA2[name]
+    assert trained == layers * rank * (width + rows + 2 * width + width)
+    assert trained == pytest.approx(millions * 1e6, rel=0.01)  # as the fact sheet rounds it
+    assert sam_adapter(rank).alpha == 2 * rank
+
+
+def test_sslalm() -> None:
+    """DASS, 32 tokens, Mamba 2.8B, LoRA on the input projection: 6.5 M, 42 to 61 M trained in all."""
+    preset, sam = PRESETS["sslalm"], build("sslalm")
+    assert isinstance(sam, Sam) and preset.adapter is not None
+    assert count(sam.language) == pytest.approx(2.77e9, rel=0.001)
+    assert shapes(sam.language)["backbone.embedding.weight"] == (50280, 2560)
+    assert sam.encoder.grid() == (32, 4) and sam.connector.tokens(32) == 32
+    add_adapter(sam.language, preset.adapter)
+    adapter = sum(parameter.numel() for parameter in adapter_parameters(sam.language))
+    assert adapter == pytest.approx(6.55e6, rel=0.002)
+    assert 42e6 < adapter + count(sam.connector) + count(sam.encoder) < 64e6
+
+
+def test_sam_reads_ten_seconds_as_64_tokens() -> None:
+    sam = build("sam-130m")
+    assert isinstance(sam, Sam)
+    assert sam.encoder.grid() == (64, 8) and sam.connector.tokens(64) == 64
+    assert count(sam.connector) == 6144 * 768 + 768 + 768 * 768 + 768
+
+
+def test_presets_are_not_aligned() -> None:
+    """No trained connector was ever published: a preset may not claim to caption."""
+    assert not any(getattr(preset.config, "aligned", False) for preset in PRESETS.values())
+
+
+def test_dass_shapes_of_both_layouts() -> None:
+    """The shapes that the published checkpoints hold, stage by stage."""
+    found = shapes(build("dass-medium"))
+    for stage, (width, rank, depth) in enumerate([(96, 6, 2), (192, 12, 2), (384, 24, 20), (768, 48, 2)]):
+        op = f"stages.{stage}.blocks.{depth - 1}.op."
+        assert found[op + "x_proj"] == (4, rank + 2, width)
+        assert found[op + "dt_proj"] == (4, width, rank)
+        assert found[op + "dt_bias"] == found[op + "A_log"] == found[op + "D"] == (4, width)
+        assert f"stages.{stage}.blocks.{depth}.norm.weight" not in found
+    assert found["stem.0.conv.weight"] == (48, 1, 3, 3) and found["stem.2.conv.weight"] == (96, 48, 3, 3)
+    assert found["head.weight"] == (527, 768)
+
+
+def test_eat_and_ssamba_shapes() -> None:
+    base, large = shapes(build("eat-base")), shapes(build("eat-large"))
+    assert base["positions"] == (1, 768 * 8, 768) and base["patches.weight"] == (768, 1, 16, 16)
+    assert base["head.weight"] == (527, 768) and "blocks.11.norm2.bias" in base and "blocks.12.norm2.bias" not in base
+    assert large["blocks.23.attn.qkv.weight"] == (3072, 1024)
+    assert "head.weight" not in shapes(build("eat-base-pretrain"))
+    for name, width in (("ssamba-tiny", 192), ("ssamba-small", 384), ("ssamba-base", 768)):
+        found = shapes(build(name))
+        assert found["positions"] == (1, 513, width) and found["layers.23.mixer.A_log"] == (2 * width, 16)
+        assert found["layers.0.mixer.x_proj_b.weight"] == (width // 16 + 32, 2 * width)
+        assert "head.weight" not in found
+
+
+def test_connector_widths_follow_the_language_model() -> None:
+    for name in MAMBA2:
+        config: Any = PRESETS[name].config
+        with torch.device("meta"):
+            connector = build_connector(config.connector, 768, (64, 8), config.language.d_model)
+        assert shapes(connector)["mlp.2.weight"] == (config.language.d_model, config.language.d_model)
+
+
+def test_unknown_preset() -> None:
+    with pytest.raises(ModelError, match="there are sam-130m"):
+        build("sam-9000b")
+
+
+SOUND = {"dass": DassConfig, "eat": EatConfig, "ssamba": SsambaConfig}
+
+
+@pytest.mark.parametrize("entry", [entry for entry in entries().values() if entry.kind in SOUND], ids=lambda e: e.name)
+def test_catalogued_encoders_are_the_presets(entry: Entry) -> None:
+    config = SOUND[entry.kind](**{k: tuple(v) if isinstance(v, list) else v for k, v in entry.config.items()})
+    assert config in [preset.config for preset in PRESETS.values()]
+    with torch.device("meta"):
+        encoder: Any = {"dass": Dass, "eat": Eat, "ssamba": Ssamba}[entry.kind](config)
+    stored = sum(value.numel() for value in encoder.state_dict().values())  # weights and fixed tables
+    if entry.parameters:
+        assert stored == pytest.approx(entry.parameters, rel=0.03)
+    if entry.bytes:  # in float32
+        assert 4 * stored == pytest.approx(entry.bytes, rel=0.03)
+    assert ("tag" in entry.tasks) == bool(config.classes)
+
+
+@pytest.mark.parametrize(
+    "entry", [e for e in entries().values() if e.kind == "language" and e.bytes], ids=lambda e: e.name
+)
+def test_catalogued_language_models(entry: Entry) -> None:
+    """The Hub's files hold each weight once, in single or half precision."""
+    with torch.device("meta"):
+        language = LanguageModel(LanguageConfig(**entry.config))
+    each = (entry.bytes or 0) / count(language)
+    assert min(abs(each - 2), abs(each - 4)) < 0.02
+
+
+@pytest.mark.parametrize("entry", [entry for entry in entries().values() if entry.parts], ids=lambda e: e.name)
+def test_catalogued_sams_are_made_of_the_presets_parts(entry: Entry) -> None:
+    preset: Any = PRESETS[entry.name].config
+    encoder, language = (entries()[entry.parts[role]] for role in ("encoder", "language"))
+    assert EatConfig(**encoder.config) == preset.encoder
+    assert LanguageConfig(**language.config) == preset.language

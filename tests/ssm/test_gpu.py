@@ -1,0 +1,93 @@
+"""On CUDA: the same numbers as on a CPU, captured decoding, flat memory over a very long sequence."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from samcli.ssm import kernels
+from samcli.ssm.generation import GenerationOptions, generate
+from samcli.ssm.language import LanguageConfig, LanguageModel
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+]
+CONFIG = LanguageConfig(128, 4, 50, d_state=64, headdim=64)
+
+
+def pair(dtype: torch.dtype) -> tuple[LanguageModel, LanguageModel]:
+    torch.manual_seed(0)
+    here = LanguageModel(CONFIG).to(dtype).eval().requires_grad_(False)
+    there = LanguageModel(CONFIG).to(dtype).eval().requires_grad_(False)
+    there.load_state_dict(here.state_dict())
+    return here, there.cuda()
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-3), (torch.bfloat16, 0.06)])
+def test_prefill_and_steps_agree_with_the_cpu(dtype: torch.dtype, tolerance: float) -> None:
+    here, there = pair(dtype)
+    tokens = torch.randint(0, 50, (3, 700))
+    lengths = torch.tensor([700, 20, 311])
+    expected, state = here.prefill(tokens, lengths=lengths)
+    logits, state_there = there.prefill(tokens.cuda(), lengths=lengths.cuda())
+    assert (logits.cpu() - expected).abs().max() <= tolerance * expected.abs().max()
+    there.prepare()
+    for t in range(5):
+        expected, state = here.plain_step(tokens[:, t], state)
+        logits, state_there = there.step(tokens[:, t].cuda(), state_there, owned=t > 0)
+        assert (logits.cpu() - expected).abs().max() <= tolerance * expected.abs().max()
+    assert all(block.ssm.dtype == torch.float32 for block in state_there)
+
+
+def test_a_captured_graph_says_what_plain_steps_say() -> None:
+    _, there = pair(torch.float32)
+    tokens = torch.randint(0, 50, (4, 12)).cuda()
+    for options in (
+        GenerationOptions(max_new_tokens=20, stop_tokens=(3, 9)),
+        GenerationOptions(max_new_tokens=20, beams=3, stop_tokens=(3,)),
+        GenerationOptions(max_new_tokens=20, temperature=1.0, top_p=0.9),
+    ):
+        quick = generate(there, None, tokens, options)
+        kernels.force("torch")
+        try:
+            assert generate(there, None, tokens, options) == quick
+        finally:
+            kernels.force("auto")
+
+
+def test_states_handed_out_do_not_change() -> None:
+    _, there = pair(torch.float32)
+    _, state = there.prefill(torch.randint(0, 50, (2, 5)).cuda())
+    there.prepare()
+    first_logits, first = there.step(torch.tensor([1, 2]).cuda(), state)
+    kept = [leaf.clone() for block in first for leaf in block]
+    said = first_logits.clone()
+    there.step(torch.tensor([4, 5]).cuda(), first)
+    assert torch.equal(first_logits, said)
+    assert all(torch.equal(a, b) for a, b in zip(kept, (leaf for block in first for leaf in block), strict=True))
+
+
+def test_a_million_tokens_in_flat_memory() -> None:
+    _, there = pair(torch.bfloat16)
+    state, peaks = None, []
+    piece = torch.randint(0, 50, (1, 2**15)).cuda()
+    for _ in range(32):
+        torch.cuda.reset_peak_memory_stats()
+        _, state = there.prefill(piece, state=state)
+        peaks.append(torch.cuda.max_memory_allocated())
+    assert peaks[-1] <= 1.01 * peaks[1]
+    assert all(leaf.isfinite().all() for block in state for leaf in block)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available() or kernels.triton_scan() is None, reason="mamba_ssm is not in use")
+def test_triton_and_plain_agree() -> None:
+    _, there = pair(torch.bfloat16)
+    tokens = torch.randint(0, 50, (2, 900)).cuda()
+    quick, _ = there.prefill(tokens)
+    kernels.force("torch")
+    try:
+        plain, _ = there.prefill(tokens)
+    finally:
+        kernels.force("auto")
+    assert (quick - plain).abs().max() <= 0.06 * plain.abs().max()

@@ -1,0 +1,156 @@
+"""Search by likelihood: the loss is that of speaking word by word, company changes no ranking, the index agrees."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from samcli.audio import read_sound
+from samcli.checkpoints.tiny import tiny_random
+from samcli.engine.find import find_inputs
+from samcli.engine.hearing import hear
+from samcli.engine.index import Index, Window
+from samcli.errors import ModelError, UsageError
+from samcli.models.likelihood import losses, prior
+from samcli.tasks.embed import embed, save
+from samcli.tasks.search import search, search_captions, search_index, shared_words, shortlist_scores
+
+TEXTS = ["a dog barks", "rain falls on a roof", "a", "a man is speaking and then music plays"]
+MakeWav = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def waves() -> list[np.ndarray]:
+    chance = np.random.default_rng(3)
+    return [(0.1 * chance.standard_normal(round(16_000 * seconds))).astype(np.float32) for seconds in (1, 2.5, 13, 4)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, make_wav: MakeWav) -> Path:
+    for number in range(6):
+        make_wav(tmp_path / "sounds" / f"{number}.wav", seconds=1.0 + number, pitch=150.0 * (number + 1), seed=number)
+    (tmp_path / "sounds" / "bad.wav").write_bytes(b"nothing")
+    return tmp_path / "sounds"
+
+
+def test_loss_is_that_of_speaking_word_by_word(waves: list[np.ndarray]) -> None:
+    """Independent path: one token at a time through the decoder's own steps."""
+    model = tiny_random()
+    network, tokenizer = model.network, model.tokenizer
+    assert tokenizer is not None
+    wave = torch.from_numpy(waves[0])[None]
+    state = model.listen(model.encode(wave, torch.tensor([wave.shape[1]])), None)
+    for text in TEXTS:
+        ids = [*tokenizer.encode(text), tokenizer.eos]
+        logits, memory = network.language.prefill(torch.tensor([tokenizer.caption_prompt()]), state=state.memory)
+        total = 0.0
+        for token in ids:
+            total -= float(logits.log_softmax(-1)[0, token])
+            logits, memory = network.language.step(torch.tensor([token]), memory)
+        assert float(losses(model, state, 1, [text])[0, 0]) == pytest.approx(total / len(ids), abs=1e-4)
+
+
+def test_loss_does_not_depend_on_company(waves: list[np.ndarray]) -> None:
+    model = tiny_random()
+    together = hear(model, [*waves, np.zeros(16_000, np.float32)], given=TEXTS)
+    assert together[-1].losses is None  # silence is not spoken of
+    for wave, one in zip(waves, together, strict=False):
+        for column, text in enumerate(TEXTS):
+            alone = hear(model, [wave], given=[text])[0].losses
+            assert one.losses is not None and alone is not None
+            assert float(alone[0]) == pytest.approx(float(one.losses[column]), abs=1e-4)
+
+
+def test_normalising_takes_off_what_is_always_likely(waves: list[np.ndarray]) -> None:
+    model = tiny_random()
+    usual = prior(model, TEXTS).numpy()
+    plain = search_captions(waves, TEXTS, model, normalised=False)
+    fair = search_captions(waves, TEXTS, model)
+    for one, other in zip(plain, fair, strict=True):
+        raw = {match.text: match.score for match in one}
+        for match in other:
+            assert match.score == pytest.approx(raw[match.text] + usual[TEXTS.index(match.text)], abs=1e-5)
+        assert [match.score for match in other] == sorted((match.score for match in other), reverse=True)
+
+
+def test_search_ranks_by_loss(folder: Path) -> None:
+    model = tiny_random()
+    hits = search("a dog barks", find_inputs([folder]), model, k=10)
+    assert len(hits) == 6  # the bad file is passed over
+    for hit in hits:
+        loss = hear(model, [read_sound(hit.path)], given=["a dog barks"])[0].losses
+        assert loss is not None
+        assert hit.score == pytest.approx(-float(loss[0]), abs=1e-4)
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+    assert search("a dog barks", find_inputs([folder]), model, k=2) == hits[:2]
+
+
+def test_an_index_finds_the_same(folder: Path) -> None:
+    model = tiny_random()
+    with Index(folder / "i", model) as index:
+        index.update(find_inputs([folder]), model)
+        hits = search_index("a dog barks", index, model)
+        plain = search("a dog barks", find_inputs([folder]), model)
+        assert [hit.path for hit in hits] == [hit.path for hit in plain]
+        assert [hit.score for hit in hits] == pytest.approx([hit.score for hit in plain], abs=1e-4)
+        few = search_index("a dog barks", index, model, k=2, shortlist=3)
+        first = search_index("a dog barks", index, model, k=3, shortlist=0)
+        assert {hit.path for hit in few} <= {hit.path for hit in first}
+        Path(hits[0].path).unlink()  # gone since: left out, not failed on
+        assert [hit.path for hit in search_index("a dog barks", index, model)] == [hit.path for hit in hits[1:]]
+
+
+def test_shortlist_knows_what_is_meant() -> None:
+    labels = ("Dog", "Bark", "Rain", "Siren")
+    windows = [Window(f"{n}.wav", 0, 10, caption) for n, caption in enumerate(["", "", "", "rain falls", "a bell"])]
+    tags = np.array([[0.9, 0.1, 0, 0], [0, 0, 0.9, 0], [0.8, 0, 0.7, 0], [0, 0, 0.6, 0], [0, 0, 0, 0.9]], np.float32)
+    order = np.argsort(-shortlist_scores("a dog barking in the rain", windows, tags, labels))
+    assert order[0] == 2
+    assert order[-1] == 4
+    assert np.argmax(shortlist_scores("heavy rain", windows, tags, labels)) == 3  # the caption says so too
+    assert shared_words("dogs bark", ["a dog is barking", "a cat", ""]).tolist() == pytest.approx([1.0, 0.0, 0.0])
+    assert not shared_words("", ["a dog"]).any()
+
+
+def test_taggers_cannot(waves: list[np.ndarray]) -> None:
+    model = tiny_random()
+    model.tasks = frozenset({"tag"})
+    with pytest.raises(ModelError, match="sam-nano"):
+        hear(model, waves[:1], given=["a dog"])
+
+
+def test_embeddings(folder: Path, tmp_path: Path, make_wav: MakeWav) -> None:
+    model = tiny_random()
+    make_wav(folder / "long.wav", seconds=25.0)
+    inputs = [item for item in find_inputs([folder]) if not item.path.endswith("bad.wav")]
+    whole = list(embed(inputs, model))
+    parts = list(embed(inputs, model, windows=True))
+    assert [one.path for one in whole] == [item.display for item in inputs]
+    assert len(parts) == len(whole) + 2
+    for one in whole:
+        assert np.linalg.norm(one.values) == pytest.approx(1, abs=1e-5)
+        own = [part for part in parts if part.path == one.path]
+        mean = sum(part.values * (part.end - part.start) for part in own)
+        np.testing.assert_allclose(one.values, mean / np.linalg.norm(mean), atol=1e-5)
+        assert one.end == pytest.approx(own[-1].end)
+    assert save(whole, tmp_path / "v.npz") == 7
+    with np.load(tmp_path / "v.npz") as stored:
+        assert stored["paths"].tolist() == [one.path for one in whole]
+        np.testing.assert_array_equal(stored["vectors"], np.stack([one.values for one in whole]))
+    save(whole, tmp_path / "v.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "v.jsonl").read_text().splitlines()]
+    np.testing.assert_allclose([line["vector"] for line in lines], np.stack([one.values for one in whole]), atol=1e-6)
+    with pytest.raises(UsageError, match="npz"):
+        save(whole, tmp_path / "v.txt")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["sounds", "v.jsonl", "v.npz"]
+
+
+def test_embedding_what_cannot_be_heard(folder: Path) -> None:
+    vectors = list(embed(find_inputs([folder]), tiny_random()))
+    assert [bool(one.problem) for one in vectors].count(True) == 1
+    assert len(vectors) == 7

@@ -1,0 +1,158 @@
+"""The loop: resumable to the bit, and what it teaches is what inference says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from samcli.models.connectors import ConnectorConfig
+from samcli.models.interface import SpeakOptions
+from samcli.models.nano import NanoConfig
+from samcli.models.sam import Listener, Sam, SamConfig
+from samcli.ssm.bidirectional import BidirectionalConfig
+from samcli.ssm.language import LanguageConfig
+from samcli.text.prompts import caption_example
+from samcli.text.tokenizer import train_tokenizer
+from samcli.training.batches import Batch, BatchOptions, SceneBatches
+from samcli.training.loop import DivergedError, LoopOptions, Trainer
+from samcli.training.losses import LossWeights, losses
+from samcli.training.nano import Material
+from samcli.training.optimiser import OptimiserOptions, schedule
+from samcli.training.second_core import SecondCore
+from samcli.training.words import Words
+
+SMALL = SamConfig(
+    encoder=NanoConfig(
+        stem=(4, 4, 8, 8),
+        stem_depth=(0, 0, 0, 0),
+        layers=1,
+        mixer=BidirectionalConfig(d_model=16, d_state=8, head_dim=8),
+    ),
+    language=LanguageConfig(d_model=32, n_layer=1, vocab_size=320, d_state=8, headdim=8),
+    connector=ConnectorConfig(),
+    stack=4,
+    reads_tags=True,
+    aligned=True,
+)
+QUICK = LoopOptions(steps=6, optimiser=OptimiserOptions(warm_up=2), report_every=2, autocast=False)
+
+
+def network() -> Sam:
+    torch.manual_seed(0)
+    return Sam(SMALL)
+
+
+def scenes(material: Material) -> SceneBatches:
+    options = BatchOptions(scenes_at_5_seconds=2, seconds=(2.56, 5.12), windows=(1, 2), share=(0.5, 0.5))
+    return SceneBatches(material.corpus, material.store, options)
+
+
+def test_a_resumed_run_ends_as_an_undisturbed_one(material: Material, tmp_path: Path) -> None:
+    whole = Trainer(network(), tmp_path / "whole", QUICK)
+    whole.run(scenes(material))
+    first = Trainer(network(), tmp_path / "parts", QUICK)
+    first.options = replace(QUICK, steps=3, optimiser=replace(QUICK.optimiser, decay_share=0.0))
+    first.run(scenes(material))
+    second = Trainer(network(), tmp_path / "parts", QUICK)
+    assert second.step == 3
+    second.run(scenes(material))
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(value, second.network.state_dict()[name]), name
+    for name, value in whole.average.network.state_dict().items():
+        assert torch.equal(value, second.average.network.state_dict()[name]), name
+    lines = (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()
+    assert len(lines) == 3
+
+
+def test_a_loss_that_is_no_number_stops_the_run(material: Material, tmp_path: Path) -> None:
+    model = network()
+    trainer = Trainer(model, tmp_path, replace(QUICK, steps=100))
+    with torch.no_grad():
+        model.encoder.head.bias.fill_(float("nan"))
+    with pytest.raises(DivergedError, match="not been a number"):
+        trainer.run(scenes(material))
+
+
+def test_the_schedule_rises_stays_and_falls() -> None:
+    options = OptimiserOptions(warm_up=10, decay_share=0.5)
+    rates = [schedule(step, 100, options) for step in range(100)]
+    assert rates[0] < rates[5] < rates[10] == 1.0
+    assert rates[10:50] == [1.0] * 40
+    assert all(a >= b for a, b in pairwise(rates[50:])) and rates[-1] < 0.05
+
+
+def test_what_is_taught_is_what_is_spoken() -> None:
+    """Two sounds, two sentences: after some steps the model says each where it belongs."""
+    torch.manual_seed(0)
+    sentences = ["A dog barks twice.", "Rain is falling on a roof."]
+    tokenizer = train_tokenizer(sentences * 3, 300)
+    model = network()
+    waves = torch.stack([torch.sin(torch.arange(16000) * 0.3), torch.randn(16000) * 0.5])
+    lengths = torch.tensor([16000, 16000])
+    from samcli.audio.fbank import log_mel
+
+    mel = log_mel(waves)
+    rows = [caption_example(tokenizer, sentence) for sentence in sentences]
+    longest = max(len(row.tokens) for row in rows)
+    words = Words(
+        torch.tensor([0, 1]),
+        torch.tensor([row.tokens + [tokenizer.pad] * (longest - len(row.tokens)) for row in rows]),
+        torch.tensor([len(row.tokens) for row in rows]),
+        torch.tensor([row.answer_start for row in rows]),
+    )
+    steps = -(-mel.shape[1] // 8)
+    batch = Batch(mel, torch.zeros(2, 527), torch.zeros(2, steps, 527, dtype=torch.float16), words=words)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    for _ in range(160):
+        total, parts = losses(model, batch, LossWeights())
+        optimiser.zero_grad()
+        total.backward()
+        optimiser.step()
+    assert parts["words"] < 0.1
+    model.encoder.stem.eval()
+    for module in model.modules():  # the batch norms saw these two alone: let them keep to what they saw
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None
+            module.reset_running_stats()
+    model.train()
+    with torch.no_grad():
+        model.encoder(mel)
+    listener = Listener(model.eval(), tokenizer, ["x"] * 527, "test", "0")
+    state = listener.listen(listener.encode(waves, lengths), None)
+    assert listener.speak(state, ["", ""], SpeakOptions()) == sentences
+    assert listener.speak(listener.select(state, [1]), [""], SpeakOptions()) == sentences[1:]
+
+
+def test_the_second_core_lends_the_gradient_of_its_batch() -> None:
+    torch.manual_seed(0)
+    model = nn.Linear(3, 1)
+
+    def gradient(net: nn.Module, batch: torch.Tensor) -> None:
+        net(batch).sum().backward()
+
+    def batches() -> Iterator[torch.Tensor]:
+        while True:
+            yield torch.full((1, 3), 4.0)
+
+    import os
+
+    cores = os.sched_getaffinity(0)
+    helper = SecondCore(model, batches, gradient)
+    try:
+        gradient(model, torch.full((1, 3), 2.0))
+        for _ in range(2000):
+            if helper.ready.value:
+                break
+            torch.randn(100, 100) @ torch.randn(100, 100)
+        assert helper.join_in()
+        assert model.weight.grad is not None and torch.allclose(model.weight.grad, torch.full((1, 3), 3.0))
+    finally:
+        helper.process.terminate()
+        helper.process.join()
+        os.sched_setaffinity(0, cores)

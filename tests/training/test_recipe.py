@@ -1,0 +1,66 @@
+"""The whole recipe in miniature: three stages, stopped and resumed, to a model that loads and speaks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from samcli.checkpoints.loading import load_model
+from samcli.models.interface import SpeakOptions
+from samcli.models.nano import NanoConfig
+from samcli.ssm.bidirectional import BidirectionalConfig
+from samcli.text.labels import labels
+from samcli.training.batches import BatchOptions
+from samcli.training.corpus import Corpus
+from samcli.training.loop import LoopOptions
+from samcli.training.nano import NanoRecipe, bigger, train_nano
+from samcli.training.release import attribution, release
+
+TINY = NanoRecipe(
+    encoder=NanoConfig(
+        stem=(4, 4, 8, 8),
+        stem_depth=(0, 0, 0, 0),
+        layers=1,
+        mixer=BidirectionalConfig(d_model=64, d_state=8, head_dim=16),
+    ),
+    language_layers=1,
+    language_width=64,
+    language_state=8,
+    tag_steps=2,
+    read_steps=2,
+    batches=BatchOptions(scenes_at_5_seconds=2),
+    loop=LoopOptions(steps=6, report_every=1),
+    vocabulary=320,
+    told=200,
+)
+
+
+def test_three_stages_resumed_and_released(corpus_folder: Path, tmp_path: Path) -> None:
+    names = labels()
+    train_nano(corpus_folder, tmp_path / "work", names, replace(TINY, loop=replace(TINY.loop, steps=5)))
+    network = train_nano(corpus_folder, tmp_path / "work", names, TINY)
+    lines = [json.loads(line) for line in (tmp_path / "work/state/metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    assert "reading" not in lines[1] and "reading" in lines[2] and "words" in lines[5]
+    thanks = (
+        attribution(Corpus.read(corpus_folder, names)) if (corpus_folder / "sources.csv").exists() else "# Thanks\n"
+    )
+    release(network, tmp_path / "work/tokenizer.json", tmp_path / "model", "# tiny\n", thanks)
+    model = load_model(str(tmp_path / "model"), device="cpu")
+    assert model.tasks == {"tag", "caption", "ask"} and len(model.labels) == 527
+    heard = model.listen(model.encode(torch.randn(1, 16000), torch.tensor([16000])), None)
+    assert isinstance(model.speak(heard, [""], SpeakOptions(max_new_tokens=5))[0], str)
+
+
+@pytest.mark.parametrize("size", ["small", "base"])
+def test_bigger_recipes_fit_together(size: str) -> None:
+    from samcli.models.sam import Sam
+
+    with torch.device("meta"):
+        network = Sam(bigger(NanoRecipe(), size).config(2560))
+    millions = sum(p.numel() for p in network.parameters()) / 1e6
+    assert (20 if size == "small" else 70) < millions < (40 if size == "small" else 140)
