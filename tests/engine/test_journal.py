@@ -210,7 +210,8 @@ def test_killed_and_killed_again(tmp_path: Path, write: Callable[..., Path]) -> 
         write(tmp_path / "f" / f"{seed:02}.wav", 1, seed=seed)
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "j"), str(tmp_path / "f")]
     environment = os.environ | {"PYTHONPATH": PYTHONPATH}
-    for round in range(1, 4):
+    kept = 0
+    for _ in range(3):
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             told = list(iter(process.stdout.readline, "stuck\n"))
@@ -219,12 +220,15 @@ def test_killed_and_killed_again(tmp_path: Path, write: Callable[..., Path]) -> 
         while True:
             try:
                 with Journal(tmp_path / "j", "any") as journal:
-                    assert len(journal) == 15 * round >= len(told) > 0, "what was told was in it before"
+                    # The file before the one it is stuck in may be heard, but not yet told.
+                    assert kept + 14 <= len(journal) <= kept + 15, "each run begins where the last was killed"
+                    assert len(journal) >= len(told) > 0, "what was told was in it before"
+                    kept = len(journal)
                 break
             except OutputError:  # the kernel has not yet let go of the lock
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
     records, seen = resumed(tmp_path / "j", tmp_path / "f")
-    assert seen == 60 - 45
+    assert seen == 60 - kept
     fresh, _ = resumed(tmp_path / "fresh", tmp_path / "f")
     assert records == fresh
