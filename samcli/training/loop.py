@@ -1,10 +1,14 @@
-"""The training loop of sam-nano: resumable at any moment, deterministic from a seed (with one core).
+"""The training loop: resumable at any moment, deterministic from a seed (with one core).
 
 state on disk: OUT/last.pt (everything a resumed run needs), OUT/metrics.jsonl (one line a report)
+
+Asked to stop, by Ctrl-C or by the system, it finishes the step, saves, and only then ends. sam-nano is trained by
+`Trainer` as it is; what teaches a trained model (tuning.py) changes the loss, the optimiser and what is judged.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import time
@@ -17,11 +21,14 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from samcli.errors import SamError
 from samcli.models.sam import Sam
 from samcli.training.batches import Batch, SceneBatches
 from samcli.training.losses import LossWeights, losses
 from samcli.training.optimiser import Average, OptimiserOptions, build_optimiser, schedule
 from samcli.training.second_core import SecondCore
+from samcli.training.stopping import Stopping
+from samcli.writers.files import AtomicFile, explain
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -34,8 +41,10 @@ class LoopOptions:
     report_every: int = 50  # steps
     save_every_seconds: float = 150.0
     judge_every_seconds: float = 600.0
+    judge_every: int | None = None  # steps; where a run must be the same again, the clock has no say
     second_core: bool = False
     autocast: bool = True  # bfloat16 where it is safe
+    worker: bool = True  # a process of its own makes the batches
 
 
 @contextmanager
@@ -48,17 +57,24 @@ def denormals_as_zero() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
-class DivergedError(RuntimeError):
+class DivergedError(SamError):
     """The loss stopped being a number."""
+
+
+BAD_STEPS = 20  # in a row, until a run whose loss is no number is given up
 
 
 class Trainer:
     def __init__(self, network: Sam, out: Path, options: LoopOptions) -> None:
         self.network, self.out, self.options = network, out, options
-        self.optimiser = build_optimiser(network, options.optimiser)
+        self.optimiser = self._optimiser()
         self.average = Average(network, options.optimiser.average)
         self.step = 0
-        out.mkdir(parents=True, exist_ok=True)
+        self.notes: dict[str, Any] = {}  # whatever else a resumed run must know; plain values
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise explain(out, error) from error
         if (out / "last.pt").exists():
             self._load()
 
@@ -71,17 +87,28 @@ class Trainer:
         report: Report = lambda line: None,
     ) -> None:
         """Train to the last step. `judge` measures the averaged network now and then."""
+        with Stopping() as stopping:
+            self._run(batches, second, judge, report, stopping)
+
+    def _run(
+        self,
+        batches: SceneBatches,
+        second: SceneBatches | None,
+        judge: Callable[[Sam], dict[str, float]] | None,
+        report: Report,
+        stopping: Stopping,
+    ) -> None:
         options = self.options
         batches.start = self.step
-        stream = loader(batches)
+        stream: Iterator[Any] = loader(batches) if options.worker else iter(batches)
         helper = None
         if options.second_core and second is not None:
             helper = SecondCore(self.network, lambda: iter(second), self._gradient)
-        parameters = list(self.network.parameters())
+        parameters = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         sums: dict[str, float] = {}
-        bad = lent = scenes = 0
+        bad = lent = scenes = summed = 0
         started = reported = saved = judged = time.monotonic()
-        self.network.train()
+        self._teach()
         while self.step < options.steps:
             share = schedule(self.step, options.steps, options.optimiser)
             for group in self.optimiser.param_groups:
@@ -95,27 +122,45 @@ class Trainer:
             if math.isfinite(norm):
                 self.optimiser.step()
                 bad = 0
-            elif (bad := bad + 1) >= 20:
-                raise DivergedError("The loss has not been a number for 20 steps; the last good state is in last.pt.")
+            elif (bad := bad + 1) >= BAD_STEPS:
+                raise DivergedError(
+                    f"The loss has not been a number for {BAD_STEPS} steps; the last good state is in last.pt."
+                )
             self.optimiser.zero_grad(set_to_none=True)
             if helper is not None:
                 helper.publish()
             self.average.update(self.network, self.step)
             self.step += 1
             scenes += len(batch.mel)
+            summed += 1
             now = time.monotonic()
+            last = self.step == options.steps
             if self.step % options.report_every == 0:
                 line: dict[str, Any] = {"step": self.step, "rate": share, "norm": norm, "lent": lent}
-                line |= {name: value / options.report_every for name, value in sums.items()}
+                line |= {name: value / summed for name, value in sums.items()}
                 line |= {"scenes/s": scenes / (now - reported), "seconds": now - started}
                 self._log(line, report)
-                sums, lent, scenes, reported = {}, 0, 0, now
-            if now - saved > options.save_every_seconds or self.step == options.steps:
-                self.save()
-                saved = now
-            if judge is not None and (now - judged > options.judge_every_seconds or self.step == options.steps):
+                sums, lent, scenes, summed, reported = {}, 0, 0, 0, now
+            if judge is not None and (last or self._is_due(now - judged)):
                 self._log({"step": self.step} | judge(cast(Sam, self.average.network)), report)
                 judged = reported = time.monotonic()
+                self._teach()
+            if now - saved > options.save_every_seconds or last or stopping.asked:
+                self.save()
+                saved = now
+            if stopping.asked and not last:
+                return stopping.obey()
+
+    def _is_due(self, since: float) -> bool:
+        every = self.options.judge_every
+        return self.step % every == 0 if every else since > self.options.judge_every_seconds
+
+    def _optimiser(self) -> torch.optim.Optimizer:
+        return build_optimiser(self.network, self.options.optimiser)
+
+    def _teach(self) -> None:
+        """Make the network ready to learn."""
+        self.network.train()
 
     def _gradient(self, network: Any, batch: Batch) -> dict[str, float]:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.options.autocast):
@@ -124,27 +169,68 @@ class Trainer:
         return parts
 
     def _log(self, line: dict[str, Any], report: Report) -> None:
-        with (self.out / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        path = self.out / "metrics.jsonl"
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise explain(path, error) from error
         report(line)
 
     def save(self) -> None:
         """Written aside, then renamed: a stop in mid-write leaves the previous state."""
         state = {
-            "network": self.network.state_dict(),
-            "average": self.average.network.state_dict(),
+            "network": self._learned(self.network),
+            "average": self._learned(self.average.network),
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
+            "notes": self.notes,
         }
-        torch.save(state, self.out / "last.part")
-        (self.out / "last.part").replace(self.out / "last.pt")
+        packed = io.BytesIO()  # torch's own writer says nothing of a full disk
+        torch.save(state, packed)
+        write_whole(self.out / "last.pt", packed.getvalue())
+
+    def _learned(self, network: nn.Module) -> dict[str, Any]:
+        """What training changes of a network; the rest is where it came from."""
+        frozen = {name for name, parameter in self.network.named_parameters() if not parameter.requires_grad}
+        return {name: value for name, value in network.state_dict().items() if name not in frozen}
 
     def _load(self) -> None:
         state = torch.load(self.out / "last.pt", weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.average.network.load_state_dict(state["average"])
+        for network, part in ((self.network, "network"), (self.average.network, "average")):
+            network.load_state_dict({**network.state_dict(), **state[part]})
         self.optimiser.load_state_dict(state["optimiser"])
         self.step = int(state["step"])
+        self.notes = state.get("notes", {})
+        self._forget_after(self.step)
+
+    def _forget_after(self, step: int) -> None:
+        """Take back what the log says of steps that were lost with a killed run."""
+        path = self.out / "metrics.jsonl"
+        if not path.exists():
+            return
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if _step_of(line) <= step]
+        if len(kept) < len(lines):
+            write_whole(path, "".join(kept).encode())
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(json.loads(line).get("step", 0))
+    except (ValueError, AttributeError):  # the last line of a killed run may be half written
+        return math.inf
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """A file that is there whole or not at all; a full disk is a sentence."""
+    file = AtomicFile(path)
+    try:
+        file.write(data)
+        file.keep()
+    except BaseException:
+        file.discard()
+        raise
 
 
 def loader(batches: Iterable[Batch]) -> Iterator[Batch]:
