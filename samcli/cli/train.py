@@ -12,6 +12,7 @@ from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import TalkFlags, spread
 from samcli.cli.output import output
 from samcli.cli.progress import span
+from samcli.cli.train_pretrain import pretrain
 from samcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -111,3 +112,6 @@ def describe(line: dict[str, Any], steps: int) -> str:
     figures = [f"{name} {value:.4g}" for name, value in line.items() if name not in ("step", "seconds")]
     words = f"step {line.get('step', 0)} of {steps}  " + "  ".join(figures)
     return words + (f"  after {span(line['seconds'])}" if "seconds" in line else "")
+
+
+train.command("pretrain", no_args_is_help=True)(pretrain)

@@ -1,0 +1,127 @@
+"""Filter-bank frames of many recordings on disk, computed once and mapped into memory ever after.
+
+Twelve hours of sound are 1.1 GB. What cannot be read is left out and said; a recording of any length streams through.
+The index is written last, so a store that was stopped halfway is made anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from samcli.audio.fbank import FRAME, MELS, SAMPLE_RATE, FilterBank
+from samcli.engine.find import Input
+from samcli.engine.sources import open_input
+from samcli.errors import InputError, UsageError
+from samcli.training.loop import write_whole
+from samcli.writers.files import explain
+
+Frames = NDArray[np.float16]  # (frames, mel bins) of log energies
+
+FRAMES, INDEX = "frames.f16", "frames.json"
+
+
+class FrameStore:
+    """`store[number]`: the frames of one recording, straight from the mapped file."""
+
+    def __init__(self, folder: Path) -> None:
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        self.asked: list[str] = index["asked"]  # every recording that was to be read
+        self.names: list[str] = index["names"]
+        self.lengths: list[int] = index["lengths"]  # in frames
+        self.skipped: dict[str, str] = index["skipped"]  # name to cause
+        self._starts = np.concatenate([[0], np.cumsum(self.lengths, dtype=np.int64)])
+        self._path = folder / FRAMES
+        self._mapped: NDArray[np.float16] | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, number: int) -> Frames:
+        if self._mapped is None:  # by every process for itself
+            self._mapped = np.memmap(self._path, np.float16, "r").reshape(-1, MELS)
+        return self._mapped[self._starts[number] : self._starts[number + 1]]
+
+    def __getstate__(self) -> dict[str, object]:
+        return self.__dict__ | {"_mapped": None}
+
+    @property
+    def seconds(self) -> float:
+        return sum(self.lengths) / 100
+
+
+def make_frames(
+    inputs: Sequence[Input], folder: Path, progress: Callable[[int, int], None] = lambda done, of: None
+) -> FrameStore:
+    """The store of these recordings in `folder`: the one that is there, if it was made of the same, or a new one."""
+    asked = [item.display for item in inputs]
+    if (folder / INDEX).exists():
+        store = FrameStore(folder)
+        if store.asked == asked:
+            return store
+    names: list[str] = []
+    lengths: list[int] = []
+    skipped: dict[str, str] = {}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / FRAMES).open("wb") as file:
+            for done, (item, found) in enumerate(_ahead(inputs), 1):
+                if isinstance(found, InputError):
+                    skipped[item.display] = str(found)
+                else:
+                    names.append(item.display)
+                    lengths.append(len(found))
+                    file.write(found.tobytes())
+                progress(done, len(inputs))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise explain(folder / FRAMES, error) from error
+    if not names:
+        raise UsageError(f"None of the {len(inputs)} recordings can be read: {next(iter(skipped.values()))}")
+    index = {"asked": asked, "names": names, "lengths": lengths, "skipped": skipped}
+    write_whole(folder / INDEX, json.dumps(index).encode("utf-8", "surrogatepass"))
+    return FrameStore(folder)
+
+
+def read_frames(item: Input) -> Frames:
+    """All frames of one recording; what is shorter than a frame is one frame with silence behind it."""
+    if item.problem is not None:
+        raise InputError(item.problem[1], item.problem[0])
+    bank, parts, samples = FilterBank(), [], 0
+    with open_input(item, SAMPLE_RATE) as reader:
+        for block in reader:
+            samples += block.size
+            parts.append(bank.push(torch.from_numpy(block)).numpy().astype(np.float16))
+    if samples < FRAME:
+        parts.append(bank.push(torch.zeros(FRAME - samples)).numpy().astype(np.float16))
+    return np.concatenate(parts)
+
+
+def _ahead(inputs: Iterable[Input]) -> Iterator[tuple[Input, Frames | InputError]]:
+    """Every input with its frames or what is wrong with it, in order, a few decoded at the same time."""
+
+    def read(item: Input) -> Frames | InputError:
+        try:
+            return read_frames(item)
+        except InputError as error:
+            return error
+
+    threads = min(8, os.cpu_count() or 1)
+    waiting: deque[tuple[Input, Future[Frames | InputError]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for item in inputs:
+            waiting.append((item, pool.submit(read, item)))
+            if len(waiting) > 2 * threads:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        for first, future in waiting:
+            yield first, future.result()

@@ -1,0 +1,100 @@
+"""Several processes that teach one network: each hears its share of a step, and the gradients are added up.
+
+    torchrun --nproc_per_node 4 -m samcli train align openaqa.json --audio sounds/ -o my-sam
+
+torchrun tells every process its place through the environment. Alone, a process is a team of one and nothing is sent.
+Sums, not means: what a step learns is the sum over everything it heard, divided by how much that was, so it does not
+matter how many processes heard it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as processes
+from torch import Tensor
+
+from samcli.errors import UsageError
+
+BUCKET_ELEMENTS = 16 * 2**20  # sent at once: few messages, and no second copy of a large model's gradients
+
+
+@dataclass(frozen=True)
+class Team:
+    """One process's view of it."""
+
+    device: torch.device
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes and speaks for all."""
+        return self.rank == 0
+
+    def mine(self, items: Sequence[int]) -> Sequence[int]:
+        """This process's share, in one piece."""
+        share = -(-len(items) // self.size)
+        return items[self.rank * share : (self.rank + 1) * share]
+
+    def add_up(self, tensors: Sequence[Tensor]) -> None:
+        """Every tensor becomes its sum over all processes, in place."""
+        if self.size == 1:
+            return
+        for bucket in _buckets(tensors):
+            flat = torch.cat([tensor.reshape(-1) for tensor in bucket])
+            processes.all_reduce(flat)
+            for tensor, part in zip(bucket, flat.split([tensor.numel() for tensor in bucket]), strict=True):
+                tensor.copy_(part.view_as(tensor))
+
+    def follow(self, tensors: Sequence[Tensor]) -> None:
+        """Every tensor becomes the leader's, in place."""
+        if self.size > 1:
+            for tensor in tensors:
+                processes.broadcast(tensor, 0)
+
+    def wait(self) -> None:
+        """Until all are here."""
+        if self.size > 1:
+            processes.barrier()
+
+
+def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+    """Tensors of one type together, up to a size."""
+    for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
+        bucket: list[Tensor] = []
+        for tensor in tensors:
+            if tensor.dtype is dtype:
+                bucket.append(tensor)
+                if sum(part.numel() for part in bucket) >= BUCKET_ELEMENTS:
+                    yield bucket
+                    bucket = []
+        if bucket:
+            yield bucket
+
+
+@contextmanager
+def gathered(device: str) -> Iterator[Team]:
+    """The team that this process belongs to; `device` as in `--device`."""
+    from samcli.checkpoints.loading import pick_device
+
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield Team(torch.device(pick_device(device)))
+        return
+    place = pick_device(device)
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    if place == "cuda":
+        if local >= torch.cuda.device_count():
+            raise UsageError(f"{local + 1} processes were started on a machine with {torch.cuda.device_count()} GPUs.")
+        torch.cuda.set_device(local)
+        place = f"cuda:{local}"
+    processes.init_process_group("nccl" if place.startswith("cuda") else "gloo")
+    try:
+        yield Team(torch.device(place), processes.get_rank(), processes.get_world_size())
+    finally:
+        processes.destroy_process_group()

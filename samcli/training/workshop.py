@@ -1,0 +1,71 @@
+"""The folder in which a model is made: what the course needs in OUT/training, and at the end the model in OUT itself.
+
+A folder without config.json is no model yet, so that file comes last. The settings of a course are kept beside its
+state: the same command goes on with it, and another one is refused rather than mixed in.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from samcli.checkpoints.format import save_module, write_json
+from samcli.checkpoints.pieces import audioset_labels
+from samcli.checkpoints.shards import INDEX, weight_files
+from samcli.errors import UsageError
+from samcli.training.loop import write_whole
+from samcli.writers.files import explain, prepare_folder
+
+CONFIG = "config.json"
+
+
+class Workshop:
+    def __init__(self, out: Path) -> None:
+        self.out, self.state = out, out / "training"
+        self._settings = self.state / "settings.json"
+
+    def open(self, settings: Mapping[str, Any]) -> bool:
+        """Begin a course with these settings, or go on with it (True); refuse to mix it with another."""
+        if not self._settings.exists() and self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):
+            raise UsageError(f"{str(self.out)!r} is there already and holds no course; name another folder.")
+        prepare_folder(self.state)
+        given = json.loads(json.dumps(settings))
+        if self._settings.exists():
+            before = json.loads(self._settings.read_text(encoding="utf-8"))
+            for name in (*before, *given):
+                if before.get(name) != given.get(name):
+                    raise UsageError(
+                        f"The course in {str(self.out)!r} has {name} {_shown(before.get(name))}, "
+                        f"not {_shown(given.get(name))}: name another folder, or go on as it began."
+                    )
+            return True
+        write_whole(self._settings, json.dumps(given, indent=2).encode())
+        return False
+
+    def deliver(
+        self, module: nn.Module, config: Any, *, labels: Sequence[str] = (), tokenizer: Path | None = None, card: str
+    ) -> None:
+        """Put the finished model into the folder, over one that is there."""
+        aside = self.state / "model"
+        try:
+            save_module(aside, module, config, tokenizer=tokenizer, card=card)
+            if labels and tuple(labels) != audioset_labels():
+                write_json(aside / "labels.json", list(labels))
+            (self.out / CONFIG).unlink(missing_ok=True)
+            for old in (*weight_files(self.out), self.out / INDEX, self.out / "labels.json"):
+                old.unlink(missing_ok=True)
+            for path in sorted(aside.iterdir(), key=lambda path: path.name == CONFIG):
+                path.replace(self.out / path.name)
+            aside.rmdir()
+        except OSError as error:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise explain(self.out, error) from error
+
+
+def _shown(value: Any) -> str:
+    return "none" if value is None else json.dumps(value)
