@@ -9,10 +9,11 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from samcli.checkpoints import catalogue, hub
 from samcli.checkpoints.cache import COMMIT, LOADABLE, cache_folder, cached_snapshot, is_whole, repo_folder
-from samcli.checkpoints.loading import locate
+from samcli.checkpoints.loading import is_adapter, locate
 from samcli.checkpoints.safety import read_json, shown
 from samcli.checkpoints.shards import read_spots
 from samcli.errors import ModelError
@@ -43,6 +44,8 @@ class ModelDetails:
     parameters: int | None
     dtypes: tuple[str, ...]
     files: tuple[tuple[str, int], ...]
+    base: str = ""  # what an adapter was trained on, with its revision
+    labels: tuple[str, ...] = ()  # that an adapter was taught
 
 
 @dataclass(frozen=True)
@@ -73,15 +76,35 @@ def show_model(name: str) -> ModelDetails:
     spots = [spot for spots in read_spots(folder).values() for spot in spots.values()]
     kind = read_json(folder / "config.json").get("model_type", "") if (folder / "config.json").exists() else ""
     entry = catalogue.find(name)
+    adapter = _adapter(folder) if is_adapter(str(folder)) else None
     files = sorted((path.name, path.stat().st_size) for path in folder.iterdir() if path.is_file())
     return ModelDetails(
         row,
         folder,
-        entry.kind if entry else shown(kind)[1:-1],
+        adapter.kind if adapter else entry.kind if entry else shown(kind)[1:-1],
         sum(spot.elements for spot in spots if spot.dtype.startswith(("F", "BF"))),
         tuple(sorted({spot.dtype for spot in spots})),
         tuple(files),
+        adapter.base if adapter else "",
+        adapter.labels if adapter else (),
     )
+
+
+class _Adapter(NamedTuple):
+    kind: str
+    base: str
+    labels: tuple[str, ...]
+
+
+def _adapter(folder: Path) -> _Adapter:
+    """What an adapter's description says, read without torch."""
+    about = read_json(folder / "adapter.json")
+    texts = [about.get(name) for name in ("kind", "base", "base_revision")]
+    kind, base, revision = (text if isinstance(text, str) else "" for text in texts)
+    rank = f", rank {about['rank']}" if kind != "head" and type(about.get("rank")) is int else ""
+    labels = about.get("labels")
+    names = tuple(label for label in labels if isinstance(label, str)) if isinstance(labels, list) else ()
+    return _Adapter(f"adapter ({kind}{rank})", f"{base}, revision {revision}" if revision else base, names)
 
 
 def model_path(name: str) -> Path:

@@ -48,7 +48,8 @@ def load_model(
 ) -> SoundModel:
     """The model behind a catalogue name, `org/name[@revision]` or a folder; weights in `dtype`, float32 by default.
 
-    `NAME+FOLDER` puts the adapter in FOLDER on the model's language model, `NAME+ONE+TWO` two of them in that order.
+    An adapter's folder is its base with the adapter on it. `NAME+FOLDER` puts the adapter in FOLDER on the model of
+    that name, `NAME+ONE+TWO` two of them in that order.
     """
     import torch
 
@@ -64,15 +65,39 @@ def load_model(
 
         return load_unaligned(entry, place, number, offline=offline, progress=progress)
     name, adapters = split_adapters(name_or_folder)
+    if is_adapter(name):
+        adapters = (name, *adapters)
+        name = base_of(name)
     source = locate(name, offline=offline, progress=progress)
 
     def load(at: Source) -> SoundModel:
         from samcli.checkpoints.pieces import load_piece
 
         piece = load_piece(at.folder, dtype=number, device=place)
-        return as_sound_model(piece, adapted(piece, at, adapters) if adapters else at)
+        if adapters:
+            piece, on = adapted(piece, at, adapters)
+            return as_sound_model(piece, on._replace(name=name_or_folder))
+        return as_sound_model(piece, at)
 
     return with_second_fetch(source, load, offline=offline, progress=progress)
+
+
+def is_adapter(name: str) -> bool:
+    """Whether a name is that of a folder with an adapter in it, and no whole model."""
+    folder = Path(name).expanduser()
+    return bool(name) and (folder / "adapter.json").is_file() and not (folder / "config.json").exists()
+
+
+def base_of(name: str) -> str:
+    """The model that the adapter in this folder was trained on."""
+    from samcli.models.adapter_files import read_adapter_config
+
+    base = read_adapter_config(Path(name).expanduser()).base
+    if not base:
+        raise ModelError(f"{name} does not say what it was trained on: name it too, --model BASE+{name}.")
+    if Path(base).is_absolute() and not Path(base).is_dir():
+        raise ModelError(f"{name} was trained on {base}, which is not there; where it is now: --model BASE+{name}.")
+    return base
 
 
 def split_adapters(name: str) -> tuple[str, tuple[str, ...]]:
@@ -83,26 +108,36 @@ def split_adapters(name: str) -> tuple[str, tuple[str, ...]]:
     return base, tuple(adapters)
 
 
-def adapted(piece: Piece, source: Source, adapters: Sequence[str]) -> Source:
+def adapted(piece: Piece, source: Source, adapters: Sequence[str]) -> tuple[Piece, Source]:
     """Merge saved adapters into the weights of a model; its records name them and their revisions."""
-    from samcli.models.adapter_files import WEIGHTS, load_adapter
+    from samcli.models.adapter_files import WEIGHTS, load_adapter, read_adapter_config
     from samcli.models.lora import merge_adapters
+    from samcli.models.tuned import load_learned
 
-    if piece.kind != "sam":
-        raise ModelError(f"{source.name} has no language model behind a connector, where an adapter could go.")
-    language = cast(Any, piece.module).language
-    names, revisions = [source.name], [source.revision]
+    names, revisions, labels = [source.name], [source.revision], piece.labels
     for number, adapter in enumerate(adapters):
         folder = Path(adapter).expanduser()
         if not (folder / WEIGHTS).exists():
             raise ModelError(f"{adapter or 'an empty name'} is no adapter's folder: it holds no {WEIGHTS}.")
         read_header(member(folder, WEIGHTS))
-        base = source.snapshot.repo if source.snapshot else ""
-        load_adapter(language, folder, f"adapter-{number}", base=base)
+        config = read_adapter_config(folder)
+        if config.base_revision and config.base_revision != source.revision:
+            raise ModelError(
+                f"{adapter} was trained on revision {config.base_revision} of {config.base}; "
+                f"this is {source.name}, revision {source.revision}."
+            )
+        if config.places or config.labels:
+            labels = load_learned(piece.module, labels, folder)
+        elif piece.kind != "sam":
+            raise ModelError(f"{source.name} has no language model behind a connector, where an adapter could go.")
+        else:
+            language = cast(Any, piece.module).language
+            load_adapter(language, folder, f"adapter-{number}", base=source.snapshot.repo if source.snapshot else "")
+            merge_adapters(language, keep_base=False)
         names.append(adapter)
         revisions.append(folder_revision(folder))
-    merge_adapters(language, keep_base=False)
-    return source._replace(name="+".join(names), revision="+".join(revisions))
+    on = source._replace(name="+".join(names), revision="+".join(revisions))
+    return piece._replace(labels=labels, config=cast(Any, piece.module).config), on
 
 
 def locate(name: str, *, offline: bool = False, progress: bool = False) -> Source:

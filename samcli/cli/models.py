@@ -90,7 +90,10 @@ def show_model(name: Name, flags: JsonFlags) -> ExitCode:
         return ExitCode.OK
     facts = row | details | {"size": readable_size(row["bytes"])}
     facts["files"] = [f"{file} ({readable_size(size)})" for file, size in details["files"]]
-    names = ("name", "where", "folder", "repo", "revision", "kind", "tasks", "parameters", "dtypes", "size", "files")
+    names = (
+        *("name", "where", "folder", "repo", "revision", "kind", "base", "labels"),
+        *("tasks", "parameters", "dtypes", "size", "files"),
+    )
     shown = [{"fact": key, "value": facts[key]} for key in (*names, "licence", "score", "note") if facts[key]]
     show(output(), ("fact", "value"), shown)
     return ExitCode.OK

@@ -16,7 +16,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from samcli.errors import ModelError
 from samcli.models.lora import AdapterConfig, adapter_state, load_adapter_state, merge_adapters
@@ -58,7 +58,8 @@ def read_adapter_config(folder: Path) -> AdapterConfig:
     if not isinstance(data, dict) or data.pop("model_type", None) != "adapter":
         raise ModelError(f"{path} does not describe an adapter.")
     try:
-        config = AdapterConfig(**{**data, "targets": tuple(data.get("targets", ()))})
+        lists = {name: tuple(data[name]) for name in ("targets", "places", "labels") if name in data}
+        config = AdapterConfig(**{**data, **lists})
     except (TypeError, ValueError):
         raise ModelError(f"{path} does not describe an adapter that this version of sam knows.") from None
     if not _typed(config):
@@ -76,12 +77,15 @@ def load_adapter(
         raise ModelError(f"{folder} was trained on {config.base}, not on {base}.")
     if base_revision and config.base_revision and base_revision != config.base_revision:
         raise ModelError(f"{folder} was trained on revision {config.base_revision} of {config.base}.")
+    load_adapter_state(model, config, read_adapter_tensors(folder), name)
+    return config
+
+
+def read_adapter_tensors(folder: Path) -> dict[str, Tensor]:
     try:
-        state = load_file(folder / WEIGHTS)
+        return load_file(folder / WEIGHTS)
     except (OSError, SafetensorError):
         raise ModelError(f"{folder / WEIGHTS} is missing or damaged.") from None
-    load_adapter_state(model, config, state, name)
-    return config
 
 
 def apply_adapters(
@@ -95,9 +99,9 @@ def apply_adapters(
 
 
 def _typed(config: AdapterConfig) -> bool:
-    texts = (config.base, config.base_revision, *config.targets)
+    texts = (config.base, config.base_revision, *config.targets, *config.places, *config.labels)
     return (
-        config.kind in ("lora", "dora")
+        config.kind in ("lora", "dora", "head")
         and type(config.rank) is int
         and config.rank <= 65_536
         and all(type(value) in (int, float) for value in (config.alpha, config.dropout))

@@ -22,35 +22,34 @@ from samcli.models.sam import Listener
 PAIRS = 96  # of a sound and a text, read together
 
 
-@torch.inference_mode()
 def losses(model: SoundModel, state: Any, count: int, texts: Sequence[str]) -> Tensor:
     """(count, texts): of each text as a caption of each of the `count` sounds in a batched state."""
-    listener = _listener(model)
+    pairs = [(sound, text) for text in texts for sound in range(count)]
+    return pair_losses(model, state, pairs).reshape(len(texts), count).T
+
+
+@torch.inference_mode()
+def pair_losses(model: SoundModel, state: Any, pairs: Sequence[tuple[int, str]]) -> Tensor:
+    """(pairs,): of a text as a caption of the sound in one row of the state, for any pairs of the two."""
+    listener = listener_of(model)
     tokenizer = listener.tokenizer
     assert tokenizer is not None
     opening = tokenizer.caption_prompt()
-    rows = [[*opening, *tokenizer.encode(text), tokenizer.eos] for text in texts]
-    found = torch.empty(count, len(texts))
+    tokens = {text: [*opening, *tokenizer.encode(text), tokenizer.eos] for _, text in pairs}
+    found = torch.empty(len(pairs))
     # Texts of like length together, each batch over as many sounds as fit.
-    order = sorted(range(len(texts)), key=lambda place: len(rows[place]))
-    pairs = [(sound, text) for text in order for sound in range(count)]
-    for at in range(0, len(pairs), PAIRS):
-        batch = pairs[at : at + PAIRS]
-        values = _losses(
-            listener,
-            model.select(state, [sound for sound, _ in batch]),
-            [rows[text] for _, text in batch],
-            len(opening),
-        )
-        for (sound, text), value in zip(batch, values.tolist(), strict=True):
-            found[sound, text] = value
+    order = sorted(range(len(pairs)), key=lambda place: len(tokens[pairs[place][1]]))
+    for at in range(0, len(order), PAIRS):
+        batch = order[at : at + PAIRS]
+        rows = [tokens[pairs[place][1]] for place in batch]
+        found[batch] = _losses(listener, model.select(state, [pairs[place][0] for place in batch]), rows, len(opening))
     return found
 
 
 @torch.inference_mode()
 def prior(model: SoundModel, texts: Sequence[str]) -> Tensor:
     """(texts,): the loss of each text when nothing was heard."""
-    listener = _listener(model)
+    listener = listener_of(model)
     return losses(model, _nothing(listener), 1, texts)[0]
 
 
@@ -93,7 +92,7 @@ def _nothing(listener: Listener) -> Any:
     return Heard(memory, tags)
 
 
-def _listener(model: SoundModel) -> Listener:
+def listener_of(model: SoundModel) -> Listener:
     if not isinstance(model, Listener) or "caption" not in model.tasks:
         raise ModelError(f"{model.name} cannot say how likely a text is: it has no voice. sam-nano can.")
     return model

@@ -1,4 +1,4 @@
-"""Low-rank adapters on a language model's projections: LoRA (arXiv 2106.09685) and DoRA (arXiv 2402.09353).
+"""Low-rank adapters on a model's projections: LoRA (arXiv 2106.09685) and DoRA (arXiv 2402.09353).
 
     LoRA   W' = W + alpha / rank * up @ down
     DoRA   W' = magnitude * (W + alpha / rank * up @ down), every row divided by its norm first
@@ -28,13 +28,15 @@ from samcli.ssm.linear import FastLinear, linear
 class AdapterConfig:
     """What is needed to use an adapter again; saved beside its tensors."""
 
-    kind: Literal["lora", "dora"] = "lora"
+    kind: Literal["lora", "dora", "head"] = "lora"  # head: no low rank, only rows of the tag head (tuned.py)
     rank: int = 8  # r
     alpha: float = 16.0  # the update is scaled by alpha / rank
     dropout: float = 0.0  # on the adapter's input, while training
     targets: tuple[str, ...] = ("in_proj", "out_proj")  # last parts of the layers' names
     base: str = ""  # id of the model it was trained on
     base_revision: str = ""
+    places: tuple[str, ...] = ()  # parts of the whole model that are adapted; empty: its language model, by itself
+    labels: tuple[str, ...] = ()  # names of sounds that were taught
 
     def __post_init__(self) -> None:
         if self.rank < 1 or not self.targets or not 0 <= self.dropout < 1:
@@ -155,7 +157,12 @@ def add_adapter(model: nn.Module, config: AdapterConfig, name: str = "default") 
     if is_merged(model):
         raise ModelError("Adapters cannot be added while others are merged; unmerge them first.")
     # an expert of a projection split by modality is adapted under the projection's name
-    owners = [(re.sub(r"\.experts\.\d+$", "", path), path, module) for path, module in model.named_modules()]
+    places = tuple(place + "." for place in config.places) or ("",)
+    owners = [
+        (re.sub(r"\.experts\.\d+$", "", path), path, module)
+        for path, module in model.named_modules()
+        if path.startswith(places)
+    ]
     targets = [(path, module) for owner, path, module in owners if owner.split(".")[-1] in config.targets]
     layers = [(path, module) for path, module in targets if isinstance(module, nn.Linear)]
     if not layers:

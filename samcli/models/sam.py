@@ -26,6 +26,7 @@ from samcli.models.heard import Heard, TagReader, Voice, later, no_tags, step_pr
 from samcli.models.interface import Encoding, SpeakOptions
 from samcli.models.mixture import AUDIO, heard_as, split_projections
 from samcli.models.nano import NanoConfig, NanoEncoder
+from samcli.ssm.beams import beam_candidates
 from samcli.ssm.generation import GenerationOptions, generate
 from samcli.ssm.language import LanguageConfig, LanguageModel
 from samcli.ssm.state import join, select
@@ -156,17 +157,31 @@ class Listener:
     @torch.no_grad()
     def speak(self, state: Heard, prompts: Sequence[str], options: SpeakOptions) -> list[str]:
         tokenizer = self._require_words()
+        voice, memory, tokens, lengths = self._asked(state, prompts)
+        rows = generate(voice, memory, tokens, self._generation(tokenizer, options), lengths)
+        return [spoken(tokenizer, row) for row in rows]
+
+    @torch.no_grad()
+    def propose(self, state: Heard, prompts: Sequence[str], options: SpeakOptions) -> list[list[str]]:
+        """What beam search has in hand at its end, the likeliest first: at most as many texts per row as beams."""
+        tokenizer = self._require_words()
+        voice, memory, tokens, lengths = self._asked(state, prompts)
+        logits, memory = voice.prefill(tokens, state=memory, lengths=lengths)
+        voice.prepare()
+        rows = beam_candidates(voice, memory, logits, self._generation(tokenizer, options))
+        return [[spoken(tokenizer, tokens) for tokens in row] for row in rows]
+
+    def _asked(self, state: Heard, prompts: Sequence[str]) -> tuple[Any, Any, Tensor, Tensor]:
+        """Who speaks, from which state, and the prompts as tokens (batch, longest) with their lengths."""
+        tokenizer = self._require_words()
         ids = [tokenizer.question_prompt(text) if text.strip() else tokenizer.caption_prompt() for text in prompts]
         longest = max(len(row) for row in ids)
         device = next(self.network.parameters()).device
         tokens = torch.tensor([row + [tokenizer.pad] * (longest - len(row)) for row in ids], device=device)
         lengths = torch.tensor([len(row) for row in ids], device=device)
         if self.network.config.reads_tags:
-            voice: Any = Voice(self.network.language, self.network.tag_reader)
-            rows = generate(voice, state, tokens, self._generation(tokenizer, options), lengths)
-        else:
-            rows = generate(self.network.language, state.memory, tokens, self._generation(tokenizer, options), lengths)
-        return [spoken(tokenizer, row) for row in rows]
+            return Voice(self.network.language, self.network.tag_reader), state, tokens, lengths
+        return self.network.language, state.memory, tokens, lengths
 
     def select(self, state: Heard, rows: Sequence[int]) -> Heard:
         return select(state, rows)
