@@ -116,7 +116,10 @@ def _number(name: str, value: object) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"the key {name!r} must be a number or null")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"the key {name!r} must be finite") from None
 
 
 def _sequence(value: object) -> Sequence[object]:

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from samcli.audio.files import Steady
 from samcli.audio.headers import mp3_counts_frames
@@ -115,7 +116,7 @@ class SoundFileSource:
                 return
             if count == 0:
                 return
-            yield buffer[:count, 0].copy() if self.channels == 1 else buffer[:count] @ weights
+            yield buffer[:count, 0].copy() if self.channels == 1 else _weighted(buffer[:count], weights)
 
     def close(self) -> None:
         self._sound.close()
@@ -234,6 +235,14 @@ class AvSource:
         self._container.close()
 
 
+# Damaged files hold numbers beyond all bounds; the reader refuses them, and numpy need not print about them first.
+@np.errstate(over="ignore", invalid="ignore")
+def _weighted(samples: NDArray[np.float32], weights: Wave) -> Wave:
+    mixed: Wave = samples @ weights
+    return mixed
+
+
+@np.errstate(over="ignore", invalid="ignore")
 def mono(run: list[Any], layout: Layout) -> Wave:
     """The mean of the channels of decoded frames, in [-1, 1]."""
     name = layout.format.removesuffix("p")

@@ -7,6 +7,7 @@ it, so that a config from a newer version is never half understood.
 from __future__ import annotations
 
 import dataclasses
+import sys
 import types
 import typing
 from pathlib import Path
@@ -81,7 +82,7 @@ def _value(hint: Any, value: Any, path: Path, name: str) -> Any:
             return None
     elif dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return _dataclass(hint, value, path, name + ".")
-    elif hint is float and type(value) in (int, float):
+    elif hint is float and type(value) in (int, float) and abs(value) <= sys.float_info.max:
         return float(value)
     elif hint is Any or type(value) is hint:
         return value

@@ -116,7 +116,7 @@ def _published(
     try:
         shapes = {name: tuple(tensor.shape) for name, tensor in ours.items()}
         config: Any = LANGUAGES[kind](shapes, data, where) if kind in LANGUAGES else CONFIGS[kind](shapes, data)
-    except (ValueError, TypeError, KeyError, IndexError, ZeroDivisionError) as error:
+    except (ValueError, TypeError, KeyError, IndexError, ArithmeticError) as error:
         raise ModelError(f"The shapes of the weights in {where} fit no {kind} model ({error}).") from None
     if kind == "eat" and "num_heads" not in data and config.width % 64:
         raise ModelError(f"{where} needs its config.json: nothing else tells how many heads this EAT has (num_heads).")

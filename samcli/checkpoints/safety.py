@@ -158,7 +158,7 @@ def check_sizes(config: dict[str, Any], spots: Iterable[Spot], path: Path) -> No
     for key, number in numbers(config):
         if key in LAYER_COUNTS and number * TENSORS_PER_LAYER > len(spots):
             raise ModelError(f"{path} asks for {number} layers ({key}), but its weights hold {len(spots)} tensors.")
-        if math.isfinite(number) and abs(number) > most:
+        if abs(number) > most and abs(number) != math.inf:
             raise ModelError(f"{path} sets {shown(key)} to {number}, more than its weights hold.")
 
 

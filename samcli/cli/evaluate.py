@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from samcli.cli.completion import complete_device, complete_model
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import JsonFlags, spread
+from samcli.cli.flags import JsonFlags, ModelFlags, spread
 from samcli.cli.output import Output, output
 from samcli.cli.sheet import show, show_json
 from samcli.errors import UsageError
 
+CLASS_COLUMNS = ("label", "positives", "average_precision", "auc", "d_prime")
+
 
 @dataclass(kw_only=True)
-class EvalFlags(JsonFlags):
+class EvalFlags(ModelFlags, JsonFlags):
     """For `sam eval`."""
 
-    model: Annotated[
-        str,
-        typer.Option(
-            help="A name, a folder, or a Hub id.", metavar="NAME", envvar="SAM_MODEL", autocompletion=complete_model
-        ),
-    ] = "sam-nano"
-    device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda or mps.", envvar="SAM_DEVICE", autocompletion=complete_device)
-    ] = "auto"
-    quick: Annotated[bool, typer.Option("--quick", help="A quarter of the clips.", metavar="")] = False
+    quick: Annotated[bool, typer.Option("--quick", help="Some of a corpus' clips.", metavar="")] = False
+    retrieval: Annotated[bool, typer.Option("--retrieval", help="Search in a corpus.", metavar="")] = False
+    refine: Annotated[bool, typer.Option("--refine", help="Captions of a corpus, refined.", metavar="")] = False
+    classes: Annotated[bool, typer.Option("--classes", help="A row for each class of tags.", metavar="")] = False
     markdown: Annotated[bool, typer.Option("--markdown", help="A table for a model card.", metavar="")] = False
 
 
@@ -52,6 +48,8 @@ def evaluate(
     """
     if len(data) > 2:
         raise UsageError("Give two files to compare, or one corpus to measure a model on.")
+    if len(data) == 2 and (flags.retrieval or flags.refine):
+        raise UsageError("--retrieval and --refine measure a model on a corpus: name the corpus alone.")
     streams = output()
     report = measured(streams, data[0], flags) if len(data) == 1 else compared(*data)
     from samcli.evaluation.figures import HEADER
@@ -59,6 +57,10 @@ def evaluate(
 
     if flags.json:
         show_json(streams, report)
+    elif flags.classes:
+        if "classes" not in report["details"]:
+            raise UsageError("--classes shows the classes of tags, and these are no tags.")
+        show(streams, CLASS_COLUMNS, report["details"]["classes"])
     elif flags.markdown:
         streams.write(report_markdown(report))
     else:
@@ -73,18 +75,34 @@ def compared(predictions: Path, references: Path) -> dict[str, Any]:
             raise UsageError(f"There is no file named {str(path)!r}.")
     from samcli.evaluation.comparison import compare
 
-    return compare(predictions, references)
+    try:
+        return compare(predictions, references)
+    except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError, csv.Error) as error:
+        # Files of a dozen makers, and of none: a row that lacks what its header promises ends here.
+        what = f"{type(error).__name__}: {error}".replace("\n", " ")
+        raise UsageError(f"{str(predictions)!r} and {str(references)!r} cannot be read together ({what}).") from error
 
 
 def measured(streams: Output, corpus: Path, flags: EvalFlags) -> dict[str, Any]:
     """The report on a model."""
     if not (corpus / "manifest.csv").is_file():
         raise UsageError(f"{str(corpus)!r} is no corpus: there is no manifest.csv in it.")
-    from samcli.checkpoints.loading import load_model
-    from samcli.evaluation.nano_suite import nano_figures
+    if flags.retrieval and flags.refine:
+        raise UsageError("--retrieval and --refine exclude each other.")
+    from samcli.cli.engines import load_here
 
     def progress(what: str, done: int, total: int) -> None:
         streams.status(f"{what}: {done}/{total}")
 
-    model = load_model(flags.model, device=flags.device)
+    model = load_here(flags)
+    if flags.retrieval:
+        from samcli.evaluation.retrieval_suite import retrieval_figures
+
+        return retrieval_figures(model, corpus, quick=flags.quick, progress=progress)
+    if flags.refine:
+        from samcli.evaluation.refine_suite import refine_figures
+
+        return refine_figures(model, corpus, quick=flags.quick, progress=progress)
+    from samcli.evaluation.nano_suite import nano_figures
+
     return nano_figures(model, corpus, quick=flags.quick, progress=progress)

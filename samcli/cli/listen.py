@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from samcli.cli.destination import check, is_durable, is_folder, open_sink
 from samcli.cli.engines import check_engine, open_engine
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import ListenFlags, SpeakFlags, TagFlags
+from samcli.cli.flags import CaptionFlags, ListenFlags, SpeakFlags, TagFlags
 from samcli.cli.output import Output, output
 from samcli.cli.progress import Progress
 from samcli.errors import UsageError
@@ -67,6 +67,7 @@ def run_options(flags: ListenFlags, question: str = "") -> RunOptions:
         more["labels"] = read_labels(flags.labels)
     elif isinstance(flags, SpeakFlags):
         more = {"max_new_tokens": flags.max_new_tokens, "beams": flags.beams, "question": question}
+        more["refine"] = isinstance(flags, CaptionFlags) and flags.refine
     return RunOptions(
         segment=flags.segment,
         seed=flags.seed,
@@ -82,17 +83,27 @@ def read_labels(text: str | None) -> tuple[str, ...]:
     """Labels from `--labels`: a file with one per line, or a list with commas (a label that holds one is quoted)."""
     if text is None:
         return ()
-    if Path(text).is_file():
+    if _is_file(text):
         try:
             lines = Path(text).read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"The labels in {text!r} cannot be read: {error}.") from None
     else:
-        lines = next(csv.reader([text], skipinitialspace=True), [])
+        try:
+            lines = [label for row in csv.reader(text.splitlines(), skipinitialspace=True) for label in row]
+        except csv.Error as error:
+            raise UsageError(f"--labels cannot be read: {error}.") from None
     labels = tuple(label.strip() for label in lines if label.strip())
     if not labels:
         raise UsageError("--labels names no label.")
     return labels
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # a list of labels may be longer than any name
+        return False
 
 
 def hear(

@@ -98,7 +98,7 @@ class Journal:
             with self._moving:
                 line = _line_at(self._descriptor, offset)
             return [replace(Record.from_dict(values), path=item.display) for values in json.loads(line)["records"]]
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return None
 
     def append(self, key: bytes | None, item: Input, records: Sequence[Record]) -> None:
@@ -177,7 +177,7 @@ def _key_of(line: bytes) -> bytes | None:
     try:
         values = json.loads(line)
         return bytes.fromhex(values["key"]) if isinstance(values["records"], list) else None
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
 
 

@@ -18,10 +18,12 @@ from pathlib import Path
 
 from samcli.engine.find import Input
 from samcli.errors import OutputError, UsageError
-from samcli.records import Record
+from samcli.records import TASKS, Record
 
 MARK_SUFFIX = ".shard"
 MOST_SHARDS = 1024  # that are tried when the marks are gone
+LARGEST_DIVISION = 1_000_000  # a mark that says more is damaged
+MOST_NAMED = 20  # missing shards in one sentence
 CHANCE = 1e-5
 
 
@@ -80,11 +82,15 @@ def write_mark(output: str | os.PathLike[str], mark: Mark) -> None:
 
 def read_mark(part: str | os.PathLike[str]) -> Mark | None:
     try:
-        return Mark(**json.loads(_mark_path(part).read_text(encoding="utf-8")))
+        mark = Mark(**json.loads(_mark_path(part).read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         raise UsageError(f"The mark {str(_mark_path(part))!r} cannot be read.") from None
+    numbers = (mark.shard, mark.of, mark.inputs)
+    if not all(type(number) is int for number in numbers) or not 1 <= mark.shard <= mark.of <= LARGEST_DIVISION:
+        raise UsageError(f"The mark {str(_mark_path(part))!r} cannot be read.")
+    return mark
 
 
 def _mark_path(output: str | os.PathLike[str]) -> Path:
@@ -104,6 +110,7 @@ class _Part:
     lines: list[tuple[tuple[bytes, ...], int]]  # (path in the order of a folder walk, offset)
     paths: set[str]
     models: set[tuple[str | None, str | None]]
+    tasks: set[str]
 
 
 def merge(parts: Sequence[str | os.PathLike[str]]) -> Iterator[Record]:
@@ -130,17 +137,21 @@ def walk_order(path: str) -> tuple[bytes, ...]:
 
 
 def _index(name: str) -> _Part:
-    part = _Part(name, read_mark(name), [], set(), set())
+    part = _Part(name, read_mark(name), [], set(), set(), set())
     offset = 0
     try:
         with Path(name).open("rb") as file:
             for number, line in enumerate(file, 1):
                 try:
                     record = Record.from_dict(json.loads(line))
-                except ValueError as error:
+                    place = walk_order(record.path)
+                except (ValueError, RecursionError) as error:
                     message = f"Line {number} of {name!r} is not a record: merge reads JSON Lines ({error})."
                     raise UsageError(message) from None
-                part.lines.append((walk_order(record.path), offset))
+                if record.task not in TASKS:
+                    raise UsageError(f"Line {number} of {name!r} is of the task {record.task!r}, unknown here.")
+                part.tasks.add(record.task)
+                part.lines.append((place, offset))
                 part.paths.add(record.path)
                 if record.error is None:
                     part.models.add((record.model, record.revision))
@@ -162,7 +173,7 @@ def _check(parts: Sequence[_Part]) -> None:
             seen[path] = part.name
     models = set().union(*(part.models for part in parts))
     settings = {part.mark.settings for part in parts if part.mark}
-    if len(models) > 1 or len(settings) > 1:
+    if len(models) > 1 or len(settings) > 1 or len(set().union(*(part.tasks for part in parts))) > 1:
         raise UsageError("The parts were made by different models or settings; run them again with the same ones.")
     marks = {part.name: part.mark for part in parts if part.mark}
     if marks:
@@ -193,7 +204,8 @@ def _complete(parts: Sequence[_Part], count: int) -> None:
     unknown = sum(not part.paths and not part.mark for part in parts)  # empty shares whose mark is gone
     missing = sorted(set(range(1, count + 1)) - set(found))
     if len(missing) > unknown:
-        named = ", ".join(f"{shard}/{count}" for shard in missing)
+        named = ", ".join(f"{shard}/{count}" for shard in missing[:MOST_NAMED])
+        named += f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
         raise UsageError(f"Missing: shard {named}.")
 
 

@@ -33,7 +33,10 @@ def _rounded(value: float | None) -> float | None:
 
 def from_json(line: str) -> Record:
     """The record a line holds; ValueError when it holds none."""
-    values: Any = json.loads(line)
+    try:
+        values: Any = json.loads(line)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     return Record.from_dict(values)
 
 

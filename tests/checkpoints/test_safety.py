@@ -128,6 +128,7 @@ CONFIGS: dict[str, tuple[dict[str, Any], str]] = {
     "a width of 2**40": ({"d_model": 2**40}, "more than its weights hold"),
     "a vocabulary of 10**15": ({"vocab_size": 10**15}, "more than its weights hold"),
     "a state of 2**62": ({"d_state": 2**62}, "more than its weights hold"),
+    "an integer no float can hold": ({"norm_eps": 10**400}, "more than its weights hold"),
     "a negative width": ({"d_model": -32}, ""),
     "a width of nothing": ({"d_model": 0}, ""),
     "a fractional width": ({"d_model": 32.5}, "where int is asked"),

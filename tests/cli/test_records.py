@@ -62,6 +62,7 @@ def test_keys_of_later_versions_are_ignored():
         {"start": "0"},
         {"start": True},
         {"end": math.inf},
+        {"end": 10**400},
         {"caption": 1},
         {"silent": "no"},
         {"tags": "dog"},

@@ -134,6 +134,36 @@ def test_shards_of_other_settings_do_not_mix(parts: list[Path]) -> None:
         merge(parts)
 
 
+def test_tasks_do_not_mix_even_without_marks(tmp_path: Path, parts: list[Path]) -> None:
+    unmark(parts)
+    share = Shard(1, 4).select(inputs_of(PATHS))
+    said = [Record(task="caption", path=item.path, model="m", revision="r") for item in share]
+    parts[0].write_text("".join(json.dumps(record.to_dict()) + "\n" for record in said))
+    with pytest.raises(UsageError, match="different models or settings"):
+        merge(parts)
+
+
+IMPOSSIBLE = [{"of": 0}, {"of": 10**12}, {"shard": 5}, {"shard": 0}, {"of": "4"}, {"inputs": None}]
+
+
+@pytest.mark.parametrize("changed", IMPOSSIBLE)
+def test_a_mark_that_cannot_be(parts: list[Path], changed: dict[str, object]) -> None:
+    path = parts[0].with_name(parts[0].name + ".shard")
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+    with pytest.raises(UsageError, match="cannot be read"):
+        merge(parts)
+
+
+def test_of_a_thousand_missing_shards_some_are_named(parts: list[Path]) -> None:
+    path = parts[0].with_name(parts[0].name + ".shard")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"of": 1000, "shard": 1}))
+    inputs = Shard(1, 1000).select(inputs_of([f"{number}.wav" for number in range(3000)]))
+    parts[0].write_text("".join(json.dumps(record(item.path).to_dict()) + "\n" for item in inputs))
+    write_mark(parts[0], Mark(1, 1000, len(inputs), "settings"))
+    with pytest.raises(UsageError, match=r"Missing: shard 2/1000, .* and 979 more\.$"):
+        merge([parts[0]])
+
+
 def test_an_empty_share_is_no_missing_one(tmp_path: Path) -> None:
     parts = []
     for index in range(1, 9):
@@ -158,6 +188,14 @@ def test_what_is_no_part(tmp_path: Path, parts: list[Path]) -> None:
         merge([tmp_path / "none.jsonl"])
     with pytest.raises(UsageError, match="Name the parts"):
         merge([])
+    for line in (b"[" * 100_000, json.dumps(record("\ud800").to_dict()).encode(), b'{"schema": 1, "task": "x"}'):
+        (tmp_path / "hostile.jsonl").write_bytes(line)
+        with pytest.raises(UsageError, match=r"Line 1 of .*hostile\.jsonl"):
+            merge([tmp_path / "hostile.jsonl"])
+    strange = json.dumps(record("a").to_dict() | {"task": "sing"})
+    (tmp_path / "strange.jsonl").write_text(strange + "\n")
+    with pytest.raises(UsageError, match="'sing', unknown here"):
+        merge([tmp_path / "strange.jsonl"])
     parts[0].write_bytes(b"".join(part.read_bytes() for part in parts[:2]))
     parts[1].write_bytes(b"")
     unmark(parts)
