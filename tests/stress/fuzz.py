@@ -493,13 +493,6 @@ def prepared(target: Target, folder: Path) -> Path:
     return folder / target.name
 
 
-def one_sentence(error: Exception) -> bool:
-    """Whether a refusal can be shown as it is."""
-    from samcli.errors import SamError
-
-    return not isinstance(error, SamError) or ("\n" not in str(error) and "\x1b" not in str(error))
-
-
 def fuzz(name: str, count: int, first: int = 0, seed: int = 0, go_on: bool = False) -> dict[str, Any]:
     """The cases `first` to `first + count` of a target; returns what became of them."""
     faulthandler.register(signal.SIGPROF, chain=True)  # where it was computing, and the end of this process
@@ -520,9 +513,8 @@ def fuzz(name: str, count: int, first: int = 0, seed: int = 0, go_on: bool = Fal
             try:
                 target.read(path)
                 result["accepted"] += 1
-            except refusals as error:
+            except refusals:
                 result["refused"] += 1
-                assert one_sentence(error), f"{name} case {number}: {error!r}"
             except Exception as error:
                 keep(name, seed, number, path)
                 words = f"{name} case {number} of seed {seed}: {type(error).__name__}: {error}"
