@@ -103,9 +103,18 @@ class Sam:
         """The tags it knows."""
         return self.model.labels
 
-    def caption(self, sound: Sound, *, rate: int = DEFAULT_RATE, max_new_tokens: int = 48, beams: int = 1) -> Record:
-        """One sentence about the whole of a sound; `rate` is that of an array."""
-        return self._one("caption", sound, rate, RunOptions(max_new_tokens=max_new_tokens, beams=beams))
+    def caption(
+        self,
+        sound: Sound,
+        *,
+        rate: int = DEFAULT_RATE,
+        max_new_tokens: int = 48,
+        beams: int = 1,
+        refine: bool = False,
+    ) -> Record:
+        """One sentence about the whole of a sound; `rate` is that of an array. `refine` chooses it among several."""
+        options = RunOptions(max_new_tokens=max_new_tokens, beams=beams, refine=refine)
+        return self._one("caption", sound, rate, options)
 
     def tag(
         self,

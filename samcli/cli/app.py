@@ -19,11 +19,14 @@ from samcli.cli.bench import bench
 from samcli.cli.caption import caption
 from samcli.cli.completion import completion
 from samcli.cli.doctor import doctor
+from samcli.cli.embed import embed
 from samcli.cli.evaluate import evaluate
 from samcli.cli.exit_codes import ExitCode
+from samcli.cli.index import index
 from samcli.cli.merge import merge
 from samcli.cli.models import models
 from samcli.cli.output import ClosedPipe, Output, output
+from samcli.cli.search import search
 from samcli.cli.tag import tag
 from samcli.cli.train import train
 from samcli.errors import SamError
@@ -60,9 +63,14 @@ def sam(
     """
 
 
-LISTEN, MANAGE, BUILD = "Listen", "Look after", "Measure and teach"
-for command, panel in ((caption, LISTEN), (tag, LISTEN), (ask, LISTEN), (merge, LISTEN), (doctor, MANAGE)):
-    app.command(no_args_is_help=command is not doctor, rich_help_panel=panel)(command)
+LISTEN, FIND, MANAGE, BUILD = "Listen", "Find", "Look after", "Measure and teach"
+for panel, commands in (
+    (LISTEN, (caption, tag, ask, merge)),
+    (FIND, (search, index, embed)),
+    (MANAGE, (doctor,)),
+):
+    for command in commands:
+        app.command(no_args_is_help=command is not doctor, rich_help_panel=panel)(command)
 app.add_typer(models, rich_help_panel=MANAGE)
 app.command(no_args_is_help=True, rich_help_panel=MANAGE)(completion)
 app.command(no_args_is_help=True, rich_help_panel=BUILD)(bench)

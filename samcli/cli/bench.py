@@ -24,6 +24,7 @@ PARTS = {
     "audio": "decoding and filter banks",
     "folder": "a whole folder, from files to records",
     "model": "the parts of a model",
+    "search": "a search among ten thousand recordings",
 }
 
 
@@ -32,11 +33,11 @@ class BenchFlags(JsonFlags):
     """For every `sam bench`."""
 
     quick: Annotated[bool, typer.Option("--quick", help="Seconds instead of minutes.", metavar="")] = False
-    model: Annotated[str, typer.Option(help="Of folder and model.", metavar="NAME", autocompletion=complete_model)] = (
+    model: Annotated[str, typer.Option(help="Of the last three.", metavar="NAME", autocompletion=complete_model)] = (
         "sam-nano"
     )
     device: Annotated[
-        str, typer.Option(help="Of core and model.", metavar="DEVICE", autocompletion=complete_device)
+        str, typer.Option(help="Of core, model, search.", metavar="DEVICE", autocompletion=complete_device)
     ] = "cpu"
 
 
@@ -47,7 +48,7 @@ def complete_part(incomplete: str) -> list[str]:
 @spread
 def bench(
     part: Annotated[
-        str, typer.Argument(metavar="PART", help="core, audio, folder or model.", autocompletion=complete_part)
+        str, typer.Argument(metavar="PART", help="core, audio, folder, model, search.", autocompletion=complete_part)
     ],
     flags: BenchFlags,
 ) -> ExitCode:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import SpeakFlags, spread
+from samcli.cli.flags import CaptionFlags, spread
 
 
 @spread
-def caption(flags: SpeakFlags) -> ExitCode:
+def caption(flags: CaptionFlags) -> ExitCode:
     """Say in a sentence what is heard.
 
     sam caption recordings/
     sam caption street.flac --segment 10 -o street.srt
-    cat talk.mp3 | sam caption -
+    cat talk.mp3 | sam caption - --refine
     """
     from samcli.cli.listen import listen
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
-from samcli.cli.flags import ListenFlags
+from samcli.cli.flags import ListenFlags, ModelFlags
 from samcli.cli.output import output
 from samcli.errors import UsageError
 
@@ -67,17 +67,20 @@ def check_engine(flags: ListenFlags) -> None:
     """Refuse what no engine can do."""
     if flags.engine not in ENGINES:
         raise UsageError(f"There is no --engine {flags.engine!r}: choose {' or '.join(ENGINES)}.")
-    if flags.dtype not in DTYPES:
-        raise UsageError(f"There is no --dtype {flags.dtype!r}: choose {', '.join(DTYPES)}.")
+    check_dtype(flags)
     if flags.engine == "local" and (flags.ray_address or flags.workers or flags.gpus_per_worker):
         raise UsageError("--ray-address, --workers and --gpus-per-worker belong to --engine ray.")
 
 
+def check_dtype(flags: ModelFlags) -> None:
+    if flags.dtype not in DTYPES:
+        raise UsageError(f"There is no --dtype {flags.dtype!r}: choose {', '.join(DTYPES)}.")
+
+
 def open_engine(flags: ListenFlags) -> AbstractContextManager[Engine]:
     """The engine the flags ask for, its model loaded when the context is entered."""
-    if flags.offline:
-        os.environ["HF_HUB_OFFLINE"] = "1"  # huggingface_hub reads it when it is imported
-    load = loader(flags)
+    stay_offline(flags)
+    load = loader(flags, bar=output().shows_status and flags.engine == "local")
     if flags.engine == "local":
         return nullcontext(Local(load()))
     from samcli.engine.ray_engine import Crew
@@ -87,14 +90,27 @@ def open_engine(flags: ListenFlags) -> AbstractContextManager[Engine]:
     return crew  # type: ignore[no-any-return]
 
 
-def loader(flags: ListenFlags) -> Callable[[], SoundModel]:
-    """Loads the model, where and how the flags want it."""
+def stay_offline(flags: ModelFlags) -> None:
+    if flags.offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"  # huggingface_hub reads it when it is imported
+
+
+def load_here(flags: ModelFlags) -> SoundModel:
+    """The model the flags name, in this process."""
+    streams = output()
+    check_dtype(flags)
+    stay_offline(flags)
+    streams.status("loading the model")
+    return loader(flags, bar=streams.shows_status)()
+
+
+def loader(flags: ModelFlags, bar: bool) -> Callable[[], SoundModel]:
+    """Loads the model, where and how the flags want it; with `bar` a download is seen, where someone looks."""
     import torch
 
     from samcli.checkpoints.loading import load_model
 
     dtype = None if flags.dtype == "auto" else getattr(torch, flags.dtype)
-    bar = output().shows_status and flags.engine == "local"  # a download is seen, where someone looks
     return functools.partial(
         load_model, flags.model, device=flags.device, dtype=dtype, offline=flags.offline, progress=bar
     )

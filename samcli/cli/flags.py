@@ -17,6 +17,7 @@ import typer
 from samcli.cli.completion import complete_device, complete_dtype, complete_engine, complete_format, complete_model
 
 INPUT, OUTPUT, MODEL, MACHINE = "What to hear", "What to write", "Model", "Machine"
+PANELS = (None, INPUT, OUTPUT, MODEL, MACHINE)
 
 
 @dataclass(kw_only=True)
@@ -36,8 +37,8 @@ class JsonFlags(TalkFlags):
 
 
 @dataclass(kw_only=True)
-class ListenFlags(TalkFlags):
-    """What caption, tag and ask have in common."""
+class InputFlags(TalkFlags):
+    """Which sounds."""
 
     paths: Annotated[
         list[str] | None,
@@ -57,6 +58,50 @@ class ListenFlags(TalkFlags):
         str | None,
         typer.Option("--files0-from", help="Names ended by zero bytes.", metavar="FILE", rich_help_panel=INPUT),
     ] = None
+
+
+@dataclass(kw_only=True)
+class ModelFlags(TalkFlags):
+    """Which model, and where it runs."""
+
+    model: Annotated[
+        str,
+        typer.Option(
+            help="A name, a folder, or a Hub id.",
+            metavar="NAME",
+            envvar="SAM_MODEL",
+            autocompletion=complete_model,
+            rich_help_panel=MODEL,
+        ),
+    ] = "sam-nano"
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Never use the network.", metavar="", rich_help_panel=MODEL)
+    ] = False
+    device: Annotated[
+        str,
+        typer.Option(
+            help="auto, cpu, cuda or mps.",
+            metavar="DEVICE",
+            envvar="SAM_DEVICE",
+            autocompletion=complete_device,
+            rich_help_panel=MACHINE,
+        ),
+    ] = "auto"
+    dtype: Annotated[
+        str,
+        typer.Option(
+            help="auto, float32, bfloat16, float16.",
+            metavar="TYPE",
+            autocompletion=complete_dtype,
+            rich_help_panel=MACHINE,
+        ),
+    ] = "auto"
+
+
+@dataclass(kw_only=True)
+class ListenFlags(ModelFlags, InputFlags):
+    """What caption, tag and ask have in common."""
+
     format: Annotated[
         str | None,
         typer.Option(
@@ -90,39 +135,7 @@ class ListenFlags(TalkFlags):
         float | None,
         typer.Option(help="A record for every so many seconds.", metavar="SECONDS", rich_help_panel=OUTPUT),
     ] = None
-    model: Annotated[
-        str,
-        typer.Option(
-            help="A name, a folder, or a Hub id.",
-            metavar="NAME",
-            envvar="SAM_MODEL",
-            autocompletion=complete_model,
-            rich_help_panel=MODEL,
-        ),
-    ] = "sam-nano"
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Never use the network.", metavar="", rich_help_panel=MODEL)
-    ] = False
     seed: Annotated[int, typer.Option(help="Of anything random.", rich_help_panel=MODEL)] = 0
-    device: Annotated[
-        str,
-        typer.Option(
-            help="auto, cpu, cuda or mps.",
-            metavar="DEVICE",
-            envvar="SAM_DEVICE",
-            autocompletion=complete_device,
-            rich_help_panel=MACHINE,
-        ),
-    ] = "auto"
-    dtype: Annotated[
-        str,
-        typer.Option(
-            help="auto, float32, bfloat16, float16.",
-            metavar="TYPE",
-            autocompletion=complete_dtype,
-            rich_help_panel=MACHINE,
-        ),
-    ] = "auto"
     batch_size: Annotated[str, typer.Option(help="Windows at once, or auto.", metavar="N", rich_help_panel=MACHINE)] = (
         "auto"
     )
@@ -161,6 +174,15 @@ class SpeakFlags(ListenFlags):
 
 
 @dataclass(kw_only=True)
+class CaptionFlags(SpeakFlags):
+    """What `sam caption` alone has."""
+
+    refine: Annotated[
+        bool, typer.Option("--refine", help="Choose among several texts; slower.", metavar="", rich_help_panel=MODEL)
+    ] = False
+
+
+@dataclass(kw_only=True)
 class TagFlags(ListenFlags):
     """What `sam tag` alone has."""
 
@@ -193,9 +215,9 @@ def spread(command: Callable[..., Any]) -> Callable[..., None]:
     kind: type[TalkFlags] = hints[last.name]
     flag_hints = get_type_hints(kind, include_extras=True)
     names = [field.name for field in dataclasses.fields(kind)]
-    # The shared talk flags come first in the class but belong last in the help.
+    # The shared talk flags come first in the class but belong last in the help, whose panels have one order everywhere.
     talk = {field.name for field in dataclasses.fields(TalkFlags)}
-    names.sort(key=lambda name: name in talk)
+    names.sort(key=lambda name: (name in talk, PANELS.index(flag_hints[name].__metadata__[0].rich_help_panel)))
     defaults = {field.name: field.default for field in dataclasses.fields(kind)}
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters = [parameter.replace(annotation=hints[parameter.name]) for parameter in own]

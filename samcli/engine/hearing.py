@@ -68,14 +68,16 @@ def hear(
     steps: bool = False,
     given: Sequence[str] = (),
     options: SpeakOptions | None = None,
+    refine: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> list[Heard]:
     """Each sound's tags, with `steps` also per time step, and an answer to each of its prompts ("" is a caption).
 
-    The texts `given` are scored against every sound. `progress` is told how many sounds are done.
+    With `refine` captions are chosen among several. The texts `given` are scored against every sound. `progress` is
+    told how many sounds are done.
     """
     results = [Heard() for _ in waves]
-    ear = _Ear(model, steps, given, options or SpeakOptions())
+    ear = _Ear(model, steps, given, options or SpeakOptions(), refine)
     done = 0
     for block in _blocks(waves, model.sample_rate):
         sounds = [
@@ -89,8 +91,10 @@ def hear(
 
 
 class _Ear:
-    def __init__(self, model: SoundModel, steps: bool, given: Sequence[str], options: SpeakOptions) -> None:
-        self.model, self.steps, self.given, self.options = model, steps, given, options
+    def __init__(
+        self, model: SoundModel, steps: bool, given: Sequence[str], options: SpeakOptions, refine: bool
+    ) -> None:
+        self.model, self.steps, self.given, self.options, self.refine = model, steps, given, options, refine
         self.device = device_of(model)
 
     @torch.inference_mode()
@@ -169,9 +173,16 @@ class _Ear:
             if not now:
                 continue
             state: Any = gather_states([state for _, state in now], self.model)
-            texts = self.model.speak(state, [sound.prompts[place] for sound, _ in now], self.options)
+            texts = self._texts(state, [sound.prompts[place] for sound, _ in now])
             for (sound, _), text in zip(now, texts, strict=True):
                 sound.heard.texts[place] = text
+
+    def _texts(self, state: Any, prompts: list[str]) -> list[str]:
+        if self.refine and not any(prompts):
+            from samcli.models.refine import refined
+
+            return refined(self.model, state, len(prompts), self.options)
+        return self.model.speak(state, prompts, self.options)
 
     def _score(self, sounds: list[_Sound]) -> None:
         from samcli.models.likelihood import losses

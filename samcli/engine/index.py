@@ -10,25 +10,23 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from samcli.engine.find import Input
-from samcli.engine.hearing import Wave, hear
-from samcli.engine.pieces import Cut, cut
-from samcli.engine.sources import open_input
-from samcli.errors import InputError, UsageError
+from samcli.engine.index_lot import File, Lot
+from samcli.errors import OutputError, UsageError
 from samcli.models.interface import SoundModel
 
 NAME = ".sam-index.sqlite"
 VERSION = "1"
-LOT_WINDOWS = 64  # heard and entered together
+BUSY_SECONDS = 60.0  # to wait for another run that is entering files
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS files (
@@ -43,6 +41,14 @@ CREATE INDEX IF NOT EXISTS windows_by_file ON windows (file);
 """
 
 Tags = NDArray[np.float32]
+
+
+class Contents(NamedTuple):
+    """All that an index holds, as it was at one moment, row for row."""
+
+    windows: list[Window]
+    tags: Tags  # (windows, labels): probabilities
+    embeddings: Tags  # (windows, width): of length 1, zero for silence
 
 
 class Window(NamedTuple):
@@ -62,36 +68,47 @@ class Changes:
     kept: int = 0
     forgotten: int = 0
     failed: int = 0
+    problems: list[tuple[str, str]] = field(default_factory=list)  # of every input that is not in it: name, reason
 
 
 class Index:
     """An open index; a context manager. `labels` are those of the model it belongs to."""
 
-    def __init__(self, path: str | os.PathLike[str], model: SoundModel | None = None) -> None:
-        """Open or, with a model, make the index at `path`."""
+    def __init__(self, path: str | os.PathLike[str], model: SoundModel | None = None, *, look: bool = False) -> None:
+        """Open the index at `path`; with a model, and unless only to `look`, make it if there is none."""
         place = Path(path)
-        if model is None and not place.is_file():
-            raise UsageError(f"There is no index at {os.fspath(path)!r}. Make one: sam index FOLDER")
+        self.path = os.fspath(path)
+        look = self._looking = look or model is None
+        if look and not place.is_file():
+            raise UsageError(f"There is no index at {self.path!r}. Make one: sam index FOLDER")
         try:
-            self._base = sqlite3.connect(place, isolation_level=None)
-            self._base.execute("PRAGMA foreign_keys = ON")
-            self._base.execute("PRAGMA journal_mode = WAL")
-            self._base.executescript(SCHEMA)
+            self._base = _looked_at(place) if look else _opened(place)
+            if model is not None and not look:
+                self._begin(model)
+            about = dict(self._base.execute("SELECT key, value FROM about"))
+        except sqlite3.OperationalError as error:
+            if look or place.is_file():
+                raise UsageError(f"The index {self.path!r} cannot be opened: {error}.") from error
+            raise OutputError(f"Cannot write {self.path!r}: {error}.") from error
         except sqlite3.DatabaseError as error:
-            raise UsageError(f"{os.fspath(path)!r} is no index of sam: {error}.") from error
-        about = dict(self._base.execute("SELECT key, value FROM about"))
-        if not about and model is not None:
-            about = {"version": VERSION, "model": _identity(model), "labels": "\n".join(model.labels)}
-            self._base.executemany("INSERT INTO about VALUES (?, ?)", about.items())
+            raise UsageError(f"{self.path!r} is no index of sam: {error}.") from error
         if about.get("version") != VERSION:
-            raise UsageError(f"{os.fspath(path)!r} was made by another version of sam. Remove it and index again.")
+            raise UsageError(f"{self.path!r} was made by another version of sam. Remove it and index again.")
         if model is not None and about["model"] != _identity(model):
             raise UsageError(
-                f"The index at {os.fspath(path)!r} belongs to {about['model']}, not {_identity(model)}. "
+                f"The index at {self.path!r} belongs to {about['model']}, not {_identity(model)}. "
                 "Remove it, or name another with --index."
             )
         self.model = about["model"]
         self.labels = tuple(about["labels"].split("\n")) if about["labels"] else ()
+
+    def _begin(self, model: SoundModel) -> None:
+        """Say whose index this is, unless that was said before; another run may be saying it now."""
+        facts = {"version": VERSION, "model": _identity(model), "labels": "\n".join(model.labels)}
+        self._base.execute("BEGIN IMMEDIATE")
+        if not self._base.execute("SELECT count(*) FROM about").fetchone()[0]:
+            self._base.executemany("INSERT INTO about VALUES (?, ?)", facts.items())
+        self._base.execute("COMMIT")
 
     def __enter__(self) -> Index:
         return self
@@ -100,6 +117,10 @@ class Index:
         self.close()
 
     def close(self) -> None:
+        """Leave one file behind, which can be read from any disk; while it is written two more lie beside it."""
+        if not self._looking:
+            with suppress(sqlite3.OperationalError):  # somebody else has it open: the last one to close tidies up
+                self._base.execute("PRAGMA journal_mode = DELETE")
         self._base.close()
 
     def __len__(self) -> int:
@@ -115,25 +136,30 @@ class Index:
     ) -> Changes:
         """Hear what is new or changed among the inputs; with `forget` drop every other file of the index."""
         changes = Changes()
-        known = {row[1]: row for row in self._base.execute("SELECT id, path, size, changed FROM files")}
-        lot = _Lot(model)
+        known = {row[1]: row for row in self._base.execute("SELECT id, path, size, changed, problem FROM files")}
+        lot = Lot(model)
         for item in inputs:
             place = os.fsencode(os.path.abspath(item.path))  # noqa: PTH100  # bytes: names need not be UTF-8
             entry = known.pop(place, None)
             try:
                 status = os.stat(place)  # noqa: PTH116
-            except OSError:
+            except OSError as error:
                 changes.failed += 1
-                if entry is not None:
-                    self._base.execute("DELETE FROM files WHERE id = ?", (entry[0],))
+                reason = (error.strerror or "unknown cause").lower()
+                changes.problems.append((item.display, f"{item.display!r} cannot be read: {reason}."))
+                self._drop([entry] if entry is not None else [])
                 continue
-            if entry is not None and (status.st_size, status.st_mtime_ns) == entry[2:]:
+            if entry is not None and (status.st_size, status.st_mtime_ns) == entry[2:4]:
                 changes.kept += 1
+                if entry[4] is not None:
+                    changes.problems.append((item.display, entry[4]))
             else:
-                file = _File(place, status.st_size, status.st_mtime_ns)
+                file = File(place, status.st_size, status.st_mtime_ns)
                 lot.take(item, file)
                 changes.heard += file.problem is None
-                changes.failed += file.problem is not None
+                if file.problem is not None:
+                    changes.failed += 1
+                    changes.problems.append((item.display, file.problem))
                 self._enter(lot.finished())
             if progress is not None:
                 progress(changes.heard + changes.kept + changes.failed)
@@ -141,8 +167,30 @@ class Index:
         self._enter(lot.finished())
         if forget:
             changes.forgotten = len(known)
-            self._base.executemany("DELETE FROM files WHERE id = ?", [(row[0],) for row in known.values()])
+            self._drop(list(known.values()))
         return changes
+
+    def changed(self, inputs: Iterable[Input]) -> int:
+        """How many of the inputs are not in the index as they are now."""
+        rows = self._base.execute("SELECT path, size, changed FROM files")
+        known = {path: (size, changed) for path, size, changed in rows}
+        count = 0
+        for item in inputs:
+            place = os.fsencode(os.path.abspath(item.path))  # noqa: PTH100
+            try:
+                status = os.stat(place)  # noqa: PTH116
+            except OSError:
+                continue
+            count += known.get(place) != (status.st_size, status.st_mtime_ns)
+        return count
+
+    def contents(self) -> Contents:
+        """Everything in it, of one moment: another process may be entering files."""
+        self._base.execute("BEGIN")
+        try:
+            return Contents(self.windows(), self.tags(), self.embeddings())
+        finally:
+            self._base.execute("COMMIT")
 
     def windows(self) -> list[Window]:
         """All windows, in the order of `tags` and `embeddings`."""
@@ -171,92 +219,63 @@ class Index:
         rows = self._base.execute("SELECT path, problem FROM files WHERE problem IS NOT NULL ORDER BY path")
         return {os.fsdecode(path): problem for path, problem in rows}
 
-    def _enter(self, files: Sequence[_File]) -> None:
+    def _enter(self, files: Sequence[File]) -> None:
         """All of these, or none."""
         if not files:
             return
-        with closing(self._base.cursor()) as cursor:
-            cursor.execute("BEGIN IMMEDIATE")
-            try:
-                for file in files:
-                    cursor.execute("DELETE FROM files WHERE path = ?", (file.path,))
-                    cursor.execute(
-                        "INSERT INTO files (path, size, changed, duration, problem) VALUES (?, ?, ?, ?, ?)",
-                        (file.path, file.size, file.changed, file.duration, file.problem),
-                    )
-                    rows = [(cursor.lastrowid, *row) for row in file.rows]
-                    cursor.executemany("INSERT INTO windows VALUES (?, ?, ?, ?, ?, ?)", rows)
-                cursor.execute("COMMIT")
-            except BaseException:
-                cursor.execute("ROLLBACK")
-                raise
+        with self._writing() as cursor:
+            for file in files:
+                cursor.execute("DELETE FROM files WHERE path = ?", (file.path,))
+                cursor.execute(
+                    "INSERT INTO files (path, size, changed, duration, problem) VALUES (?, ?, ?, ?, ?)",
+                    (file.path, file.size, file.changed, file.duration, file.problem),
+                )
+                rows = [(cursor.lastrowid, *row) for row in file.rows]
+                cursor.executemany("INSERT INTO windows VALUES (?, ?, ?, ?, ?, ?)", rows)
 
+    def _drop(self, entries: Sequence[tuple[Any, ...]]) -> None:
+        if entries:
+            with self._writing() as cursor:
+                cursor.executemany("DELETE FROM files WHERE id = ?", [(entry[0],) for entry in entries])
 
-@dataclass(eq=False)
-class _File:
-    """One file under way into the index."""
-
-    path: bytes
-    size: int
-    changed: int  # nanoseconds
-    duration: float = 0.0
-    problem: str | None = None
-    rows: list[tuple[float, float, str, bytes, bytes | None]] = field(default_factory=list)
-
-
-class _Lot:
-    """Windows of several files that are heard together; a file leaves it when all its windows are."""
-
-    def __init__(self, model: SoundModel) -> None:
-        self.model = model
-        self._waiting: list[tuple[_File, float, Wave]] = []
-        self._read: list[_File] = []
-
-    def take(self, item: Input, file: _File) -> None:
-        """Read a file, hearing as soon as enough windows have come together."""
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Cursor]:
+        """A transaction: whole, or nothing of it."""
         try:
-            for start, wave in read_windows(item, self.model):
-                self._waiting.append((file, start, wave))
-                file.duration = start + len(wave) / self.model.sample_rate
-                if len(self._waiting) >= LOT_WINDOWS:
-                    self.hear()
-        except InputError as error:
-            file.problem = str(error)
-            file.rows.clear()
-            self._waiting = [entry for entry in self._waiting if entry[0] is not file]
-        self._read.append(file)
-
-    def hear(self) -> None:
-        prompts = [("",) if "caption" in self.model.tasks else ()] * len(self._waiting)
-        for (file, start, wave), one in zip(
-            self._waiting, hear(self.model, [wave for *_, wave in self._waiting], prompts), strict=True
-        ):
-            tags = np.zeros(len(self.model.labels), np.float32) if one.tags is None else one.tags
-            roots = np.round(np.sqrt(tags) * 255).astype(np.uint8).tobytes()
-            end = start + len(wave) / self.model.sample_rate
-            file.rows.append((start, end, "".join(one.texts), roots, _packed(one.embedding)))
-        self._waiting.clear()
-
-    def finished(self) -> list[_File]:
-        """Files that were read and heard to their end since the last call."""
-        waiting = {id(file) for file, *_ in self._waiting}
-        done = [file for file in self._read if id(file) not in waiting]
-        self._read = [file for file in self._read if id(file) in waiting]
-        return done
+            with closing(self._base.cursor()) as cursor:
+                cursor.execute("BEGIN IMMEDIATE")
+                try:
+                    yield cursor
+                    cursor.execute("COMMIT")
+                except BaseException:
+                    if self._base.in_transaction:  # a full disk has ended it already
+                        cursor.execute("ROLLBACK")
+                    raise
+        except sqlite3.OperationalError as error:
+            raise OutputError(f"Cannot write {self.path!r}: {error}.") from error
 
 
-def read_windows(item: Input, model: SoundModel) -> Iterator[tuple[float, Wave]]:
-    """Windows of a recording with their starts in seconds."""
-    how = Cut(model.sample_rate, model.window_seconds, step_seconds=model.step_seconds)
-    with open_input(item, model.sample_rate) as reader:
-        for piece in cut(reader, how):
-            yield piece.start / model.sample_rate, piece.wave
+def _opened(place: Path) -> sqlite3.Connection:
+    """To read and write; made if it is not there."""
+    base = sqlite3.connect(place, timeout=BUSY_SECONDS, isolation_level=None)
+    base.execute("PRAGMA foreign_keys = ON")
+    base.execute("PRAGMA journal_mode = WAL")
+    base.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the last transactions, never the file
+    base.executescript(SCHEMA)
+    return base
 
 
-def _packed(embedding: Tags | None) -> bytes | None:
-    if embedding is None:
-        return None
-    return np.asarray(embedding / max(1e-9, float(np.linalg.norm(embedding))), np.float16).tobytes()
+def _looked_at(place: Path) -> sqlite3.Connection:
+    """To read only, also from a disk that cannot be written to."""
+    where = place.absolute().as_uri()
+    base = sqlite3.connect(f"{where}?mode=ro", timeout=BUSY_SECONDS, isolation_level=None, uri=True)
+    try:
+        base.execute("SELECT 1 FROM about")
+    except sqlite3.OperationalError:
+        # Beside a file in WAL mode SQLite wants to write; where nobody can, nobody else does either.
+        base.close()
+        base = sqlite3.connect(f"{where}?immutable=1", isolation_level=None, uri=True)
+    return base
 
 
 def _identity(model: SoundModel) -> str:

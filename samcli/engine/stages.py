@@ -227,6 +227,13 @@ class Stages:
     def _say(self, segments: Sequence[Segment]) -> list[str]:
         state = gather_states([segment.state for segment in segments if segment.state is not None], self.model)
         prompts = [self.task.prompt or ""] * len(segments)
+        if self.options.refine and not self.task.prompt:
+            from samcli.models.refine import refined
+
+            chosen: list[str] = self.report.timed(
+                lambda: refined(self.model, state, len(segments), self.speak_options)
+            )
+            return chosen
         texts: list[str] = self.report.timed(lambda: self.model.speak(state, prompts, self.speak_options))
         return texts
 

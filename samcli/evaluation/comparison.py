@@ -16,97 +16,36 @@ import numpy as np
 
 from samcli.errors import UsageError
 from samcli.evaluation import sentences
+from samcli.evaluation.caption_scores import caption_figures
 from samcli.evaluation.events import Counts, collar_counts, segment_counts
 from samcli.evaluation.figures import Figure, interval, mean_interval, share
-from samcli.evaluation.predictions import Prediction, read_predictions
-from samcli.evaluation.references import Reference, References, question_id, read_references
+from samcli.evaluation.matching import Pair, matched
+from samcli.evaluation.predictions import as_predictions, read_entries
+from samcli.evaluation.rankings import are_rankings, ranking_figures
+from samcli.evaluation.references import References, read_references
 from samcli.evaluation.tag_scores import ClassScores, by_class, d_prime, top_hits
-from samcli.evaluation.text_scores import LONGEST, bleu_counts, cider_d, meteor, rouge_l, word_errors, words
+from samcli.evaluation.text_scores import word_errors, words
 from samcli.evaluation.wording import chosen_letter, yes_or_no
-
-Pair = tuple[Reference, Prediction]
-SHOWN = 10  # ids of a refusal
-
-
-class Mismatch(UsageError):
-    """Ids that only one side has."""
-
-    def __init__(self, unanswered: Sequence[str], unknown: Sequence[str]) -> None:
-        parts = []
-        if unanswered:
-            parts.append(f"{len(unanswered)} references have no prediction: {_listed(unanswered)}")
-        if unknown:
-            parts.append(f"{len(unknown)} predictions have no reference: {_listed(unknown)}")
-        super().__init__(". ".join(parts) + ".")
-        self.unanswered, self.unknown = tuple(unanswered), tuple(unknown)
 
 
 def compare(predictions: Path, references: Path) -> dict[str, Any]:
     """The report on two files, in the shape of the other reports."""
     truth = read_references(references)
-    pairs = matched(read_predictions(predictions), truth)
-    figures, details = MEASURES[truth.kind](pairs, truth)
+    entries = read_entries(predictions)
+    if are_rankings(entries):
+        return _report("retrieval", truth, *ranking_figures(entries, truth))
+    pairs = matched(as_predictions(entries, predictions), truth)
+    return _report(truth.kind, truth, len(pairs), *MEASURES[truth.kind](pairs, truth))
+
+
+def _report(kind: str, truth: References, items: int, figures: list[Figure], details: dict[str, Any]) -> dict[str, Any]:
     return {
-        "kind": truth.kind,
+        "kind": kind,
         "format": truth.source,
-        "items": len(pairs),
+        "items": items,
         "figures": [figure.to_dict() for figure in figures],
         "details": details,
     }
-
-
-def matched(predictions: dict[str, Prediction], references: References) -> list[Pair]:
-    """Each reference with its prediction; Mismatch when any is left over on either side."""
-    waiting = dict(predictions)
-    pairs: list[Pair] = []
-    unanswered: list[str] = []
-    for item in references.items.values():
-        names = [item.id, *item.also]
-        if item.question:
-            names.append(question_id(item.id, item.question))
-        found = next((name for name in names if name in waiting), None)
-        if found is None:
-            unanswered.append(item.id)
-        elif waiting[found].failed:
-            unanswered.append(f"{item.id} (it failed)")
-            del waiting[found]
-        else:
-            pairs.append((item, waiting.pop(found)))
-    if unanswered or waiting:
-        raise Mismatch(unanswered, list(waiting))
-    return pairs
-
-
-def _captions(pairs: Sequence[Pair], truth: References) -> tuple[list[Figure], dict[str, Any]]:
-    candidates = [words(said.text) for _, said in pairs]
-    references = [[words(caption) for caption in item.captions] for item, _ in pairs]
-    counts = bleu_counts(candidates, references)
-    figures = []
-    for n in range(1, LONGEST + 1):
-        low, high = interval(_bleu_of(counts.score, n), len(pairs))
-        figures.append(Figure(f"bleu_{n}", f"BLEU-{n}", counts.score(n), low, high, len(pairs)))
-    both = list(zip(candidates, references, strict=True))
-    figures.append(share("rouge_l", "ROUGE-L", [rouge_l(*pair) for pair in both]))
-    figures.append(
-        share("meteor_like", "METEOR by words and stems, without synonyms", [meteor(*pair) for pair in both])
-    )
-    cider = cider_d(candidates, references)
-    figures.append(Figure("cider_d", "CIDEr-D", float(cider.mean()), *mean_interval(cider), len(pairs), plain=True))
-    broken = [bool(sentences.faults(said.text)) for _, said in pairs]
-    if sentences.has_sentence_model():
-        like = sentences.likeness([said.text for _, said in pairs], [item.captions for item, _ in pairs])
-        broken = like.broken.tolist()
-        figures.append(share("similarity", "sentence similarity (MiniLM)", like.similarity))
-        figures.append(share("fense_style", "FENSE-style: similarity, less where broken", like.fense))
-    else:
-        figures.append(Figure("similarity", "sentence similarity", None, note="needs pip install 'samcli[eval]'"))
-    figures.append(share("broken", "broken sentences", broken, lower_is_better=True))
-    figures.append(Figure("spice", "SPICE, and with it SPIDEr", None, note="a Java program; not measured here"))
-    details = {
-        item.id: {"caption": said.text, "cider_d": score}
-        for (item, said), score in zip(pairs, cider.tolist(), strict=True)
-    }
-    return figures, {"captions": details}
 
 
 def _tags(pairs: Sequence[Pair], truth: References) -> tuple[list[Figure], dict[str, Any]]:
@@ -120,24 +59,28 @@ def _tags(pairs: Sequence[Pair], truth: References) -> tuple[list[Figure], dict[
         for label, score in said.scores.items():
             if _plain(label) in plain:
                 scores[row, plain[_plain(label)]] = score
-    note = ""
+    key, name, note = "", "", ""
     if spoken:
         scores = sentences.text_tag_scores([said.text for _, said in pairs], labels)
-        note = "generated text scored by sentence similarity; not comparable with a tag head"
+        key, name = "text_", "of generated text: "
+        note = "by sentence similarity to the labels' names; not comparable with a tag head"
     elif not scores.any():
         raise UsageError(f"No predicted label is among the {len(labels)} of the references, such as {labels[0]!r}.")
     classes = by_class(labels, right, scores)
     figures = [
-        _class_figure("map", "mean average precision", classes, lambda one: one.average_precision, note),
-        _class_figure("auc", "area under the ROC curve", classes, lambda one: one.auc, note),
+        _class_figure(f"{key}map", f"{name}mean average precision", classes, lambda one: one.average_precision, note),
+        _class_figure(f"{key}auc", f"{name}area under the ROC curve", classes, lambda one: one.auc, note),
     ]
     area = figures[1].value
     if area is not None:
-        figures.append(Figure("d_prime", "d'", d_prime(area), count=len(classes), plain=True, note="of the mean area"))
-    name = "single-label accuracy" if truth.single else "top label is a true one"
-    figures.append(
-        share("top_1", name, top_hits(right, scores), note=note) if right.size else Figure("top_1", name, None)
-    )
+        low, high = (None if edge is None else d_prime(edge) for edge in (figures[1].low, figures[1].high))
+        note_of_mean = "of the mean area"
+        figures.append(
+            Figure(f"{key}d_prime", f"{name}d'", d_prime(area), low, high, len(classes), plain=True, note=note_of_mean)
+        )
+    name += "single-label accuracy" if truth.single else "top label is a true one"
+    hits = top_hits(right, scores) if right.size else []
+    figures.append(share(f"{key}top_1", name, hits, **({"note": note} if right.size else {})))
     table = [
         {
             "label": one.label,
@@ -211,7 +154,7 @@ def _transcripts(pairs: Sequence[Pair], truth: References) -> tuple[list[Figure]
 
 
 MEASURES: dict[str, Callable[[Sequence[Pair], References], tuple[list[Figure], dict[str, Any]]]] = {
-    "captions": _captions,
+    "captions": caption_figures,
     "tags": _tags,
     "answers": _answers,
     "events": _events,
@@ -227,10 +170,6 @@ def _class_figure(
     if not values.size:
         return Figure(key, name, None, note="no class has items with and without it")
     return Figure(key, name, float(values.mean()), *mean_interval(values), len(classes), note=note)
-
-
-def _bleu_of(score: Callable[..., float], n: int) -> Callable[[Any], float]:
-    return lambda rows: score(n, rows)
 
 
 def _f1_of(counts: Sequence[Counts]) -> Callable[[Any], float]:
@@ -251,8 +190,3 @@ def _answer_word(answer: str) -> bool | None:
 
 def _plain(label: str) -> str:
     return " ".join(words(label.replace("_", " ")))
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:SHOWN])
-    return shown + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")

@@ -27,14 +27,22 @@ class Prediction:
 
 def read_predictions(path: Path) -> dict[str, Prediction]:
     """By id: file names without folder and suffix; for answers with the question behind, or the question's own id."""
+    return as_predictions(read_entries(path), path)
+
+
+def read_entries(path: Path) -> list[dict[str, Any]]:
+    """The rows or objects of a file, as they are."""
     try:
         text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
     except OSError as error:
         raise UsageError(f"The predictions in {str(path)!r} cannot be read: {error}.") from error
     if text.lstrip()[:1] in {"{", "["}:
-        entries = _json_entries(path, text)
-    else:
-        entries = [dict(row) for row in read_table(text)]
+        return _json_entries(path, text)
+    return [dict(row) for row in read_table(text)]
+
+
+def as_predictions(entries: list[dict[str, Any]], path: Path) -> dict[str, Prediction]:
+    """The entries of a file by their ids."""
     found: dict[str, Prediction] = {}
     for number, entry in enumerate(entries, 1):
         _add(found, entry, f"entry {number} of {str(path)!r}")

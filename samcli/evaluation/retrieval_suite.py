@@ -2,7 +2,7 @@
 
 Both ways, as it comes and normalised: for a phrase the clips compete, less what is likely of a clip whatever the
 phrase; for a clip the phrases compete, less what is likely of a phrase whatever is heard. The rows of two stages rank
-as an index does: tags and captions choose a hundred clips, the loss orders those.
+as an index does: tags, captions and embeddings choose a hundred clips, the loss beside them orders those.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from samcli.evaluation.dev_sounds import DevClip, DevSounds, corpus_of
 from samcli.evaluation.figures import Figure, share
 from samcli.evaluation.ranking import CUTS, average_precisions, ranked_by, recall_hits
 from samcli.models.interface import SoundModel
-from samcli.models.likelihood import prior
-from samcli.tasks.search import SHORTLIST, shortlist_scores
+from samcli.tasks.embed import unit
+from samcli.tasks.search import FIRST_SHARE, SHORTLIST, USUAL_SHARE, shortlist_scores, usual_losses
 from samcli.training.sounds import Kind, find_kind
 
 Losses = NDArray[np.float64]  # (clips, phrases)
@@ -59,12 +59,12 @@ def retrieval_figures(
     owners = [_kind_name(clip) for clip, _ in kept]
     for_phrase = [frozenset(name for name, own in zip(names, owners, strict=True) if own == kind) for kind in kinds]
     for_clip = [frozenset({own}) for own in owners]
-    usual = prior(model, phrases).numpy()
+    usual = USUAL_SHARE * usual_losses(phrases, model)
     first = _first_stage(phrases, kept, model)
     rankings = {
         "text_audio": ("phrase to clips", for_phrase, ranked_by(-losses.T, names)),
         "text_audio_normalised": ("- normalised", for_phrase, ranked_by(losses.mean(1) - losses.T, names)),
-        "text_audio_first": ("- tags and captions alone", for_phrase, ranked_by(first, names)),
+        "text_audio_first": ("- shortlist alone", for_phrase, ranked_by(first, names)),
         "text_audio_two": ("- two stages", for_phrase, _two_stages(first, losses.T, names)),
         "audio_text": ("clip to phrases", for_clip, ranked_by(-losses, kinds)),
         "audio_text_normalised": ("- normalised", for_clip, ranked_by(usual - losses, kinds)),
@@ -96,14 +96,16 @@ def _first_stage(phrases: list[str], kept: list[tuple[DevClip, Heard]], model: S
     windows = [Window(clip.clip.file, 0.0, clip.clip.seconds, one.texts[0]) for clip, one in kept]
     none = np.zeros(len(model.labels), np.float32)
     tags = np.stack([none if one.tags is None else one.tags for _, one in kept])
-    return np.stack([shortlist_scores(phrase, windows, tags, model.labels) for phrase in phrases])
+    embeddings = np.stack([unit(one.embedding) for _, one in kept if one.embedding is not None])
+    return np.stack([shortlist_scores(phrase, windows, tags, model.labels, embeddings) for phrase in phrases])
 
 
 def _two_stages(first: Losses, losses: Losses, names: list[str]) -> list[list[str]]:
-    """The best of the first stage by loss, then the rest as it was."""
+    """The best of the first stage by loss and first stage, then the rest as it was."""
     ranked = []
     for scores, own in zip(first, losses, strict=True):
         order = np.argsort(-scores, kind="stable")
-        best = order[:SHORTLIST][np.argsort(own[order[:SHORTLIST]], kind="stable")]
+        near = order[:SHORTLIST]
+        best = near[np.argsort(own[near] - FIRST_SHARE * scores[near], kind="stable")]
         ranked.append([names[int(place)] for place in (*best, *order[SHORTLIST:])])
     return ranked

@@ -38,9 +38,14 @@ class _Hypotheses:
         return self.finished[-1][0] >= self.normalised(best_open, longest)
 
 
-@torch.no_grad()
 def beam_search(model: Speaker, state: Any, logits: Tensor, options: GenerationOptions) -> list[list[int]]:
     """The best finished hypothesis of every row of `logits` (batch, vocabulary)."""
+    return [finished[0] if finished else [] for finished in beam_candidates(model, state, logits, options)]
+
+
+@torch.no_grad()
+def beam_candidates(model: Speaker, state: Any, logits: Tensor, options: GenerationOptions) -> list[list[list[int]]]:
+    """The finished hypotheses of every row, at most as many as there are beams, the best first."""
     beams, vocabulary = options.beams, model.vocab_size
     hypotheses = [_Hypotheses(options) for _ in range(logits.shape[0])]
     live = list(range(logits.shape[0]))  # rows still searching; each holds `beams` neighbouring rows of the state
@@ -89,4 +94,4 @@ def beam_search(model: Speaker, state: Any, logits: Tensor, options: GenerationO
             break
         live, spoken, totals = next_live, next_spoken, torch.tensor(next_totals)
         logits, state = model.step(torch.tensor(tokens, device=logits.device), select(state, keep), True)
-    return [h.finished[0][1] if h.finished else [] for h in hypotheses]
+    return [[tokens for _, tokens in row.finished] for row in hypotheses]

@@ -5,24 +5,19 @@ A vector is the mean of the encoder's features over the time it stands for, at l
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from samcli.engine.find import Input
 from samcli.engine.hearing import Wave, hear
-from samcli.engine.index import read_windows
-from samcli.errors import InputError, UsageError
+from samcli.engine.index_lot import read_windows
+from samcli.errors import InputError
 from samcli.models.interface import SoundModel
 
 LOT_WINDOWS = 64
-SUFFIXES = (".npz", ".jsonl", ".parquet")
 
 Floats = NDArray[np.float32]
 
@@ -36,6 +31,7 @@ class Vector:
     end: float
     values: Floats  # (width,)
     problem: str = ""  # why there is nothing; then `values` is empty
+    kind: str = ""  # of problem, in a word
 
 
 def embed(inputs: Iterable[Input], model: SoundModel, windows: bool = False) -> Iterator[Vector]:
@@ -54,22 +50,6 @@ def embed(inputs: Iterable[Input], model: SoundModel, windows: bool = False) -> 
         yield _joined(held)
 
 
-def save(vectors: Iterable[Vector], path: str | os.PathLike[str]) -> int:
-    """Write all vectors to a .npz, .jsonl or .parquet file, whole or not at all; returns how many."""
-    place = Path(path)
-    if place.suffix not in SUFFIXES:
-        raise UsageError(
-            f"Vectors are written to {', '.join(SUFFIXES)}, not to {place.suffix or 'a file without suffix'!r}."
-        )
-    partial = place.with_name(f".{place.name}.partial{place.suffix}")
-    try:
-        count = _WRITERS[place.suffix]([one for one in vectors if not one.problem], partial)
-        partial.replace(place)
-    finally:
-        partial.unlink(missing_ok=True)
-    return count
-
-
 def _windows(inputs: Iterable[Input], model: SoundModel) -> Iterator[Vector]:
     lot: list[tuple[str, float, Wave]] = []
     for item in inputs:
@@ -83,7 +63,7 @@ def _windows(inputs: Iterable[Input], model: SoundModel) -> Iterator[Vector]:
             lot = [entry for entry in lot if entry[0] != item.display]
             yield from _heard(lot, model)
             lot = []
-            yield Vector(item.display, 0.0, 0.0, np.zeros(0, np.float32), str(error))
+            yield Vector(item.display, 0.0, 0.0, np.zeros(0, np.float32), str(error), error.kind)
     yield from _heard(lot, model)
 
 
@@ -109,51 +89,3 @@ def unit(values: Floats) -> Floats:
     """At length 1, or all zero."""
     length = float(np.linalg.norm(values))
     return np.asarray(values / length if length else values, np.float32)
-
-
-def _save_npz(vectors: list[Vector], path: Path) -> int:
-    width = max((len(one.values) for one in vectors), default=0)
-    values = np.zeros((len(vectors), width), np.float32)
-    for row, one in enumerate(vectors):
-        values[row, : len(one.values)] = one.values
-    np.savez(
-        path,
-        paths=np.array([one.path for one in vectors], dtype=str),
-        start=np.array([one.start for one in vectors]),
-        end=np.array([one.end for one in vectors]),
-        vectors=values,
-    )
-    return len(vectors)
-
-
-def _save_jsonl(vectors: list[Vector], path: Path) -> int:
-    with path.open("w", encoding="utf-8", errors="surrogateescape") as file:
-        for one in vectors:
-            entry = {
-                "path": one.path,
-                "start": one.start,
-                "end": one.end,
-                "vector": [round(float(v), 6) for v in one.values],
-            }
-            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
-    return len(vectors)
-
-
-def _save_parquet(vectors: list[Vector], path: Path) -> int:
-    try:
-        pyarrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
-    except ImportError:
-        raise UsageError(
-            "Parquet files need pyarrow: pip install pyarrow. A .npz or .jsonl file needs nothing."
-        ) from None
-    columns = {
-        "path": [one.path for one in vectors],
-        "start": [one.start for one in vectors],
-        "end": [one.end for one in vectors],
-        "vector": [one.values.tolist() for one in vectors],
-    }
-    parquet.write_table(pyarrow.table(columns), path)
-    return len(vectors)
-
-
-_WRITERS = {".npz": _save_npz, ".jsonl": _save_jsonl, ".parquet": _save_parquet}

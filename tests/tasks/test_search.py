@@ -16,12 +16,25 @@ from samcli.engine.find import find_inputs
 from samcli.engine.hearing import hear
 from samcli.engine.index import Index, Window
 from samcli.errors import ModelError, UsageError
-from samcli.models.likelihood import losses, prior
-from samcli.tasks.embed import embed, save
-from samcli.tasks.search import search, search_captions, search_index, shared_words, shortlist_scores
+from samcli.models.likelihood import losses
+from samcli.tasks.embed import embed
+from samcli.tasks.embed_files import save
+from samcli.tasks.search import (
+    FIRST_SHARE,
+    USUAL_SHARE,
+    like_the_best,
+    search,
+    search_captions,
+    search_heard,
+    search_index,
+    shared_words,
+    shortlist_scores,
+    usual_losses,
+)
 
 TEXTS = ["a dog barks", "rain falls on a roof", "a", "a man is speaking and then music plays"]
 MakeWav = Callable[..., Path]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -66,15 +79,21 @@ def test_loss_does_not_depend_on_company(waves: list[np.ndarray]) -> None:
             assert float(alone[0]) == pytest.approx(float(one.losses[column]), abs=1e-4)
 
 
-def test_normalising_takes_off_what_is_always_likely(waves: list[np.ndarray]) -> None:
+def test_normalising_takes_off_what_is_usual(waves: list[np.ndarray]) -> None:
     model = tiny_random()
-    usual = prior(model, TEXTS).numpy()
-    plain = search_captions(waves, TEXTS, model, normalised=False)
-    fair = search_captions(waves, TEXTS, model)
+    usual = usual_losses(TEXTS, model)
+    demo = [read_sound(path) for path in sorted((ROOT / "samcli" / "data" / "demo").glob("*.opus"))]
+    assert len(demo) == 3
+    expected = np.mean([one.losses for one in hear(model, demo, given=TEXTS)], axis=0)
+    np.testing.assert_allclose(usual, expected, atol=1e-4)
+    plain = search_captions(waves, TEXTS, model)
+    fair = search_captions(waves, TEXTS, model, usual=usual)
     for one, other in zip(plain, fair, strict=True):
         raw = {match.text: match.score for match in one}
         for match in other:
-            assert match.score == pytest.approx(raw[match.text] + usual[TEXTS.index(match.text)], abs=1e-5)
+            assert match.score == pytest.approx(
+                raw[match.text] + USUAL_SHARE * usual[TEXTS.index(match.text)], abs=1e-5
+            )
         assert [match.score for match in other] == sorted((match.score for match in other), reverse=True)
 
 
@@ -91,18 +110,46 @@ def test_search_ranks_by_loss(folder: Path) -> None:
 
 
 def test_an_index_finds_the_same(folder: Path) -> None:
+    """Every recording is on the shortlist: the order is that of hearing all, moved by the first stage's share alone."""
     model = tiny_random()
     with Index(folder / "i", model) as index:
         index.update(find_inputs([folder]), model)
         hits = search_index("a dog barks", index, model)
-        plain = search("a dog barks", find_inputs([folder]), model)
-        assert [hit.path for hit in hits] == [hit.path for hit in plain]
-        assert [hit.score for hit in hits] == pytest.approx([hit.score for hit in plain], abs=1e-4)
+        plain = {hit.path: hit.score for hit in search("a dog barks", find_inputs([folder]), model)}
+        first = {hit.path: hit.score for hit in search_index("a dog barks", index, model, shortlist=0)}
+        assert plain.keys() == first.keys() == {hit.path for hit in hits}
+        for hit in hits:
+            assert hit.score == pytest.approx(plain[hit.path] + FIRST_SHARE * first[hit.path], abs=1e-3)
+        assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
         few = search_index("a dog barks", index, model, k=2, shortlist=3)
-        first = search_index("a dog barks", index, model, k=3, shortlist=0)
-        assert {hit.path for hit in few} <= {hit.path for hit in first}
+        best = search_index("a dog barks", index, model, k=3, shortlist=0)
+        assert {hit.path for hit in few} <= {hit.path for hit in best}
         Path(hits[0].path).unlink()  # gone since: left out, not failed on
         assert [hit.path for hit in search_index("a dog barks", index, model)] == [hit.path for hit in hits[1:]]
+
+
+def test_many_queries_are_heard_once(folder: Path) -> None:
+    model = tiny_random()
+    failed: list[str] = []
+    done: list[int] = []
+    inputs = find_inputs([folder])
+    rankings = search_heard(TEXTS, inputs, model, 3, lambda item, error: failed.append(item.display), done.append)
+    assert [len(hits) for hits in rankings] == [3] * len(TEXTS)
+    assert rankings[0] == search(TEXTS[0], inputs, model, 3)
+    assert failed == [str(folder / "bad.wav")]
+    assert done == list(range(1, 8))
+
+
+def test_what_sounds_alike_is_drawn_near() -> None:
+    scores = np.array([3.0, -7.0, -7.0])
+    embeddings = np.array([[1, 0], [0.6, 0.8], [0, 1]], np.float32)
+    near = like_the_best(scores, embeddings)
+    assert near[0] > near[1] > near[2]
+    assert like_the_best(scores, np.zeros((3, 2), np.float32)).tolist() == [0, 0, 0]
+    windows = [Window(f"{n}.wav", 0, 10, "") for n in range(3)]
+    tags = np.array([[0.9], [0.0], [0.0]], np.float32)
+    order = np.argsort(-shortlist_scores("a dog", windows, tags, ("Dog",), embeddings))
+    assert order.tolist() == [0, 1, 2]
 
 
 def test_shortlist_knows_what_is_meant() -> None:
