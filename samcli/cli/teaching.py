@@ -92,18 +92,18 @@ def teaching(flags: CourseFlags) -> Iterator[tuple[Path, Team]]:
         yield flags.output, team
 
 
-def course_options(flags: CourseFlags, team: Team, batch: int, **more: Any) -> CourseOptions:
+def course_options(flags: CourseFlags, team: Team, batch: int, at_once: int = 0, average: float = 0.0) -> CourseOptions:
     """These flags as options; bfloat16 by itself on a GPU only, where it is quicker and was published so."""
     from samcli.training.course import CourseOptions
 
     return CourseOptions(
         batch=flags.batch_size or batch,
-        at_once=flags.at_once,
+        at_once=flags.at_once or at_once,
         workers=flags.workers,
         bfloat16=flags.dtype == "bfloat16" or (flags.dtype == "auto" and team.device.type == "cuda"),
         save_every_seconds=flags.save_every,
+        average=average,
         seed=flags.seed,
-        **more,
     )
 
 

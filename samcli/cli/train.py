@@ -12,7 +12,11 @@ from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import TalkFlags, spread
 from samcli.cli.output import output
 from samcli.cli.progress import span
+from samcli.cli.train_align import align
+from samcli.cli.train_check import check
+from samcli.cli.train_plot import plot
 from samcli.cli.train_pretrain import pretrain
+from samcli.cli.train_tune import tune
 from samcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,8 +28,9 @@ train = typer.Typer(name="train", no_args_is_help=True, rich_markup_mode="rich")
 
 @train.callback()
 def about() -> None:
-    """Make a model.
+    """Make a model, or teach one.
 
+    sam train tune birds/ -o my-model
     sam train nano corpus/ work/
     sam train nano corpus/ work/ --size small
     sam tag recordings/ --model work/model
@@ -114,4 +119,8 @@ def describe(line: dict[str, Any], steps: int) -> str:
     return words + (f"  after {span(line['seconds'])}" if "seconds" in line else "")
 
 
+train.command("align", no_args_is_help=True)(align)
 train.command("pretrain", no_args_is_help=True)(pretrain)
+train.command("check", no_args_is_help=True)(check)
+train.command("tune", no_args_is_help=True)(tune)
+train.command("plot", no_args_is_help=True)(plot)

@@ -26,6 +26,7 @@ from samcli.models.heard import Heard, TagReader, Voice, later, no_tags, step_pr
 from samcli.models.interface import Encoding, SpeakOptions
 from samcli.models.mixture import AUDIO, heard_as, split_projections
 from samcli.models.nano import NanoConfig, NanoEncoder
+from samcli.models.ssamba import SsambaConfig
 from samcli.ssm.beams import beam_candidates
 from samcli.ssm.generation import GenerationOptions, generate
 from samcli.ssm.language import LanguageConfig, LanguageModel
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SamConfig:
-    encoder: NanoConfig | EatConfig | DassConfig
+    encoder: NanoConfig | EatConfig | DassConfig | SsambaConfig
     language: LanguageConfig
     connector: ConnectorConfig = field(default_factory=ConnectorConfig)
     stack: int = 1  # encoder steps that the connector reads as one: fewer, richer tokens
@@ -52,13 +53,17 @@ class SamConfig:
             raise ValueError("stack counts steps from 1, and a window lasts longer than 0 seconds")
 
 
-def build_encoder(config: NanoConfig | EatConfig | DassConfig) -> nn.Module:
+def build_encoder(config: NanoConfig | EatConfig | DassConfig | SsambaConfig) -> nn.Module:
     if isinstance(config, NanoConfig):
         return NanoEncoder(config)
     if isinstance(config, EatConfig):
         from samcli.models.eat import Eat
 
         return Eat(config)
+    if isinstance(config, SsambaConfig):
+        from samcli.models.ssamba import Ssamba
+
+        return Ssamba(config)
     from samcli.models.dass import Dass
 
     return Dass(config)

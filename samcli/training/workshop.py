@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from torch import nn
 
 from samcli.checkpoints.format import save_module, write_json
 from samcli.checkpoints.pieces import audioset_labels
 from samcli.checkpoints.shards import INDEX, weight_files
-from samcli.errors import UsageError
+from samcli.errors import OutputError, UsageError
 from samcli.training.loop import write_whole
 from samcli.writers.files import explain, prepare_folder
 
@@ -59,12 +60,16 @@ class Workshop:
             (self.out / CONFIG).unlink(missing_ok=True)
             for old in (*weight_files(self.out), self.out / INDEX, self.out / "labels.json"):
                 old.unlink(missing_ok=True)
+            public = (aside / CONFIG).stat().st_mode  # safetensors makes its files private
             for path in sorted(aside.iterdir(), key=lambda path: path.name == CONFIG):
+                path.chmod(public)
                 path.replace(self.out / path.name)
             aside.rmdir()
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
             shutil.rmtree(aside, ignore_errors=True)
-            raise explain(self.out, error) from error
+            if isinstance(error, OSError):
+                raise explain(self.out, error) from error
+            raise OutputError(f"Cannot write {str(self.out)!r}: {error}.") from error
 
 
 def _shown(value: Any) -> str:

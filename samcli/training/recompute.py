@@ -1,0 +1,38 @@
+"""Gradient checkpointing: blocks forget what they computed and compute it again on the way back.
+
+A third more work for a fraction of the memory. Results are the same to the bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from samcli.models.dass import DassBlock
+from samcli.models.eat import EatBlock
+from samcli.models.nano import Layer
+from samcli.models.ssamba import SsambaBlock
+from samcli.ssm.language import ResidualBlock
+
+BLOCKS = (EatBlock, DassBlock, SsambaBlock, Layer, ResidualBlock)
+
+
+def recompute(network: nn.Module) -> int:
+    """Make every block of the network forget; how many there are."""
+    blocks = [module for module in network.modules() if isinstance(module, BLOCKS)]
+    for block in blocks:
+        block.forward = _forgetful(block.forward)  # type: ignore[method-assign]
+    return len(blocks)
+
+
+def _forgetful(forward: Callable[..., Any]) -> Callable[..., Any]:
+    def run(*inputs: Any) -> Any:
+        if not torch.is_grad_enabled():
+            return forward(*inputs)
+        return checkpoint(forward, *inputs, use_reentrant=False)
+
+    return run
