@@ -12,11 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from samcli.models.encoders import FrontEnd
 from samcli.models.interface import Encoding
 from samcli.ssm.bidirectional import BidirectionalConfig, BidirectionalMamba2
 from samcli.ssm.norms import RMSNorm
 
 FRAMES_PER_TOKEN = 8  # three halvings in time: 100 frames/s become 12.5 tokens/s
+WINDOW_FRAMES = 1000  # what it reads at once when it stands alone as a tagger
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,8 @@ class NanoEncoder(nn.Module):
         self.config = config
         self.width, self.classes = config.width, config.classes
         self.bands, self.step_frames = 1, FRAMES_PER_TOKEN
+        self.scores_steps = True
+        self.front = FrontEnd(config.mel_mean, config.mel_std, WINDOW_FRAMES)
         self.stem = Stem(config)
         self.layers = nn.ModuleList([Layer(config) for _ in range(config.layers)])
         self.norm = RMSNorm(config.width, 1e-5)
@@ -133,7 +137,10 @@ class NanoEncoder(nn.Module):
         lengths = None if frames is None else self.config.tokens(frames)
         for layer in self.layers:
             x = layer(x, lengths)
-        x = self.norm(x)
+        return self.judged(self.norm(x), lengths)
+
+    def judged(self, x: Tensor, lengths: Tensor | None = None) -> Encoding:
+        """What the head says of features (batch, tokens, width) that were heard before."""
         step_logits = self.head(x)
         attention = self.attention(x).float()
         if lengths is None:

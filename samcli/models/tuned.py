@@ -99,12 +99,12 @@ def learned_state(
     encoder = encoder_of(model)
     places = [names.index(name) for name in taught]
     state = {}
-    for name, layer in head_layers(encoder):
+    for name, layer in head_layers(encoder) if taught else ():
         state[f"rows.{name}.weight"] = layer.weight.detach()[places]
         if layer.bias is not None:
             state[f"rows.{name}.bias"] = layer.bias.detach()[places]
     reader = getattr(model, "tag_reader", None)
-    for name in COLUMNS if reader is not None else ():
+    for name in COLUMNS if reader is not None and taught else ():
         state[f"columns.{name}"] = getattr(reader, name).weight.detach()[:, places]
     if config.kind != "head":
         state |= adapter_state(model)

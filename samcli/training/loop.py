@@ -109,7 +109,8 @@ class Trainer:
         bad = lent = scenes = summed = 0
         started = reported = saved = judged = time.monotonic()
         self._teach()
-        while self.step < options.steps:
+        while self.step < self.options.steps:
+            options = self.options  # what is judged may change the plan
             share = schedule(self.step, options.steps, options.optimiser)
             for group in self.optimiser.param_groups:
                 group["lr"] = group["peak"] * share
