@@ -14,6 +14,7 @@ from samcli.cli.output import output
 from samcli.cli.progress import span
 from samcli.cli.train_align import align
 from samcli.cli.train_check import check
+from samcli.cli.train_distill import distill
 from samcli.cli.train_plot import plot
 from samcli.cli.train_pretrain import pretrain
 from samcli.cli.train_tune import tune
@@ -120,6 +121,7 @@ def describe(line: dict[str, Any], steps: int) -> str:
 
 
 train.command("align", no_args_is_help=True)(align)
+train.command("distill", no_args_is_help=True)(distill)
 train.command("pretrain", no_args_is_help=True)(pretrain)
 train.command("check", no_args_is_help=True)(check)
 train.command("tune", no_args_is_help=True)(tune)
