@@ -117,8 +117,8 @@ def judge(corpus: Path, before: Any, after: Any) -> None:
     from samcli.evaluation.probe import probe
 
     streams = output()
-    for name, encoder in (("from scratch", before), ("pre-trained", after)):
-        found = probe(encoder, corpus, lambda what, done, of: streams.status(f"{what}: {done} of {of}"))
+    both = {"from scratch": before, "pre-trained": after}
+    for name, found in probe(both, corpus, lambda what, done, of: streams.status(f"{what}: {done} of {of}")).items():
         streams.note(
             f"linear probe, {name}: {100 * found.accuracy:.1f} % of {found.judged} clips in {found.classes} classes "
             f"(95 % interval {100 * found.low:.1f} to {100 * found.high:.1f})"

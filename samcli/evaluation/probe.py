@@ -7,7 +7,7 @@ on every fifth train clip, for each encoder by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
 
 from samcli.audio.decode import read_sound
 from samcli.audio.fbank import FRAME, log_mel
@@ -37,15 +38,19 @@ class Probe(NamedTuple):
 
 
 def probe(
-    encoder: Encoder, corpus: Path, progress: Callable[[str, int, int], None] = lambda what, done, of: None
-) -> Probe:
-    """Top-1 accuracy over the everyday classes."""
+    encoders: Mapping[str, Encoder],
+    corpus: Path,
+    progress: Callable[[str, int, int], None] = lambda what, done, of: None,
+) -> dict[str, Probe]:
+    """Top-1 accuracy over the everyday classes, of every encoder; each clip is decoded once."""
     clips = [clip for clip in Corpus.read(corpus, labels()).clips if clip.curated]
-    features = []
+    features: dict[str, list[Tensor]] = {name: [] for name in encoders}
     for done, clip in enumerate(clips, 1):
-        features.append(feature(encoder, read_sound(corpus / clip.file)))
+        mel = frames_of(read_sound(corpus / clip.file))
+        for name, encoder in encoders.items():
+            features[name].append(feature(encoder, mel))
         progress("hearing clips for the probe", done, len(clips))
-    return judge(torch.stack(features), clips)
+    return {name: judge(torch.stack(found), clips) for name, found in features.items()}
 
 
 def judge(features: Tensor, clips: Sequence[Clip]) -> Probe:
@@ -66,17 +71,18 @@ def judge(features: Tensor, clips: Sequence[Clip]) -> Probe:
     return Probe(float(hits.mean()), low, high, len(hits), len(names))
 
 
+def frames_of(wave: NDArray[np.float32]) -> Tensor:
+    """Log-mel frames (frames, bins) of a sound, one at least."""
+    return log_mel(F.pad(torch.from_numpy(wave)[None], (0, max(0, FRAME - len(wave)))))[0]
+
+
 @torch.no_grad()
-def feature(encoder: Encoder, wave: NDArray[np.float32]) -> Tensor:
-    """The mean of the encoder's features over a sound of any length, float32."""
-    mel = log_mel(F.pad(torch.from_numpy(wave)[None], (0, max(0, FRAME - len(wave)))))
-    window = encoder.front.frames
-    total, count = torch.zeros(()), 0
-    for start in range(0, mel.shape[1], window):
-        encoding = encoder(mel[:, start : start + window])
-        total = total + encoding.features[0, : int(encoding.lengths[0])].float().sum(0)
-        count += int(encoding.lengths[0])
-    return total / count
+def feature(encoder: Encoder, mel: Tensor) -> Tensor:
+    """The mean of the encoder's features over frames (frames, bins) of any number, float32."""
+    windows = mel.split(encoder.front.frames)
+    encoding = encoder(pad_sequence(list(windows), batch_first=True), torch.tensor([len(part) for part in windows]))
+    valid = torch.arange(encoding.features.shape[1]) < encoding.lengths[:, None]
+    return encoding.features[valid].float().mean(0)
 
 
 def _learn(features: Tensor, truth: Tensor, classes: int, hold: float) -> tuple[Tensor, Tensor]:
