@@ -52,7 +52,8 @@ def _sources(recordings: Sequence[Recording], same: Mapping[str, Hashable]) -> t
     for members in by_label.values():
         for how, name in (("folder", _folder), ("name", _family), ("file", _file)):
             found = [name(recordings[number].path) for number in members]
-            if how == "file" or len(set(found)) >= LEAST_SOURCES:
+            alone = len(set(found)) == len({recordings[number].path for number in members})  # finer is the same
+            if how == "file" or (len(set(found)) >= LEAST_SOURCES and not alone):
                 used.add(how)
                 for number, source in zip(members, found, strict=True):
                     names[number] = source

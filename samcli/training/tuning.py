@@ -45,7 +45,7 @@ from samcli.writers.files import explain
 
 METHODS = ("lora", "dora", "full", "head")
 STATE = "training"  # the folder in OUT for what a stopped run needs
-FEWEST_STEPS, EPOCHS, MOST_STEPS = 300, 15, 3000  # when neither epochs nor minutes are asked for
+FEWEST_STEPS, EPOCHS, MOST_STEPS = 120, 15, 3000  # when neither epochs nor minutes are asked for
 JUDGEMENTS = 15  # in a run, about
 MOST_REMEMBERED = 400  # batches of features; beyond, they are computed as they come
 # Linear layers that take an adapter, by their last names: Mamba's, and a transformer's.

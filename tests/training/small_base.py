@@ -1,0 +1,50 @@
+"""A base small enough to be taught in a second, and two kinds of sound that it does not know."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from samcli.checkpoints.format import save_module
+from samcli.checkpoints.tiny import LABELS, tiny_network, tiny_tokenizer
+
+RATE = 16_000
+
+
+def save_base(folder: Path, seed: int = 225) -> Path:
+    """tiny-random as a folder of its own."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    tokenizer = tiny_tokenizer()
+    network = tiny_network(tokenizer, seed)
+    words = tokenizer.save(folder.parent / f"{folder.name}.tokenizer.json")
+    save_module(folder, network, network.config, tokenizer=words)
+    (folder / "labels.json").write_text(json.dumps(list(LABELS)))
+    return folder
+
+
+def sound(kind: str, number: int, seconds: float = 1.0) -> np.ndarray:
+    """`warble`: a tone that sways; `hiss`: noise in bursts. No two numbers sound the same."""
+    rng = np.random.default_rng((len(kind), number))
+    time = np.arange(round(seconds * RATE)) / RATE
+    if kind == "warble":
+        wave = np.sin(2 * np.pi * (rng.uniform(600, 900) * time + 4 * np.sin(2 * np.pi * rng.uniform(4, 7) * time)))
+    else:
+        wave = rng.standard_normal(len(time)) * (np.sin(2 * np.pi * rng.uniform(2, 4) * time) > 0)
+    return (0.3 * wave + 0.001 * rng.standard_normal(len(time))).astype(np.float32)
+
+
+def write_sound(path: Path, kind: str, number: int, seconds: float = 1.0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, sound(kind, number, seconds), RATE)
+    return path
+
+
+def write_sounds(folder: Path, each: int = 6) -> Path:
+    """A folder for each label."""
+    for kind in ("warble", "hiss"):
+        for number in range(each):
+            write_sound(folder / kind / f"{kind} {'abcdefghijkl'[number]}.wav", kind, number)
+    return folder
