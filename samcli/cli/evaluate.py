@@ -24,7 +24,10 @@ class EvalFlags(ModelFlags, JsonFlags):
 
     quick: Annotated[bool, typer.Option("--quick", help="Some of a corpus' clips.", metavar="")] = False
     retrieval: Annotated[bool, typer.Option("--retrieval", help="Search in a corpus.", metavar="")] = False
-    refine: Annotated[bool, typer.Option("--refine", help="Captions of a corpus, refined.", metavar="")] = False
+    refine: Annotated[bool, typer.Option("--refine", help="Captions, refined.", metavar="")] = False
+    sounds: Annotated[
+        Path | None, typer.Option(help="The recordings DATA is about.", metavar="FOLDER", show_default=False)
+    ] = None
     classes: Annotated[bool, typer.Option("--classes", help="A row for each class of tags.", metavar="")] = False
     markdown: Annotated[bool, typer.Option("--markdown", help="A table for a model card.", metavar="")] = False
 
@@ -39,8 +42,8 @@ def evaluate(
     """Measure records against references, or a model on the development clips of a corpus.
 
     sam eval captions.jsonl clotho_captions_evaluation.csv
+    sam eval --model my-model/ ESC-50/meta/esc50.csv --sounds ESC-50/audio
     sam eval --model my-model/ corpus/ --quick
-    sam eval tags.jsonl ESC-50/meta/esc50.csv --json
 
     References are records, or AudioCaps, Clotho, ESC-50, FSD50K, AudioSet, MMAU or OpenAQA files as they are.
 
@@ -48,8 +51,8 @@ def evaluate(
     """
     if len(data) > 2:
         raise UsageError("Give two files to compare, or one corpus to measure a model on.")
-    if len(data) == 2 and (flags.retrieval or flags.refine):
-        raise UsageError("--retrieval and --refine measure a model on a corpus: name the corpus alone.")
+    if len(data) == 2 and (flags.retrieval or flags.refine or flags.sounds):
+        raise UsageError("--retrieval, --refine and --sounds measure a model: name the data alone.")
     streams = output()
     report = measured(streams, data[0], flags) if len(data) == 1 else compared(*data)
     from samcli.evaluation.figures import HEADER
@@ -85,6 +88,10 @@ def compared(predictions: Path, references: Path) -> dict[str, Any]:
 
 def measured(streams: Output, corpus: Path, flags: EvalFlags) -> dict[str, Any]:
     """The report on a model."""
+    if flags.sounds is not None:
+        return heard_data(streams, corpus, flags.sounds, flags)
+    if corpus.is_file():
+        raise UsageError(f"Say where the recordings are that {str(corpus)!r} is about: --sounds FOLDER.")
     if not (corpus / "manifest.csv").is_file():
         raise UsageError(f"{str(corpus)!r} is no corpus: there is no manifest.csv in it.")
     if flags.retrieval and flags.refine:
@@ -106,3 +113,19 @@ def measured(streams: Output, corpus: Path, flags: EvalFlags) -> dict[str, Any]:
     from samcli.evaluation.nano_suite import nano_figures
 
     return nano_figures(model, corpus, quick=flags.quick, progress=progress)
+
+
+def heard_data(streams: Output, references: Path, sounds: Path, flags: EvalFlags) -> dict[str, Any]:
+    """The report on a model that hears a data set."""
+    from samcli.cli.engines import load_here
+
+    if not references.is_file():
+        raise UsageError(f"There is no file named {str(references)!r}.")
+    if not sounds.is_dir():
+        raise UsageError(f"There is no folder named {str(sounds)!r}.")
+    from samcli.evaluation.data_suite import data_figures
+
+    def progress(what: str, done: int, total: int) -> None:
+        streams.status(f"{what}: {done}/{total}")
+
+    return data_figures(load_here(flags), references, sounds, progress, flags.refine)

@@ -20,6 +20,7 @@ from samcli.writers.rows import Columns
 
 if TYPE_CHECKING:
     from samcli.engine.find import Input
+    from samcli.engine.hearing import Wave
     from samcli.engine.index import Contents, Index
     from samcli.models.interface import SoundModel
     from samcli.tasks.search import Hit
@@ -211,7 +212,7 @@ def captions_for(captions: str, flags: SearchFlags) -> ExitCode:
     rows: list[dict[str, Any]] = []
     failed = 0
     for at in range(0, len(inputs), LOT_SOUNDS):
-        waves = []
+        waves: list[tuple[Input, Wave]] = []
         for item in inputs[at : at + LOT_SOUNDS]:
             streams.status(f"{at + len(waves)}/{len(inputs)} files heard")
             try:

@@ -19,7 +19,9 @@ from samcli.evaluation import sentences
 from samcli.evaluation.caption_scores import caption_figures
 from samcli.evaluation.events import Counts, collar_counts, segment_counts
 from samcli.evaluation.figures import Figure, interval, mean_interval, share
-from samcli.evaluation.matching import Pair, matched
+from samcli.evaluation.label_names import groups_of
+from samcli.evaluation.label_names import plain as _plain
+from samcli.evaluation.matching import SHOWN, Pair, matched
 from samcli.evaluation.predictions import as_predictions, read_entries
 from samcli.evaluation.rankings import are_rankings, ranking_figures
 from samcli.evaluation.references import References, read_references
@@ -34,7 +36,11 @@ def compare(predictions: Path, references: Path) -> dict[str, Any]:
     entries = read_entries(predictions)
     if are_rankings(entries):
         return _report("retrieval", truth, *ranking_figures(entries, truth))
-    pairs = matched(as_predictions(entries, predictions), truth)
+    return judged(truth, matched(as_predictions(entries, predictions), truth))
+
+
+def judged(truth: References, pairs: Sequence[Pair]) -> dict[str, Any]:
+    """The report on what was said of each reference."""
     return _report(truth.kind, truth, len(pairs), *MEASURES[truth.kind](pairs, truth))
 
 
@@ -50,22 +56,17 @@ def _report(kind: str, truth: References, items: int, figures: list[Figure], det
 
 def _tags(pairs: Sequence[Pair], truth: References) -> tuple[list[Figure], dict[str, Any]]:
     labels = sorted({label for item, _ in pairs for label in item.labels})
-    plain = {_plain(label): place for place, label in enumerate(labels)}
+    place = {label: column for column, label in enumerate(labels)}
     right = np.zeros((len(pairs), len(labels)), bool)
-    scores = np.zeros(right.shape, np.float32)
-    spoken = all(said.text and not said.scores for _, said in pairs)
-    for row, (item, said) in enumerate(pairs):
-        right[row, [plain[_plain(label)] for label in item.labels]] = True
-        for label, score in said.scores.items():
-            if _plain(label) in plain:
-                scores[row, plain[_plain(label)]] = score
+    for row, (item, _) in enumerate(pairs):
+        right[row, [place[label] for label in item.labels]] = True
     key, name, note = "", "", ""
-    if spoken:
+    if all(said.text and not said.scores for _, said in pairs):
         scores = sentences.text_tag_scores([said.text for _, said in pairs], labels)
         key, name = "text_", "of generated text: "
         note = "by sentence similarity to the labels' names; not comparable with a tag head"
-    elif not scores.any():
-        raise UsageError(f"No predicted label is among the {len(labels)} of the references, such as {labels[0]!r}.")
+    else:
+        scores, note = _head_scores(pairs, labels)
     classes = by_class(labels, right, scores)
     figures = [
         _class_figure(f"{key}map", f"{name}mean average precision", classes, lambda one: one.average_precision, note),
@@ -79,8 +80,10 @@ def _tags(pairs: Sequence[Pair], truth: References) -> tuple[list[Figure], dict[
             Figure(f"{key}d_prime", f"{name}d'", d_prime(area), low, high, len(classes), plain=True, note=note_of_mean)
         )
     name += "single-label accuracy" if truth.single else "top label is a true one"
-    hits = top_hits(right, scores) if right.size else []
-    figures.append(share(f"{key}top_1", name, hits, **({"note": note} if right.size else {})))
+    if right.size:
+        figures.append(share(f"{key}top_1", name, top_hits(right, scores), note=note))
+    else:
+        figures.append(Figure(f"{key}top_1", name, None, note="nothing to judge"))
     table = [
         {
             "label": one.label,
@@ -92,6 +95,26 @@ def _tags(pairs: Sequence[Pair], truth: References) -> tuple[list[Figure], dict[
         for one in classes
     ]
     return figures, {"classes": table}
+
+
+def _head_scores(pairs: Sequence[Pair], labels: Sequence[str]) -> tuple[Any, str]:
+    """Scores (items, labels) under the data set's labels, and what there is to say of them."""
+    known = sorted({label for _, said in pairs for label in said.scores})
+    groups = groups_of(labels, known)
+    if not any(groups):
+        raise UsageError(f"No predicted label is among the {len(labels)} of the references, such as {labels[0]!r}.")
+    scores = np.zeros((len(pairs), len(labels)), np.float32)
+    for row, (_, said) in enumerate(pairs):
+        for column, sounds in enumerate(groups):
+            if sounds:
+                best = [max(said.scores.get(name, 0.0) for name in sound) for sound in sounds]
+                scores[row, column] = sum(best) / len(best)
+    most = max(len(said.scores) for _, said in pairs)
+    notes = [f"of each at most {most} of {len(known)} labels were given"] if most < len(known) else []
+    absent = [label for label, sounds in zip(labels, groups, strict=True) if not sounds]
+    if absent:
+        notes.append(f"never predicted: {', '.join(absent[:SHOWN])}" + (" and more" if len(absent) > SHOWN else ""))
+    return scores, "; ".join(notes)
 
 
 def _answers(pairs: Sequence[Pair], truth: References) -> tuple[list[Figure], dict[str, Any]]:
@@ -186,7 +209,3 @@ def _answer_word(answer: str) -> bool | None:
     """True or False for a reference that is a plain yes or no."""
     said = words(answer)
     return {"yes": True, "no": False}.get(said[0]) if len(said) == 1 else None
-
-
-def _plain(label: str) -> str:
-    return " ".join(words(label.replace("_", " ")))

@@ -33,6 +33,7 @@ class Reference:
     events: list[LabelledEvent] = field(default_factory=list)
     transcript: str = ""
     also: tuple[str, ...] = ()  # other names that files of this recording go by
+    audio: str = ""  # the recording a question is about: a file name without folder and suffix
 
 
 @dataclass(frozen=True)
@@ -238,6 +239,8 @@ def _mmau(entries: list[dict[str, Any]]) -> References:
                 question=e["question"],
                 choices=list(e["choices"]),
                 answer=str(e["answer"]),
+                also=(question_id(str(e.get("audio_id", "")), e["question"]),),
+                audio=stem(str(e.get("audio_id", ""))),
             )
             for e in entries
         ),
@@ -248,7 +251,8 @@ def _openaqa(entries: list[dict[str, Any]]) -> References:
     found = []
     for e in entries:
         question = e.get("instruction") or e["question"]
-        found.append(Reference(question_id(str(e["audio_id"]), question), question=question, answer=str(e["output"])))
+        name, audio = question_id(str(e["audio_id"]), question), stem(str(e["audio_id"]))
+        found.append(Reference(name, question=question, answer=str(e["output"]), audio=audio))
     return _collect("answers", found)
 
 

