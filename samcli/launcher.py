@@ -22,9 +22,13 @@ def main() -> NoReturn:
     if problem is not None:
         sys.stderr.write(f"sam: {problem}\n")
         sys.exit(1)
-    from samcli.cli import main as run
+    try:
+        from samcli.cli import main as run
 
-    sys.exit(run())
+        code = run()
+    except KeyboardInterrupt:  # before the program has taken over the signals
+        code = 130
+    sys.exit(code)
 
 
 def foreign_samcli() -> str | None:
