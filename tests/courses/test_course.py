@@ -1,0 +1,202 @@
+"""The course: the same to the bit after a stop, the same by any share of the work, and never a broken file."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from samcli.errors import OutputError
+from samcli.training.course import Course, CourseOptions, Outcome, Pace, Stage
+from samcli.training.loop import DivergedError
+from samcli.training.order import Shuffled, Weighted, generator
+from samcli.training.team import Team
+
+QUICK = CourseOptions(batch=6, report_every=2, average=0.9)
+
+
+class Network(nn.Module):
+    """With everything that is easily forgotten: statistics, chance, a part that no stage touches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.first = nn.Linear(4, 8)
+        self.norm = nn.BatchNorm1d(8)
+        self.dropout = nn.Dropout(0.3)
+        self.last = nn.Linear(8, 1)
+        self.idle = nn.Linear(2, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.last(self.dropout(torch.relu(self.norm(self.first(x)))))
+        return y
+
+
+class Points(NamedTuple):
+    x: Tensor
+    y: Tensor
+
+
+class Fit:
+    """Rows weigh unequally, as answers of unequal length do."""
+
+    def __init__(self, network: nn.Module, spoil: int | None = None) -> None:
+        self.network, self.spoil = network, spoil
+
+    def batch(self, places: Sequence[int]) -> Points:
+        rows = torch.stack([torch.from_numpy(generator(5, place).standard_normal(4)).float() for place in places])
+        wanted = rows[:, :1] - rows[:, 1:2]
+        if self.spoil is not None and places[-1] >= self.spoil:
+            wanted = wanted * float("nan")
+        return Points(rows, wanted)
+
+    def outcome(self, batch: Points) -> Outcome:
+        weight = 1 + (batch.x[:, :1] > 0).float()
+        total = (weight * (self.network(batch.x) - batch.y).square()).sum()
+        return Outcome(total, weight.sum(), {"loss": total.detach()})
+
+
+def course(
+    folder: Path, team: Team, options: CourseOptions = QUICK, network: Network | None = None, steps: int = 8
+) -> Course:
+    network = (network or Network()).train()
+    lesson = Fit(network)
+    stages = [
+        Stage("head", lesson, 5, Pace(0.05, warm_up=2), lambda name: name.startswith("last.")),
+        Stage("all", lesson, steps, Pace(0.01, warm_up=2, weight_decay=0.1), lambda name: not name.startswith("idle.")),
+    ]
+    return Course(network, stages, folder, options, team)
+
+
+def test_a_stopped_course_ends_as_an_undisturbed_one(tmp_path: Path, alone: Team, same_weights: Any) -> None:
+    whole = course(tmp_path / "whole", alone)
+    assert whole.run()
+
+    for stop in (2, 8):  # in the first stage, and in the second one; the step under way is finished
+
+        def stop_there(line: dict[str, Any], stop: int = stop) -> None:
+            if line["step"] >= stop:
+                signal.raise_signal(signal.SIGINT)
+
+        with pytest.raises(KeyboardInterrupt):
+            course(tmp_path / "parts", alone).run(stop_there)
+    parts = course(tmp_path / "parts", alone)
+    assert (parts.stage, parts.step) == (1, 4) and parts.done == 9
+    assert parts.run()
+    same_weights(whole.network.state_dict(), parts.network.state_dict())
+
+    def log(name: str) -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        return [{key: value for key, value in line.items() if key not in ("seconds", "examples/s")} for line in lines]
+
+    assert log("whole") == log("parts")
+    assert [line["stage"] for line in log("whole")] == ["head"] * 3 + ["all"] * 5
+
+
+def test_a_killed_course_goes_on_from_its_last_save(tmp_path: Path, alone: Team, same_weights: Any) -> None:
+    whole = course(tmp_path / "whole", alone)
+    whole.run()
+
+    def die(line: dict[str, Any]) -> None:
+        if line["step"] == 10:
+            raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        course(tmp_path / "killed", alone).run(die)
+    with (tmp_path / "killed" / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 1')  # half a line
+    again = course(tmp_path / "killed", alone)
+    assert again.done == 5  # the end of the first stage is always saved
+    assert again.run()
+    same_weights(whole.network.state_dict(), again.network.state_dict())
+    steps = [json.loads(line)["step"] for line in (tmp_path / "killed" / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [2, 4, 5, 6, 8, 10, 12, 13]  # each once
+
+
+def test_a_finished_course_is_not_taught_again(tmp_path: Path, alone: Team, same_weights: Any) -> None:
+    first = course(tmp_path, alone)
+    first.run()
+    again = course(tmp_path, alone)
+    assert again.run(lambda line: pytest.fail("it was taught again"))
+    same_weights(first.network.state_dict(), again.network.state_dict())
+
+
+def test_what_a_stage_leaves_frozen_does_not_change(tmp_path: Path, alone: Team) -> None:
+    untouched = Network().state_dict()
+    only_head = course(tmp_path / "a", alone, steps=0, options=CourseOptions(batch=6))
+    only_head.run()
+    for name, value in only_head.network.state_dict().items():
+        changed = not torch.equal(value, untouched[name])
+        assert changed == name.startswith(("last.", "norm.running", "norm.num")), name
+    both = course(tmp_path / "b", alone, options=CourseOptions(batch=6))
+    both.run()
+    assert not torch.equal(both.network.state_dict()["first.weight"], untouched["first.weight"])
+    assert torch.equal(both.network.state_dict()["idle.weight"], untouched["idle.weight"])
+    assert not any(name.startswith("idle.") for name in torch.load(tmp_path / "b" / "state.pt")["network"])
+
+
+def test_little_memory_changes_rounding_only(tmp_path: Path, alone: Team) -> None:
+    def weights(at_once: int) -> dict[str, Tensor]:
+        network = Network()
+        network.dropout.p = 0.0
+        network.norm = nn.Identity()  # type: ignore[assignment]  # statistics of a batch depend on its size
+        made = course(tmp_path / str(at_once), alone, CourseOptions(batch=6, at_once=at_once), network)
+        made.run()
+        return network.state_dict()
+
+    whole, pieces = weights(0), weights(4)
+    for name, value in whole.items():
+        assert torch.allclose(value, pieces[name], atol=1e-5), name
+
+
+def test_a_loss_that_is_no_number_stops_the_course(tmp_path: Path, alone: Team) -> None:
+    network = Network().train()
+    lesson = Fit(network, spoil=30)
+    taught = Course(network, [Stage("all", lesson, 100, Pace(0.01))], tmp_path, CourseOptions(batch=6), alone)
+    with pytest.raises(DivergedError, match="not been a number"):
+        taught.run()
+    assert all(torch.isfinite(value).all() for name, value in network.named_parameters())
+
+
+def test_a_full_disk_is_a_sentence(tmp_path: Path, alone: Team) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
+    with pytest.raises(OutputError, match="No space left"):
+        course(tmp_path, alone).run()
+
+
+def test_the_pace_rises_and_falls() -> None:
+    for shape in ("linear", "cosine"):
+        pace = Pace(warm_up=10, shape=shape)  # type: ignore[arg-type]
+        shares = [pace.share(step, 100) for step in range(100)]
+        assert shares[0] == 0.1 and shares[9] == shares[10] == 1.0
+        assert all(a > b for a, b in pairwise(shares[10:])) and 0 < shares[-1] < 0.05
+    assert Pace(warm_up=2, shape="constant").share(50, 60) == 1.0
+
+
+def test_every_example_comes_once_an_epoch() -> None:
+    order = Shuffled(7, seed=3)
+    epochs = [[order[place] for place in range(start, start + 7)] for start in (0, 7, 14)]
+    assert all(sorted(epoch) == list(range(7)) for epoch in epochs) and epochs[0] != epochs[1]
+    assert [Shuffled(7, seed=3)[place] for place in range(7)] == epochs[0]
+
+
+def test_weighted_examples_come_by_their_weight() -> None:
+    import numpy as np
+
+    order = Weighted(np.array([1.0, 0.0, 3.0]), seed=0)
+    drawn = np.bincount([order[place] for place in range(400)], minlength=3)
+    assert drawn[1] == 0 and 2 < drawn[2] / drawn[0] < 4.5
+
+
+def test_a_team_shares_a_step_in_pieces() -> None:
+    shares = [Team(torch.device("cpu"), rank, 3).mine(range(10, 17)) for rank in range(3)]
+    assert [list(share) for share in shares] == [[10, 11, 12], [13, 14, 15], [16]]
