@@ -180,6 +180,9 @@ class CaptionFlags(SpeakFlags):
     refine: Annotated[
         bool, typer.Option("--refine", help="Choose among several texts; slower.", metavar="", rich_help_panel=MODEL)
     ] = False
+    refine_with: Annotated[
+        str | None, typer.Option(help="A CLAP model that helps to choose.", metavar="FOLDER", rich_help_panel=MODEL)
+    ] = None
 
 
 @dataclass(kw_only=True)

@@ -67,7 +67,8 @@ def run_options(flags: ListenFlags, question: str = "") -> RunOptions:
         more["labels"] = read_labels(flags.labels)
     elif isinstance(flags, SpeakFlags):
         more = {"max_new_tokens": flags.max_new_tokens, "beams": flags.beams, "question": question}
-        more["refine"] = isinstance(flags, CaptionFlags) and flags.refine
+    if isinstance(flags, CaptionFlags):
+        more |= {"refine": flags.refine or flags.refine_with is not None, "refine_with": flags.refine_with or ""}
     return RunOptions(
         segment=flags.segment,
         seed=flags.seed,

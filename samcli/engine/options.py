@@ -39,6 +39,7 @@ class RunOptions:
     max_new_tokens: int = 48
     beams: int = 1
     refine: bool = False  # captions chosen among several proposals by what the sound speaks for
+    refine_with: str = ""  # and by the CLAP model in this folder
     seed: int = 0
     # level gate: quieter than this at its loudest tenth of a second, a window is not shown to the model
     silence_db: float = -70.0  # of full scale; 16-bit rounding noise lies at -98, a quiet room recorded well at -60

@@ -20,6 +20,7 @@ class Window(NamedTuple):
     clip: Scores | None = None  # (classes,)
     steps: Scores | None = None  # (steps, classes)
     encoding: Row | None = None  # still to be listened to
+    judged: Scores | None = None  # (width,): the vector of a model that judges captions
 
 
 @dataclass(eq=False)
@@ -34,6 +35,7 @@ class Segment:
     next: int = 0  # window to take in
     waiting: dict[int, Window] = field(default_factory=dict)  # by order; some come before their turn
     state: Row | None = None  # of the language model
+    judged: Scores | None = None  # the sum of its windows'
     loud: bool = False  # a window passed the level gate
     text: str | None = None
 

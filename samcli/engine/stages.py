@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,6 +24,9 @@ from samcli.engine.task import Scores, Task
 from samcli.errors import InputError, ModelError
 from samcli.models.interface import Encoding, SoundModel, SpeakOptions
 from samcli.ssm.state import size_in_bytes
+
+if TYPE_CHECKING:
+    from samcli.models.clap import ClapJudge
 
 SPEAKING_ROWS = {"cpu": 64, "cuda": 256}
 FOREVER = float("inf")  # seconds: where only the number of rows matters
@@ -48,6 +52,11 @@ class Stages:
         self.speakers: deque[tuple[int, Segment]] = deque()  # (batches when it came, segment)
         self.files: dict[int, File] = {}
         self.done: deque[Done] = deque()
+        self.judge: ClapJudge | None = None
+        if options.refine_with and task.prompt == "":
+            from samcli.models.clap import ClapJudge
+
+            self.judge = ClapJudge(options.refine_with)
         self._measured = not auto
         self._successes, self._failures = 0, 0
 
@@ -149,6 +158,9 @@ class Stages:
         kept: list[Row | None] = [None] * len(pieces)
         if self.task.prompt is not None:
             kept = [*rows_of(encoding, len(pieces))]  # with its scores: a model may listen to its own tags
+        judged: Sequence[Scores | None] = [None] * len(pieces)
+        if self.judge is not None:
+            judged = list(self.judge.hear([piece.wave for piece in pieces], self.rate))
         tokens = encoding.lengths.tolist()
         return [
             Window(
@@ -157,6 +169,7 @@ class Stages:
                 clip=None if clips is None else clips[row],
                 steps=None if steps is None else steps[row, : tokens[row]],
                 encoding=kept[row],
+                judged=judged[row],
             )
             for row, piece in enumerate(pieces)
         ]
@@ -206,6 +219,8 @@ class Stages:
     def _heard(self, segment: Segment, state: Row) -> None:
         window = segment.waiting.pop(segment.next)
         segment.gatherer.add(window.start, window.end, None, None)
+        if window.judged is not None:
+            segment.judged = window.judged if segment.judged is None else segment.judged + window.judged
         segment.state = state
         segment.next += 1
 
@@ -227,14 +242,21 @@ class Stages:
     def _say(self, segments: Sequence[Segment]) -> list[str]:
         state = gather_states([segment.state for segment in segments if segment.state is not None], self.model)
         prompts = [self.task.prompt or ""] * len(segments)
-        if self.options.refine and not self.task.prompt:
-            from samcli.models.refine import refined
-
-            chosen: list[str] = self.report.timed(
-                lambda: refined(self.model, state, len(segments), self.speak_options)
-            )
-            return chosen
+        if (self.options.refine or self.judge is not None) and not self.task.prompt:
+            return self._refined(segments, state)
         texts: list[str] = self.report.timed(lambda: self.model.speak(state, prompts, self.speak_options))
+        return texts
+
+    def _refined(self, segments: Sequence[Segment], state: Any) -> list[str]:
+        from samcli.models.refine import refined
+
+        def judge(row: int, texts: Sequence[str]) -> Sequence[float]:
+            vector = segments[row].judged
+            return [0.0] * len(texts) if self.judge is None or vector is None else self.judge.nats(vector, texts)
+
+        texts: list[str] = self.report.timed(
+            lambda: refined(self.model, state, len(segments), self.speak_options, judge)
+        )
         return texts
 
     def _said(self, segment: Segment, text: str) -> None:

@@ -3,11 +3,12 @@
 The proposals are the greedy caption and all that a beam search has in hand at its end. One is the likelier, the less
 surprised the model is to read it after this sound; and the truer, the surer the tag head is of the sounds it speaks of.
 Likelihood alone prefers what is safe to say, tags alone what is short: the sum of both, in nats, decides. It costs a
-search of four beams and one reading of the proposals.
+search of four beams and one reading of the proposals. Another judge, such as a CLAP model, may add its own nats.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,12 +20,16 @@ from samcli.models.interface import SoundModel, SpeakOptions
 from samcli.models.likelihood import listener_of, pair_losses
 from samcli.text.agreement import agreement
 
+Judge = Callable[[int, Sequence[str]], Sequence[float]]
+
 BEAMS = 4
 TAG_SHARE = 1.0  # of the tags' nats beside those of the model; chosen on every seventh development clip
 
 
-def refined(model: SoundModel, state: Any, count: int, options: SpeakOptions) -> list[str]:
-    """One caption for each of the `count` sounds in a batched state."""
+def refined(
+    model: SoundModel, state: Any, count: int, options: SpeakOptions, judge: Judge | None = None
+) -> list[str]:
+    """One caption for each of the `count` sounds in a batched state; `judge` adds nats to the texts for a row."""
     choices = proposals(model, state, count, options)
     pairs = [(row, text) for row, texts in enumerate(choices) if len(texts) > 1 for text in texts]
     losses = iter(pair_losses(model, state, pairs).tolist() if pairs else ())
@@ -40,6 +45,8 @@ def refined(model: SoundModel, state: Any, count: int, options: SpeakOptions) ->
                 score + TAG_SHARE * agreement(text, tags[row], model.labels)
                 for score, text in zip(scores, texts, strict=True)
             ]
+        if judge is not None:
+            scores = [score + more for score, more in zip(scores, judge(row, texts), strict=True)]
         chosen.append(texts[int(np.argmax(scores))])
     return chosen
 

@@ -196,3 +196,14 @@ def test_parquet_without_pyarrow_says_what_to_do(sam, folder):
     (sam.folder / "hidden" / "sitecustomize.py").write_text("import sys\nsys.modules['pyarrow'] = None\n")
     done = sam("embed", "in", "-o", "v.parquet", environment={"PYTHONPATH": str(sam.folder / "hidden")})
     assert done.returncode == 2 and b"pip install pyarrow" in done.stderr
+
+
+def test_refined_captions_from_the_command_line(sam, folder):
+    plain = lines(sam("caption", "in", "-f", "jsonl", "--max-new-tokens", "6", *TINY))
+    done = sam("caption", "in", "-f", "jsonl", "--max-new-tokens", "6", "--refine", *TINY)
+    refined = lines(done)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert [record["path"] for record in refined] == [record["path"] for record in plain]
+    assert all(record["caption"] and record["error"] is None for record in refined)
+    refused = sam("caption", "in", "--refine-with", "nowhere", *TINY)
+    assert refused.returncode == 3 and b"CLAP" in refused.stderr

@@ -1,0 +1,76 @@
+"""A CLAP model as a judge: how well a caption fits a sound, in the space where it puts both.
+
+Any folder in the layout of `transformers` will do (config.json, model.safetensors, tokenizer and feature extractor, as
+`laion/clap-htsat-unfused` has them). It is read with the package `transformers`, offline, from safetensors only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from samcli.audio.resample import Resampler
+from samcli.errors import ModelError
+
+Floats = NDArray[np.float32]
+
+
+class ClapJudge:
+    """Sounds and captions as vectors of length 1, and what their nearness is worth."""
+
+    def __init__(self, folder: str | Path) -> None:
+        place = Path(folder)
+        try:
+            kind = json.loads((place / "config.json").read_text(encoding="utf-8")).get("model_type")
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{str(folder)!r} is no CLAP model's folder: its config.json cannot be read.") from error
+        if kind != "clap":
+            raise ModelError(f"{str(folder)!r} holds a model of type {kind!r}, and a CLAP model is wanted.")
+        try:
+            from transformers import AutoFeatureExtractor, AutoTokenizer, ClapModel
+        except ImportError:
+            raise ModelError("A CLAP model is read by transformers: pip install transformers") from None
+        try:
+            self.network: Any = ClapModel.from_pretrained(place, local_files_only=True, use_safetensors=True)
+            self.network.train(False)
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(place, local_files_only=True)
+            self.extractor: Any = AutoFeatureExtractor.from_pretrained(place, local_files_only=True)
+        except (OSError, ValueError) as error:
+            raise ModelError(f"The CLAP model in {str(folder)!r} cannot be read: {error}") from error
+        self.scale = float(self.network.logit_scale_a.detach().exp())  # of a cosine, in nats
+
+    @torch.inference_mode()
+    def hear(self, waves: Sequence[Floats], rate: int) -> Floats:
+        """(waves, width)"""
+        own = self.extractor.sampling_rate
+        there = [_at(wave, rate, own) for wave in waves]
+        features = self.extractor(there, sampling_rate=own, return_tensors="pt")
+        return _unit(self.network.get_audio_features(**features))
+
+    @torch.inference_mode()
+    def nats(self, sound: Floats, texts: Sequence[str]) -> list[float]:
+        """How well each text fits a sound, the sum or mean of vectors that `hear` gave."""
+        tokens = self.tokenizer(list(texts), padding=True, return_tensors="pt")
+        found = self.network.get_text_features(input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"])
+        vectors = _unit(found)
+        length = float(np.linalg.norm(sound)) or 1.0
+        return [self.scale * float(value) for value in vectors @ (sound / length)]
+
+
+def _at(wave: Floats, rate: int, own: int) -> Floats:
+    resampler = Resampler(rate, own)
+    return np.concatenate([resampler.push(wave), resampler.finish()])
+
+
+def _unit(found: Any) -> Floats:
+    features: Tensor = found if isinstance(found, Tensor) else found.pooler_output  # of transformers 5
+    unit: Floats = F.normalize(features.float(), dim=-1).cpu().numpy()
+    return unit
