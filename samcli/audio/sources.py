@@ -33,6 +33,7 @@ STATED_LENGTH = {"mov", "matroska", "asf", "avi", "flv", "flac", "caf", "aiff", 
 TRUE_STAMPS = {"mov", "matroska", "asf", "flv"}  # containers whose time stamps can be held against the samples
 CLOSING_VERSIONS = {"1.0.28", "1.0.30", "1.0.31", "1.1.0", "1.2.0"}
 EXACT_LENGTH = {"flac", "ape", "wv", "tta", "tak"}  # lossless codes that count every sample
+DTYPES = {"u8": np.uint8, "s16": np.int16, "s32": np.int32, "s64": np.int64, "flt": np.float32, "dbl": np.float64}
 FULL_SCALE = {"u8": 1 << 7, "s16": 1 << 15, "s32": 1 << 31, "s64": 1 << 63, "flt": 1, "dbl": 1}
 
 
@@ -209,9 +210,14 @@ class AvSource:
             if layout is not None and (here != layout or held >= NATIVE_SAMPLES):
                 yield layout, run
                 run, held = [], 0
+            try:
+                samples = samples_of(frame, here)
+            except ValueError:  # a frame that claims more samples or channels than it holds
+                self.skipped += 1
+                continue
             layout = here
-            run.append(frame.to_ndarray())
-            held += run[-1].size
+            run.append(samples)
+            held += samples.size
         if layout is not None and run:
             yield layout, run
 
@@ -235,6 +241,22 @@ class AvSource:
         self._container.close()
 
 
+def samples_of(frame: Any, layout: Layout) -> NDArray[Any]:
+    """A copy of a frame's samples: planar (channels, samples), packed (1, samples * channels).
+
+    PyAV's own `to_ndarray` takes whatever lies behind the eighth plane for one more, and dies of it: a film's 7.1 sound
+    ended the whole program.
+    """
+    name = layout.format.removesuffix("p")
+    if name not in DTYPES:
+        raise Undecodable("no-decoder", f"samples of the kind {layout.format}")
+    planes, each = (layout.channels, 1) if layout.format.endswith("p") else (1, layout.channels)
+    found = frame.planes[:planes]
+    if len(found) < planes:
+        raise ValueError("planes are missing")
+    return np.stack([np.frombuffer(plane, DTYPES[name], frame.samples * each) for plane in found])
+
+
 # Damaged files hold numbers beyond all bounds; the reader refuses them, and numpy need not print about them first.
 @np.errstate(over="ignore", invalid="ignore")
 def _weighted(samples: NDArray[np.float32], weights: Wave) -> Wave:
@@ -246,8 +268,6 @@ def _weighted(samples: NDArray[np.float32], weights: Wave) -> Wave:
 def mono(run: list[Any], layout: Layout) -> Wave:
     """The mean of the channels of decoded frames, in [-1, 1]."""
     name = layout.format.removesuffix("p")
-    if name not in FULL_SCALE:
-        raise Undecodable("no-decoder", f"samples of the kind {layout.format}")
     values = np.concatenate(run, axis=1)  # planar (channels, samples), packed (1, samples * channels)
     values = values.astype(np.float32, copy=False)
     if name == "u8":

@@ -149,6 +149,34 @@ def test_the_sound_of_a_film(tmp_path: Path, voice: Any, encode: Any) -> None:
         assert reader.warning is None, "a sound track shorter than its film is whole"
 
 
+@pytest.mark.parametrize(
+    ("container", "code", "layout"),
+    [("ipod", "aac", "7.1"), ("matroska", "flac", "7.1"), ("matroska", "wavpack", "hexadecagonal")],
+)
+def test_eight_channels_and_more(tmp_path: Path, voice: Any, container: str, code: str, layout: str) -> None:
+    """PyAV's own arrays die of eight planes and more: a film with 7.1 sound once ended the whole program."""
+    import av
+
+    wave = voice(1.0, 48_000)[:, 0]
+    with av.open(str(tmp_path / "x"), "w", format=container) as out:
+        stream = out.add_stream(code, rate=48_000, layout=layout)
+        stream.codec_context.open()
+        count, form = stream.codec_context.layout.nb_channels, stream.codec_context.format.name
+        shares = np.linspace(0.5, 1.5, count, dtype=np.float32)
+        frame = av.AudioFrame.from_ndarray((wave[:, None] * shares).reshape(1, -1), "flt", layout)
+        frame.rate, frame.pts = 48_000, 0
+        size = stream.codec_context.frame_size or 1024
+        convert = av.AudioResampler(format=form, layout=layout, rate=48_000, frame_size=size)
+        for piece in [*convert.resample(frame), *convert.resample(None)]:
+            out.mux(stream.encode(piece))
+        out.mux(stream.encode(None))
+    with open_sound(tmp_path / "x") as reader:
+        heard = np.concatenate(list(reader))
+    assert (reader.channels, reader.source_rate, reader.warning) == (count, 48_000, None)
+    assert reader.covered == pytest.approx(1.0, abs=0.05)
+    assert np.abs(heard).max() == pytest.approx(np.abs(wave).max(), rel=0.15)
+
+
 def test_bytes_in_memory_and_through_a_pipe(tmp_path: Path, voice: Any, encode: Any) -> None:
     import os
     import threading

@@ -495,6 +495,7 @@ def prepared(target: Target, folder: Path) -> Path:
 
 def fuzz(name: str, count: int, first: int = 0, seed: int = 0, go_on: bool = False) -> dict[str, Any]:
     """The cases `first` to `first + count` of a target; returns what became of them."""
+    faulthandler.enable()
     faulthandler.register(signal.SIGPROF, chain=True)  # where it was computing, and the end of this process
     target, seeds = TARGETS[name], TARGETS[name].seeds()
     refusals = target.refusals()
@@ -509,6 +510,7 @@ def fuzz(name: str, count: int, first: int = 0, seed: int = 0, go_on: bool = Fal
             path.write_bytes(mutate(chance.choice(seeds), chance, seeds))
             signal.setitimer(signal.ITIMER_PROF, PATIENCE)
             faulthandler.dump_traceback_later(STILLNESS, exit=True)
+            under_way(name, seed, number)
             start = time.process_time()
             try:
                 target.read(path)
@@ -530,6 +532,18 @@ def fuzz(name: str, count: int, first: int = 0, seed: int = 0, go_on: bool = Fal
                 raise SystemExit(f"{name} case {number} of seed {seed}: memory grew by {grown >> 10} MiB")
         result |= {"grown_mb": round(grown / 1024, 1), "seconds": round(time.monotonic() - began, 1)}
     return result
+
+
+def under_way(name: str, seed: int, number: int) -> None:
+    """Say which case a crash was, before it: faulthandler is told the place, nobody the number."""
+    global _note
+    if _note is None and (folder := os.environ.get("SAM_FUZZ_KEEP")):
+        _note = os.open(Path(folder) / f"under-way-{name}", os.O_WRONLY | os.O_CREAT)
+    if _note is not None:
+        os.pwrite(_note, f"{name} --seed {seed} --first {number} --count 1\n".encode().ljust(80), 0)
+
+
+_note: int | None = None
 
 
 def whole(path: Path, data: bytes) -> Path:

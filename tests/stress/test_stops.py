@@ -56,6 +56,7 @@ class Patience:
         time.sleep(self.pause)
 
     def lines(self) -> int:
+        """How many results are safe."""
         if self.journal.exists() and self.journal.stat().st_size > self.read:
             with self.journal.open("rb") as file:
                 file.seek(self.read)
@@ -100,7 +101,7 @@ def test_killed_at_any_moment_and_resumed(sam: Any, fill: Callable[..., int], fi
         running = sam.start(*WORK, stdout=subprocess.DEVNULL)
         Patience(out.with_name(".tags.journal"), chance, startup, good).wait(running)
         running.kill()
-        running.communicate()
+        _, errors = running.communicate()
         if running.returncode == -signal.SIGKILL:
             killed += 1
             # A file of results is there whole or not at all, whatever the moment.
@@ -108,7 +109,8 @@ def test_killed_at_any_moment_and_resumed(sam: Any, fill: Callable[..., int], fi
             if out.exists():
                 finished, out = finished + 1, clean(sam)
         else:
-            assert running.returncode == 1 and out.read_bytes() == whole
+            assert running.returncode == 1 and out.exists(), errors.decode()
+            assert out.read_bytes() == whole
             finished, out = finished + 1, clean(sam)
     assert sam(*WORK).returncode == 1
     assert out.read_bytes() == whole
