@@ -66,22 +66,27 @@ def bench(
     wanted = {"quick": flags.quick, "model": flags.model, "device": flags.device}
     known = inspect.signature(measure).parameters
     rows: list[dict[str, Any]] = measure(**{name: value for name, value in wanted.items() if name in known})
+    facts = machine(flags.device if "device" in known else "cpu")
     if flags.json:
-        show_json(streams, {"machine": machine(), "rows": rows})
+        show_json(streams, {"machine": facts, "rows": rows})
         return ExitCode.OK
-    streams.note(", ".join(f"{name} {value}" for name, value in machine().items()))
+    streams.note(", ".join(f"{name} {value}" for name, value in facts.items()))
     show(streams, COLUMNS, rows)
     return ExitCode.OK
 
 
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+def machine(device: str) -> dict[str, Any]:
+    """What the figures were measured on; `device` is what really computed, so that a GPU left idle is seen."""
     import torch
 
     from samcli import __version__
 
     facts: dict[str, Any] = {"samcli": __version__, "torch": torch.__version__, "python": platform.python_version()}
     facts |= {"system": platform.platform(terse=True), "cores": os.cpu_count(), "threads": torch.get_num_threads()}
-    if torch.cuda.is_available():
-        facts["gpu"] = torch.cuda.get_device_name()
+    used = device
+    if device == "auto":
+        used = "cuda" if torch.cuda.is_available() else "cpu"
+    facts["device"] = f"{used} ({torch.cuda.get_device_name()})" if used.startswith("cuda") else used
+    if torch.cuda.is_available() and not used.startswith("cuda"):
+        facts["idle gpu"] = f"{torch.cuda.get_device_name()}: --device cuda"
     return facts

@@ -64,6 +64,7 @@ def test_bench_prints_rows_with_limits(sam):
     done = sam("bench", "audio", "--quick", "--json")
     report = json.loads(done.stdout)
     assert done.returncode == 0 and report["machine"]["cores"] >= 1
+    assert report["machine"]["device"] == "cpu"  # what computed, whatever else is there
     for row in report["rows"]:
         assert list(row)[:4] == ["name", "value", "unit", "limit"] and row["value"] > 0
     assert sam("bench", "soup").returncode == 2
