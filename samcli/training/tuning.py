@@ -5,6 +5,9 @@
     dora   the same with DoRA
     full   every weight, but for the rows of names that are not taught; a whole model comes out
 
+The rows come first, on frozen features, whatever the method: an encoder that learns under rows which know nothing yet
+bends for nothing, and forgets (arXiv 2202.10054).
+
 The loop is sam-nano's. OUT holds the best model so far as soon as there is one, every file of it written aside and
 renamed; OUT/training holds what a stopped run needs to go on, and goes when the run is finished.
 """
@@ -25,6 +28,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from samcli.checkpoints.catalogue import DEFAULT
 from samcli.checkpoints.configs import config_to_json
 from samcli.checkpoints.format import kind_of, untied
 from samcli.checkpoints.loading import load_tokenizer, locate
@@ -36,7 +40,7 @@ from samcli.models.nano import NanoEncoder
 from samcli.models.tuned import COLUMNS, encoder_of, grow, head_layers, learned_state, vocabulary
 from samcli.training.examine import Examined
 from samcli.training.loop import LoopOptions, Report, Trainer, write_whole
-from samcli.training.optimiser import OptimiserOptions
+from samcli.training.optimiser import Average, OptimiserOptions, schedule
 from samcli.training.recordings import Recording
 from samcli.training.tune_batches import Mel, Remembered, TuneBatches, TuneBatchOptions
 from samcli.training.tune_judge import Judged, judge
@@ -45,8 +49,9 @@ from samcli.writers.files import explain
 
 METHODS = ("lora", "dora", "full", "head")
 STATE = "training"  # the folder in OUT for what a stopped run needs
-FEWEST_STEPS, EPOCHS, MOST_STEPS = 120, 15, 3000  # when neither epochs nor minutes are asked for
+FEWEST_STEPS, EPOCHS, MOST_STEPS = 100, 15, 3000  # when neither epochs nor minutes are asked for
 JUDGEMENTS = 15  # in a run, about
+FIRST_STEPS = 200  # of the rows alone; they cost next to nothing
 MOST_REMEMBERED = 400  # batches of features; beyond, they are computed as they come
 # Linear layers that take an adapter, by their last names: Mamba's, and a transformer's.
 TARGETS = ("in_proj", "out_proj", "qkv", "proj", "fc1", "fc2")
@@ -62,7 +67,8 @@ class TuneRecipe:
     minutes: float | None = None
     rate: float = 1.5e-3  # of adapters
     full_rate: float = 1e-4  # of a whole network
-    head_rate: float = 5e-3  # of the taught rows
+    head_rate: float = 5e-3  # of the taught rows, while they learn alone
+    rows_share: float = 0.2  # of it, while the rest learns too
     batches: TuneBatchOptions = field(default_factory=TuneBatchOptions)
     weights: TuneWeights = field(default_factory=TuneWeights)
     seed: int = 0
@@ -119,10 +125,10 @@ def load_base(name: str, *, offline: bool = False) -> Base:
     piece = load_piece(source.folder, dtype=torch.float32)
     if not head_layers(encoder_of(piece.module)) or not piece.labels:
         raise ModelError(f"{name} has no tag head that could learn names; sam-nano has.")
-    found = Path(name).expanduser()
-    lasting = str(found.resolve()) if found.is_dir() and source.snapshot is None and name == source.name else name
-    if source.name == "sam-nano":
-        lasting = name
+    if source.snapshot is not None:  # the Hub's own name and commit: what it calls by another name may move on
+        lasting = f"{source.snapshot.repo}@{source.snapshot.commit}"
+    else:
+        lasting = name if name == DEFAULT else str(source.folder.resolve())
     tokenizer = load_tokenizer(source.folder) if piece.kind == "sam" else None
     return Base(lasting, source.revision, source.folder, piece, tokenizer)
 
@@ -154,7 +160,8 @@ class Tuner(Trainer):
         own = {id(parameter) for parameter in taught_parameters(self.network)}
         rate = recipe.full_rate if recipe.method == "full" else recipe.rate
         groups = []
-        for rows, decay, peak in ((True, 0.0, recipe.head_rate), (False, 0.01, rate)):
+        rows_rate = recipe.head_rate * (1.0 if recipe.method == "head" else recipe.rows_share)
+        for rows, decay, peak in ((True, 0.0, rows_rate), (False, 0.01, rate)):
             chosen = [p for p in self.network.parameters() if p.requires_grad and (id(p) in own) == rows]
             if chosen:
                 groups.append({"params": chosen, "weight_decay": decay, "lr": peak, "peak": peak})
@@ -178,6 +185,24 @@ class Tuner(Trainer):
             total, parts = tune_losses(network, encoding, before, batch, self.classes, self.recipe.weights)
         total.backward()  # type: ignore[no-untyped-call]
         return parts
+
+    def teach_rows(self, batches: Remembered) -> None:
+        """The taught rows alone, before the first step of the rest."""
+        parameters = [p for p in taught_parameters(self.network) if p.requires_grad]
+        options = OptimiserOptions(warm_up=10, decay_share=0.5)
+        optimiser = torch.optim.AdamW(parameters, betas=(0.9, 0.98), weight_decay=0.0)
+        encoder = encoder_of(self.network)
+        for step, batch in zip(range(FIRST_STEPS), batches, strict=False):
+            for group in optimiser.param_groups:
+                group["lr"] = self.recipe.head_rate * schedule(step, FIRST_STEPS, options)
+            alone = dataclasses.replace(batch, words=None)
+            encoding = encoder.judged(batch.mel.float())
+            total, _ = tune_losses(self.network, encoding, None, alone, self.classes, self.recipe.weights)
+            if total.requires_grad:
+                total.backward()  # type: ignore[no-untyped-call]
+                optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+        self.average = Average(self.network, self.options.optimiser.average)
 
     def _log(self, line: dict[str, Any], report: Report) -> None:
         line["of"] = self.options.steps
@@ -301,14 +326,18 @@ def tune(
         _plan(tuner, recipe)
         return figures
 
-    if recipe.method == "head" and isinstance(encoder_of(network), NanoEncoder):
-        count = min(tuner.options.steps, max(48, 2 * epoch))
-        if count <= MOST_REMEMBERED:
-            note("hearing every recording through the encoder")
-            batches = remembered(network, batches, count, options.autocast)
     if tuner.step == 0:
         tuner.notes |= {"steps": steps}
         tuner._log({"step": 0} | judged(network), report)
+    count = min(max(48, 2 * epoch), MOST_REMEMBERED)
+    if taught and isinstance(encoder_of(network), NanoEncoder):
+        if recipe.method == "head" and count < MOST_REMEMBERED:
+            note("hearing every recording through the encoder")
+            batches = remembered(network, batches, count, options.autocast)
+        elif recipe.method != "head" and tuner.step == 0:
+            note("teaching the head first")
+            tuner.teach_rows(remembered(network, batches, min(count, FIRST_STEPS // 8), options.autocast))
+    if tuner.step == 0:
         _clock(tuner, recipe, batches)
     tuner.run(batches, judge=judged, report=report)
     return finish(tuner, out)
@@ -377,8 +406,7 @@ def _clock(tuner: Tuner, recipe: TuneRecipe, batches: Any) -> None:
         tuner._gradient(tuner.network, batch)
         tuner.optimiser.zero_grad(set_to_none=True)
     each = (time.monotonic() - began) / 3
-    tuner.began = time.monotonic()
-    _set_steps(tuner, max(1, int(recipe.minutes * 60 / each)))
+    _set_steps(tuner, max(1, int((recipe.minutes * 60 - tuner.seconds) / each)))
 
 
 def _plan(tuner: Tuner, recipe: TuneRecipe) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from samcli.training.tune_batches import Mel, TuneBatches, TuneBatchOptions, fea
 from samcli.training.tuning import Base, Tuned, TuneRecipe, check_new, load_base, open_folder, settings_of, tune
 from tests.training.small_base import save_base, sound, write_sound, write_sounds
 
+FIXTURES = Path(__file__).parent.parent / "fixtures"
 QUICK = TuneRecipe(rank=2, epochs=30, rate=1e-2, full_rate=3e-3, head_rate=5e-2).of_size(4)
 LOOP = LoopOptions(worker=False, autocast=False)
 
@@ -76,6 +78,20 @@ def test_it_learns_the_names_and_keeps_the_others(desk: Desk, tmp_path: Path, me
     files = {path.name for path in (tmp_path / "mine").iterdir()}
     assert files >= {"README.md", "metrics.jsonl"} and "training" not in files
     assert ("config.json" in files) == (method == "full") and ("adapter.json" in files) == (method != "full")
+
+
+@pytest.mark.parametrize("method", ["head", "lora"])
+def test_a_published_tagger_is_taught_too(desk: Desk, tmp_path: Path, method: str) -> None:
+    """DASS takes its time steps in strides of its own, and has no language model."""
+    folder = tmp_path / "dass"
+    folder.mkdir()
+    shutil.copyfile(FIXTURES / "dass_original" / "weights.safetensors", folder / "model.safetensors")
+    own = Desk(desk.data, folder)
+    done = own.tune(tmp_path / "mine", method, recipe=replace(QUICK, epochs=2).of_size(2))
+    model, base = load_model(str(tmp_path / "mine"), device="cpu"), load_model(str(folder), device="cpu")
+    assert model.labels == (*base.labels, "hiss", "warble") and done.steps == 10
+    change = (scores(model)[: len(base.labels)] - scores(base)).abs().max()
+    assert change < (1e-5 if method == "head" else 1)  # a wider product may round otherwise
 
 
 def test_a_name_that_the_base_knows_takes_its_old_row(desk: Desk, tmp_path: Path) -> None:
