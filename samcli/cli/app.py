@@ -125,8 +125,7 @@ def _call(arguments: Sequence[str] | None, streams: Output) -> int:
 
 def _trace(streams: Output) -> None:
     if streams.traceback:
-        streams.clear_status()
-        traceback.print_exc()
+        streams.trace(traceback.format_exc())
 
 
 def _muffle() -> None:

@@ -91,6 +91,12 @@ class Output:
         """What went wrong; quiet does not hide it."""
         self._say(text)
 
+    def trace(self, text: str) -> None:
+        """Where an error came from; it quotes what strangers wrote."""
+        with self._turn:
+            self.clear_status()
+            self._to_stderr(visible(text))
+
     def _say(self, text: str) -> None:
         with self._turn:
             self.clear_status()

@@ -9,9 +9,13 @@ from __future__ import annotations
 import re
 
 # C0 without tab and newline, delete, C1, and the marks that reorder or hide what follows them.
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e007f]"
+)
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_FORMULA = re.compile(r"['\s]*[=+\-@\t\r]")
+# The wide forms of = + - @ start a formula where such letters are typed; what is not seen before one does not stop it.
+_FORMULA = re.compile("['\\s\x00-\x20\xad\u200b-\u200f\u2060\ufeff]*[=+\\-@\t\r\uff1d\uff0b\uff0d\uff20]")
 _BACKSLASHED = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _PLAIN = {written: meant for meant, written in _BACKSLASHED.items()}
 
@@ -28,6 +32,8 @@ def one_line(text: str) -> str:
 
 def _show(match: re.Match[str]) -> str:
     code = ord(match[0])
+    if code > 0xFFFF:
+        return f"\\U{code:08x}"
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
