@@ -85,7 +85,7 @@ def teaching(flags: CourseFlags) -> Iterator[tuple[Path, Team]]:
     from samcli.training.team import gathered
 
     streams = output()
-    streams.farewell = "stopped and saved; the same command goes on."
+    streams.farewell = "stopped; the same command goes on from the last save."
     with gathered(flags.device) as team:
         if not team.leads:
             streams.quiet = True

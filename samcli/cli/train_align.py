@@ -116,7 +116,9 @@ def align(
         recipe = recipe_of(flags, team)
         questions = read_questions(data)
         found = find_audio(questions.ids, data, flags.audio)
-        say_found(questions, found)
+        must_find(questions, found)
+        if team.leads:
+            say_found(questions, found)
         parts, revisions = alignment.load_parts(
             flags.encoder, flags.language, offline=flags.offline, progress=team.leads and streams.shows_status
         )
@@ -185,15 +187,19 @@ def settings(recipe: AlignRecipe) -> dict[str, Any]:
     return {name: value for name, value in plain.items() if name != "recompute"} | {"course": course}
 
 
+def must_find(questions: Questions, found: dict[str, str]) -> None:
+    """Nothing can be learned without a recording."""
+    if not found:
+        raise UsageError(
+            f"None of the {len(questions.ids)} recordings is there, {questions.ids[0]!r} for one: "
+            "say where they are with --audio FOLDER."
+        )
+
+
 def say_found(questions: Questions, found: dict[str, str]) -> None:
     """How much there is to learn from, and what is missing."""
     streams = output()
     lacking = [name for name in questions.ids if name not in found]
-    if not found:
-        raise UsageError(
-            f"None of the {len(questions.ids)} recordings is there, {lacking[0]!r} for one: "
-            "say where they are with --audio FOLDER."
-        )
     if questions.blank:
         streams.error(f"{questions.blank} items have no answer and are left out.")
     if lacking:
@@ -201,7 +207,7 @@ def say_found(questions: Questions, found: dict[str, str]) -> None:
             f"{len(lacking)} of {len(questions.ids)} recordings are not there, {lacking[0]!r} for one; "
             "what is asked about them is left out."
         )
-    kinds = {kind: len(questions.of(kind)) for kind in ("classification", "caption", "closed", "open")}  # type: ignore[arg-type]
+    kinds = {kind: len(questions.of(kind)) for kind in ("classification", "caption", "closed", "open")}
     streams.note(f"{len(questions)} questions: " + ", ".join(f"{count} {kind}" for kind, count in kinds.items()))
 
 

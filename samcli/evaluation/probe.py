@@ -79,10 +79,11 @@ def frames_of(wave: NDArray[np.float32]) -> Tensor:
 @torch.no_grad()
 def feature(encoder: Encoder, mel: Tensor) -> Tensor:
     """The mean of the encoder's features over frames (frames, bins) of any number, float32."""
-    windows = mel.split(encoder.front.frames)
+    windows = torch.split(mel, encoder.front.frames)
     encoding = encoder(pad_sequence(list(windows), batch_first=True), torch.tensor([len(part) for part in windows]))
     valid = torch.arange(encoding.features.shape[1]) < encoding.lengths[:, None]
-    return encoding.features[valid].float().mean(0)
+    mean: Tensor = encoding.features[valid].float().mean(0)
+    return mean
 
 
 def _learn(features: Tensor, truth: Tensor, classes: int, hold: float) -> tuple[Tensor, Tensor]:

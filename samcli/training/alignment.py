@@ -109,7 +109,7 @@ class Pupil(nn.Module):
         return self
 
     def embed(self, tokens: Tensor) -> Tensor:
-        same = tokens[..., None] == self.places  # (rows, longest, marks)
+        same = tokens[..., None] == self.get_buffer("places")  # (rows, longest, marks)
         mark = self.marks[same.int().argmax(-1)]
         return torch.where(same.any(-1)[..., None], mark, self.sam.language.embed(tokens))
 
@@ -225,7 +225,7 @@ class Answers:
 
 def _cut(wave: Tensor, size: int) -> list[Tensor]:
     """Windows, the last one as short as what is left."""
-    return list(wave.split(size)) if len(wave) else [wave]
+    return list(torch.split(wave, size)) if len(wave) else [wave]
 
 
 def read_beginning(path: str, seconds: float) -> Tensor:
@@ -381,7 +381,6 @@ def load_parts(
     encoder: str, language: str, *, offline: bool = False, progress: bool = False
 ) -> tuple[Parts, dict[str, str]]:
     """Both by catalogue name, Hub id or folder, and their revisions."""
-    from samcli.checkpoints import catalogue
     from samcli.checkpoints.loading import TINY, load_tokenizer, locate, with_second_fetch
     from samcli.checkpoints.pieces import Piece, load_piece
     from samcli.checkpoints.vocabulary import read_tokenizer, tokenizer_file
@@ -397,11 +396,7 @@ def load_parts(
         piece = with_second_fetch(source, lambda at: load_piece(at.folder, dtype=torch.float32))
         path = tokenizer_file(source.folder)
         end = None if path is None else read_tokenizer(path).token_to_id("<|endoftext|>")
-        entry = catalogue.find(name)
-        tokenizer = load_tokenizer(source.folder)
-        if tokenizer is None and entry is not None and entry.tokenizer:
-            tokenizer = load_tokenizer(locate(entry.tokenizer, offline=offline, progress=progress).folder)
-        return piece, tokenizer, source.revision, end
+        return piece, load_tokenizer(source.folder), source.revision, end
 
     heard, _, heard_revision, _ = load(encoder)
     if heard.kind in ("language", "phi"):

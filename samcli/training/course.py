@@ -175,7 +175,8 @@ class Course:
                 speed = heard / max(1e-9, now - reported)
                 line = {"step": self.done, "of": self.steps, "stage": stage.name}
                 line |= {"rate": optimiser.param_groups[0]["lr"], "norm": norm} | self._figures()
-                self._write(line | {"examples/s": round(speed, 2), "seconds": round(now - started, 1)}, report)
+                line |= {"examples/s": round(speed, 2), "seconds": round(now - started, 1)}
+                self._write(line, report, left=(self.steps - self.done) * options.batch / max(1e-9, speed))
                 heard, reported = 0, now
             if last:
                 self.stage, self.step = self.stage + 1, 0
@@ -239,7 +240,7 @@ class Course:
         if self.mean:
             self.network.load_state_dict({**self.network.state_dict(), **self.mean})
 
-    def _write(self, line: dict[str, Any], report: Report) -> None:
+    def _write(self, line: dict[str, Any], report: Report, left: float) -> None:
         if not self.team.leads:
             return
         try:
@@ -247,7 +248,7 @@ class Course:
                 file.write(json.dumps(line) + "\n")
         except OSError as error:
             raise explain(self.log, error) from error
-        report(line)
+        report(line | {"left": left})
 
     def _save(self, optimiser: torch.optim.Optimizer | None) -> None:
         """`optimiser` None: the next stage begins with a fresh one."""

@@ -245,7 +245,7 @@ def rarity(scores: NDArray[np.uint8]) -> NDArray[np.float64]:
     for rows in _clear(scores):
         common += rows.sum(0)
     weights = np.concatenate([(rows / np.maximum(common, 1)).sum(1) for rows in _clear(scores)])
-    return weights + weights.mean() * 0.1 + 1e-12  # what the teacher is not sure of is drawn too
+    return np.asarray(weights + weights.mean() * 0.1 + 1e-12)  # what the teacher is not sure of is drawn too
 
 
 def _clear(scores: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:
@@ -259,7 +259,7 @@ def mixed(one: NDArray[np.float32], other: NDArray[np.float32], share: float) ->
     power = np.zeros((max(len(one), len(other)), one.shape[1]), np.float32)
     power[: len(one)] += np.exp(one) * np.float32(share**2)
     power[: len(other)] += np.exp(other) * np.float32((1 - share) ** 2)
-    return np.log(power + np.float32(1.2e-7))
+    return np.asarray(np.log(power + np.float32(1.2e-7)), np.float32)
 
 
 def blot(mel: NDArray[np.float32], rng: np.random.Generator, bands: int, frames: int) -> None:

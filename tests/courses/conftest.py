@@ -48,7 +48,7 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def questions_file(sounds: Path) -> Path:
     """Every sound is asked about in all four ways, under a path that is not here."""
     items = [
-        {"instruction": asked, "input": "", "audio_id": f"/data/{name}.flac", "dataset": "d", "task": task, "output": out}
+        {"instruction": asked, "input": "", "audio_id": f"/data/{name}.flac", "task": task, "output": out}
         for name in ("one", "two", "three", "four")
         for task, asked, out in ASKED
     ]

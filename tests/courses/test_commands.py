@@ -93,7 +93,7 @@ def test_pretrain_stops_when_asked_and_goes_on(sam: Any, sounds: Path) -> None:
     running.send_signal(signal.SIGINT)
     _, said = running.communicate(timeout=200)
     assert running.returncode == 130, said
-    assert said.endswith(b"sam: stopped and saved; the same command goes on.\n")
+    assert said.endswith(b"sam: stopped; the same command goes on from the last save.\n")
     assert not (sam.folder / "my encoder/config.json").exists()
     done = sam(*arguments)
     assert done.returncode == 0 and done.stdout == b"my encoder\n", done.stderr

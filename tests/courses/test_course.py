@@ -156,6 +156,14 @@ def test_little_memory_changes_rounding_only(tmp_path: Path, alone: Team) -> Non
         assert torch.allclose(value, pieces[name], atol=1e-5), name
 
 
+def test_who_prepares_the_examples_does_not_matter(tmp_path: Path, alone: Team, same_weights: Any) -> None:
+    helped, by_itself = (
+        course(tmp_path / str(workers), alone, CourseOptions(batch=6, workers=workers)) for workers in (2, 0)
+    )
+    assert helped.run() and by_itself.run()
+    same_weights(helped.network.state_dict(), by_itself.network.state_dict())
+
+
 def test_a_loss_that_is_no_number_stops_the_course(tmp_path: Path, alone: Team) -> None:
     network = Network().train()
     lesson = Fit(network, spoil=30)

@@ -20,9 +20,7 @@ from samcli.training.pretraining import HiddenPatches, PretrainRecipe, fresh, hi
 from samcli.training.team import Team
 
 ENCODER = SsambaConfig(width=16, layers=2, d_state=2, table_steps=4, window_frames=64)
-RECIPE = PretrainRecipe(
-    ENCODER, hidden=0.5, steps=8, pace=Pace(2e-3, 2), course=CourseOptions(batch=3, report_every=4)
-)
+RECIPE = PretrainRecipe(ENCODER, hidden=0.5, steps=8, pace=Pace(2e-3, 2), course=CourseOptions(batch=3, report_every=4))
 
 
 @pytest.fixture(scope="module")
