@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
+from samcli.engine.globs import Glob
 from samcli.errors import UsageError
 
 # What counts as sound when a folder is walked; a file named outright may be called anything.
@@ -50,7 +50,7 @@ def find_inputs(
     stdin: BinaryIO | None = None,
 ) -> list[Input]:
     """Every input the arguments name, in their order, each once. Raises UsageError before any work is done."""
-    patterns = [pattern_regex(pattern) for pattern in ([glob] if isinstance(glob, str) else glob)]
+    patterns = [Glob(pattern) for pattern in ([glob] if isinstance(glob, str) else glob)]
     lists = [name for name in (files_from, files0_from) if name is not None]
     if sum(os.fsdecode(name) == STDIN for name in [*paths, *lists]) > 1:
         raise UsageError("Standard input can be read once: give '-' in one place only.")
@@ -80,25 +80,7 @@ def find_inputs(
     return _mirrored(_once(inputs))
 
 
-def pattern_regex(pattern: str) -> re.Pattern[str]:
-    """A glob over relative paths: `*` and `?` stay inside a name, `**/` spans folders; without a slash, any folder."""
-    if "/" not in pattern:
-        pattern = "**/" + pattern
-    pieces = re.split(r"(\*\*/|\*\*|\*|\?|\[[^]]+\])", pattern.removeprefix("./"))
-    wild = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    regex = ""
-    for number, piece in enumerate(pieces):
-        if number % 2 and piece[0] == "[":
-            regex += "[" + piece[1:-1].replace("\\", r"\\").replace("!", "^", int(piece[1] == "!")) + "]"
-        else:
-            regex += wild.get(piece, re.escape(piece))
-    try:
-        return re.compile(regex + r"\Z", re.DOTALL)
-    except re.error:
-        raise UsageError(f"The pattern {pattern!r} cannot be read.") from None
-
-
-def _folder(root: str, recursive: bool, patterns: Sequence[re.Pattern[str]]) -> Iterator[Input]:
+def _folder(root: str, recursive: bool, patterns: Sequence[Glob]) -> Iterator[Input]:
     """The sound inside `root`, in sorted order."""
     top = os.path.realpath(root)
     walked = {top}
@@ -117,7 +99,7 @@ def _folder(root: str, recursive: bool, patterns: Sequence[re.Pattern[str]]) -> 
             if _is_folder(entry):
                 if recursive and _enter(entry, top, walked):
                     yield from walk(entry.path, relative + "/")
-            elif any(regex.match(relative) for regex in patterns) or (not patterns and _sounds(entry.name)):
+            elif any(pattern.match(relative) for pattern in patterns) or (not patterns and _sounds(entry.name)):
                 yield Input(entry.path, entry.path, root, relative)
 
     return walk(root, "")

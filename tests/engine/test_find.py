@@ -5,11 +5,15 @@ from __future__ import annotations
 import errno
 import io
 import os
+import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from samcli.engine.find import Input, find_inputs, pattern_regex
+from samcli.engine.find import Input, find_inputs
+from samcli.engine.globs import Glob
 from samcli.errors import UsageError
 
 
@@ -170,12 +174,71 @@ def test_a_folder_that_cannot_be_listed_is_told(here: Path, monkeypatch: pytest.
         ("[!ab].wav", ["c.wav"], ["a.wav"]),
         ("(1+1).wav", ["(1+1).wav"], ["11.wav"]),
         ("[.wav", ["[.wav"], ["a.wav"]),
+        ("[a-c]*", ["b", "x/cat"], ["dog"]),
+        ("[^a]", ["b"], ["a"]),
+        ("[[&~|-]x", ["[x", "&x", "-x"], ["ax"]),
+        ("[--0]", ["-", ".", "0"], ["1"]),
+        ("*a*b*c", ["abc", "xaxbxc", "aabbcc"], ["acb", "abcx"]),
+        ("a**b.wav", ["ab.wav", "axxb.wav"], ["a/b.wav"]),
+        ("./x/*", ["x/a"], ["a", "y/x/a"]),
+        ("x/**", ["x/a", "x/y/z"], ["x", "a/x/b"]),
+        ("**/x/**/y/*", ["x/y/a", "b/x/c/x/d/y/a"], ["x/a", "y/x/a"]),
+        ("*\n*", ["a\nb"], ["ab"]),
     ],
 )
 def test_patterns(pattern: str, yes: list[str], no: list[str]) -> None:
-    regex = pattern_regex(pattern)
-    assert all(regex.match(name) for name in yes)
-    assert not any(regex.match(name) for name in no)
+    glob = Glob(pattern)
+    assert [name for name in yes if not glob.match(name)] == []
+    assert [name for name in no if glob.match(name)] == []
+
+
+ENDLESS = ["*a" * 60 + "b", "**/a/" * 30 + "b", "a*" * 40 + "/**/" + "*?" * 60, "*" * 5000 + "b"]
+
+
+@pytest.mark.parametrize("pattern", ENDLESS)
+def test_no_pattern_takes_for_ever(pattern: str) -> None:
+    began = time.process_time()
+    assert not Glob(pattern).match("a/" * 400 + "a" * 250)
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize("pattern", ["[z-a]", "x[!]", "[^]/a"])
+def test_patterns_that_cannot_be_read(pattern: str) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        Glob(pattern)
+
+
+PARTS = st.sampled_from(["a", "b", "ab", "*", "?", "**", "/", "/**/", "[ab]", "[!a]", "x"])
+
+
+@given(st.lists(PARTS, min_size=1, max_size=6).map("".join), st.text("abx/", min_size=1, max_size=9))
+def test_a_plain_search_agrees(pattern: str, path: str) -> None:
+    """Every way of letting each star take any number of letters, one after the other."""
+    path = "/".join(filter(None, path.split("/"))) or "a"
+    pattern = "/".join(filter(None, pattern.split("/"))) or "a"
+
+    def fits(names: list[str], folders: list[str]) -> bool:
+        if not names:
+            return not folders
+        if names == ["**"]:
+            return bool(folders)
+        if names[0] == "**":
+            return any(fits(names[1:], folders[count:]) for count in range(len(folders) + 1))
+        return bool(folders) and letters(names[0], folders[0]) and fits(names[1:], folders[1:])
+
+    def letters(name: str, text: str) -> bool:
+        if not name:
+            return not text
+        if name[0] == "*":
+            return any(letters(name[1:], text[count:]) for count in range(len(text) + 1))
+        if name[0] == "[":
+            body, rest = name[1:].split("]", 1)
+            wanted = (text[:1] in body.lstrip("!")) != body.startswith("!")
+            return bool(text) and wanted and letters(rest, text[1:])
+        return bool(text) and name[0] in ("?", text[0]) and letters(name[1:], text[1:])
+
+    names = pattern.split("/")
+    assert Glob(pattern).match(path) == fits(names if len(names) > 1 else ["**", *names], path.split("/"))
 
 
 def test_several_patterns_and_pattern_replaces_the_known_suffixes(here: Path) -> None:
