@@ -20,7 +20,16 @@ from samcli.checkpoints import catalogue
 from samcli.checkpoints.cache import COMMIT, Snapshot, cache_folder, cached_snapshot, is_offline, repo_folder
 from samcli.checkpoints.safety import PICKLES
 from samcli.checkpoints.shards import INDEX, WEIGHTS, read_index
-from samcli.checkpoints.transfer import RemoteFile, checked, discard, fetch_file, is_transport, patiently, plain_name
+from samcli.checkpoints.transfer import (
+    SPARE,
+    RemoteFile,
+    checked,
+    discard,
+    fetch_file,
+    is_transport,
+    patiently,
+    plain_name,
+)
 from samcli.errors import ModelError
 
 PICKLE_INDEX = "pytorch_model.bin.index.json"
@@ -28,7 +37,6 @@ SMALL_FILES = (
     "config.json", "preprocessor_config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
     "special_tokens_map.json", "adapter_config.json", PICKLE_INDEX,
 )  # fmt: skip
-SPARE = 64 * 2**20  # bytes left free on the disk beside a download
 
 
 def resolve(name: str, *, offline: bool = False, progress: bool = False) -> Snapshot:
@@ -93,20 +101,33 @@ def _listing(repo: str, revision: str) -> tuple[str, list[RemoteFile]]:
     from huggingface_hub import HfApi, constants
 
     quiet_client()
-    info = patiently(
-        lambda: HfApi().model_info(
-            repo, revision=revision, files_metadata=True, timeout=float(constants.HF_HUB_ETAG_TIMEOUT)
+    try:
+        info = patiently(
+            lambda: HfApi().model_info(
+                repo, revision=revision, files_metadata=True, timeout=float(constants.HF_HUB_ETAG_TIMEOUT)
+            )
         )
-    )
-    if not info.sha or not COMMIT.fullmatch(info.sha):
+    except (ValueError, TypeError, LookupError, AttributeError) as error:  # a page for people, or JSON of another kind
+        raise ModelError(
+            f"{constants.ENDPOINT} does not answer like the Hub when asked for {repo}: "
+            "check HF_ENDPOINT and your network's proxy."
+        ) from error
+    if not isinstance(info.sha, str) or not COMMIT.fullmatch(info.sha):
         raise ModelError(f"The Hub's answer for {repo} names no commit; check HF_ENDPOINT.")
     files = []
     for item in info.siblings or []:
-        if "/" in item.rfilename:  # other formats live in folders; none is ours
+        name = str(item.rfilename)
+        if "/" in name:  # other formats live in folders; none is ours
             continue
-        sha256 = item.lfs.sha256 if item.lfs else None
-        files.append(RemoteFile(item.rfilename, item.size, sha256, None if sha256 else item.blob_id))
+        sha256 = _hash(item.lfs.sha256) if item.lfs else None
+        size = item.size if type(item.size) is int and item.size >= 0 else None
+        files.append(RemoteFile(name, size, sha256, None if sha256 else _hash(item.blob_id)))
     return info.sha, files
+
+
+def _hash(value: Any) -> str | None:
+    """A hash as it is written; None for what is none."""
+    return value if isinstance(value, str) and re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", value) else None
 
 
 def _weights(repo: str, commit: str, listed: list[RemoteFile], pickles: bool) -> list[RemoteFile]:

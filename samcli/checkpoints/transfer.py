@@ -24,6 +24,7 @@ Result = TypeVar("Result")
 ETAG = re.compile(r"[0-9A-Za-z][\w.-]{0,127}", re.ASCII)
 PASSING_FAULTS = (408, 429, 500, 502, 503, 504)  # worth another try
 WAITS = (0.5, 1.0, 2.0)  # seconds before each further try
+SPARE = 64 * 2**20  # bytes left free on the disk beside a download
 LONGEST_WAIT = 30.0  # seconds; a server that asks for more is reported instead
 
 
@@ -53,6 +54,9 @@ def fetch_file(repo: str, commit: str, file: RemoteFile, progress: bool = False)
     lock = root.parent / ".locks" / root.name / f"{about.etag}.lock"
     for folder in (blob.parent, pointer.parent, lock.parent):
         folder.mkdir(parents=True, exist_ok=True)
+    for place in (lock, blob):  # in a cache that others may write to, a link could lead our bytes anywhere
+        if place.is_symlink():
+            place.unlink()
     with WeakFileLock(lock):
         if not blob.exists():
             _fetch_blob(url, blob, file._replace(size=about.size if file.size is None else file.size), progress)
@@ -63,6 +67,8 @@ def fetch_file(repo: str, commit: str, file: RemoteFile, progress: bool = False)
 def _fetch_blob(url: str, blob: Path, file: RemoteFile, progress: bool) -> None:
     partial = blob.with_name(f"{blob.name}.incomplete")
     expected = file.sha256 or file.git_sha1 or blob.name
+    if partial.is_symlink():
+        partial.unlink()
     for _ in range(2):
         if file.size is not None and partial.exists() and partial.stat().st_size > file.size:
             partial.unlink()
@@ -87,11 +93,31 @@ def _continue(url: str, partial: Path, file: RemoteFile, progress: bool) -> None
         disable_progress_bars()
     with partial.open("ab") as out:
         try:
-            http_get(url, out, resume_size=out.tell(), displayed_filename=file.name, **options)
+            http_get(url, _Bounded(out, file), resume_size=out.tell(), displayed_filename=file.name, **options)
         except OSError as error:
             # A body of another length than the listing says: the hash will tell, and the file is fetched again.
             if "Consistency check failed" not in str(error):
                 raise
+
+
+class _Bounded:
+    """A file that takes no more bytes than the Hub has listed; of a size that is not listed, no more than there is room
+    for. A server that never ends would fill the disk."""
+
+    def __init__(self, file: Any, listed: RemoteFile) -> None:
+        self._file = file
+        self._name = listed.name
+        free = shutil.disk_usage(Path(file.name).parent).free - SPARE
+        self._most = free if listed.size is None else listed.size
+
+    def write(self, data: bytes) -> int:
+        if self._file.tell() + len(data) > self._most:
+            self._file.truncate(0)
+            raise ModelError(f"The server sends more than the {self._most:,} bytes that it listed for {self._name}.")
+        return int(self._file.write(data))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 def _bar(visible: bool) -> Any:

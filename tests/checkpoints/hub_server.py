@@ -58,6 +58,8 @@ class Fault:
     block: int = 65536
     corrupt: bool = False  # the last byte is flipped
     hang: bool = False  # no answer at all until the server stops
+    body: bytes = b"{}"  # of an answer with `status`
+    endless: bool = False  # of a body: its last block is sent again and again, and no length is told
 
 
 class HubServer:
@@ -143,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
             hub.closing.wait()
             self.close_connection = True
         elif self.current and self.current.status:
-            self.reply(self.current.status, self.current.headers, b"{}")
+            self.reply(self.current.status, self.current.headers, self.current.body)
         elif self.server.role == "store":
             self.send_blob()
         else:
@@ -226,11 +228,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for key, value in headers.items():
             self.send_header(key, value)
-        self.send_header("Content-Length", str(len(body)))
+        fault = self.current or Fault("")
+        if not fault.endless or self.command == "HEAD":
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command == "HEAD":
             return
-        fault = self.current or Fault("")
+        while fault.endless and not self.server.hub.closing.is_set():
+            self.close_connection = True
+            self.wfile.write(body)
+            self.request_seen.sent += len(body)
         if fault.cut_after is not None:
             body, self.close_connection = body[: fault.cut_after], True
         for place in range(0, len(body), fault.block):

@@ -27,11 +27,11 @@ WORK = ("tag", "in", "-o", "out/tags.jsonl", "--resume", "--batch-size", "1", *T
 CAP_DAC_OVERRIDE, PR_CAPBSET_DROP = 1, 24
 
 SLICE_OR_ALL = [
-    pytest.param(40, 5, id="slice"),
+    pytest.param(40, 4, id="slice"),
     pytest.param(300, 200, id="all", marks=[pytest.mark.stress, pytest.mark.timeout(14_000)]),
 ]
 SIGNALS_OR_ALL = [
-    pytest.param(40, 2, id="slice"),
+    pytest.param(40, 1, id="slice"),
     pytest.param(300, 40, id="all", marks=[pytest.mark.stress, pytest.mark.timeout(14_000)]),
 ]
 
@@ -118,7 +118,9 @@ def test_killed_at_any_moment_and_resumed(sam: Any, fill: Callable[..., int], fi
     print(f"{killed} kills, {finished + 1} finished runs over {files} files")
 
 
-@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    "number, code", [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)]
+)
 @pytest.mark.parametrize("files, times", SIGNALS_OR_ALL)
 def test_asked_to_stop_at_any_moment_and_resumed(
     sam: Any, fill: Callable[..., int], files: int, times: int, number: int, code: int
@@ -197,7 +199,9 @@ def disk(sam: Any) -> Iterator[Path]:
 
 
 @pytest.mark.skipif(not shutil.which("mount"), reason="needs mount")
-@pytest.mark.parametrize("left", [0, 4096, 20_000])
+@pytest.mark.parametrize(
+    "left", [pytest.param(0, marks=pytest.mark.slow), 4096, pytest.param(20_000, marks=pytest.mark.slow)]
+)
 def test_a_disk_that_is_full_at_any_point(
     sam: Any, fill: Callable[..., int], small: Callable[[int], Path], left: int
 ) -> None:
@@ -223,6 +227,7 @@ def without_privilege() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+@pytest.mark.slow
 def test_a_folder_that_becomes_read_only(sam: Any, fill: Callable[..., int]) -> None:
     good = fill(sam.folder / "in", 40)
     whole = undisturbed(sam, "in", "-")
@@ -235,7 +240,9 @@ def test_a_folder_that_becomes_read_only(sam: Any, fill: Callable[..., int]) -> 
     assert paused.again() == whole
 
 
-@pytest.mark.parametrize("what", ["hidden", "journal", "both", "old"])
+@pytest.mark.parametrize(
+    "what", ["hidden", *(pytest.param(name, marks=pytest.mark.slow) for name in ("journal", "both", "old"))]
+)
 def test_results_that_are_deleted_while_they_are_made(sam: Any, fill: Callable[..., int], what: str) -> None:
     good = fill(sam.folder / "in", 40)
     whole = undisturbed(sam, "in", "-")
@@ -255,6 +262,7 @@ def test_results_that_are_deleted_while_they_are_made(sam: Any, fill: Callable[.
     assert paused.again() == whole
 
 
+@pytest.mark.slow
 def test_a_folder_of_results_that_is_deleted(sam: Any, fill: Callable[..., int]) -> None:
     good = fill(sam.folder / "in", 20)
     whole = undisturbed(sam, "in", "-")
