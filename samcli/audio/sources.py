@@ -177,12 +177,18 @@ class AvSource:
         return None if self._container.duration is None else self._container.duration / 1e6
 
     def _frames(self) -> Iterator[Any]:
-        packets = self._container.demux() if self._whole_container else self._container.demux(self._stream)
+        wanted = () if self._whole_container else (self._stream,)
+        packets = self._container.demux(*wanted)
         while True:
             try:
                 packet = next(packets)
             except StopIteration:
                 return
+            except IndexError:
+                # A track that began in mid-file, as in a recording of broadcasts, which PyAV does not know: the next
+                # packet may be ours again.
+                packets = self._container.demux(*wanted)
+                continue
             except self._error:
                 self.broken = True
                 return

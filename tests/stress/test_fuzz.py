@@ -48,6 +48,12 @@ def test_every_parser() -> None:
     fuzzed([name for name in PARSERS if name not in QUICK], count=6, timeout=280)
 
 
+# A track that begins in mid-file.
+@pytest.mark.parametrize(("name", "number"), [("mpegts", 636), ("flv", 258)])
+def test_cases_that_once_failed(name: str, number: int) -> None:
+    fuzzed((name,), first=number, count=1, timeout=280)
+
+
 @pytest.mark.stress
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("name", [*SOUNDS, *PARSERS])
