@@ -94,7 +94,8 @@ def spice_scores(candidates: Sequence[Words], references: Sequence[Sequence[Word
             raise UsageError(f"SPICE failed: {lines[-1]}")
         found = json.loads(told.read_text(encoding="utf-8"))
     scores = {int(entry["image_id"]): float(entry["scores"]["All"]["f"] or 0) for entry in found}
-    return np.nan_to_num(np.array([scores[place] for place in range(len(candidates))]))
+    each: Floats = np.nan_to_num(np.array([scores[place] for place in range(len(candidates))], np.float64))
+    return each
 
 
 class _Program:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +36,14 @@ class ClapJudge:
         if kind != "clap":
             raise ModelError(f"{str(folder)!r} holds a model of type {kind!r}, and a CLAP model is wanted.")
         try:
-            from transformers import AutoFeatureExtractor, AutoTokenizer, ClapModel
+            hub: Any = import_module("transformers")
         except ImportError:
             raise ModelError("A CLAP model is read by transformers: pip install transformers") from None
         try:
-            self.network: Any = ClapModel.from_pretrained(place, local_files_only=True, use_safetensors=True)
+            self.network: Any = hub.ClapModel.from_pretrained(place, local_files_only=True, use_safetensors=True)
             self.network.train(False)
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(place, local_files_only=True)
-            self.extractor: Any = AutoFeatureExtractor.from_pretrained(place, local_files_only=True)
+            self.tokenizer: Any = hub.AutoTokenizer.from_pretrained(place, local_files_only=True)
+            self.extractor: Any = hub.AutoFeatureExtractor.from_pretrained(place, local_files_only=True)
         except (OSError, ValueError) as error:
             raise ModelError(f"The CLAP model in {str(folder)!r} cannot be read: {error}") from error
         self.scale = float(self.network.logit_scale_a.detach().exp())  # of a cosine, in nats

@@ -172,7 +172,8 @@ def usual_losses(texts: Sequence[str], model: SoundModel) -> Floats:
     """(texts,): of each sentence after sounds that have nothing to do with it, for which the demo clips stand."""
     folder = Path(__file__).resolve().parent.parent / "data" / "demo"
     waves = [read_sound(path, model.sample_rate) for path in sorted(folder.glob("*.opus"))]
-    return np.mean([one.losses for one in hear(model, waves, given=texts) if one.losses is not None], axis=0)
+    found = [one.losses for one in hear(model, waves, given=texts) if one.losses is not None]
+    return np.asarray(np.mean(found, axis=0), np.float64)
 
 
 def shortlist_scores(
