@@ -23,7 +23,7 @@ from samcli.models.adapter_files import WEIGHTS, read_adapter_config, read_adapt
 from samcli.models.lora import AdapterConfig, adapter_state, load_adapter_state, merge_adapters
 
 ROWS = ("head", "attention")  # layers of an encoder with one row for each class
-COLUMNS = ("steps", "highest", "recent")  # layers of the tag reader with one column for each class
+COLUMNS = ("steps", "highest", "recent", "lexicon")  # layers of the tag reader with one column for each class
 START = -4.6  # of a new row's bias: a sound is there in one of a hundred cases
 
 
@@ -34,6 +34,13 @@ def encoder_of(model: nn.Module) -> Any:
 
 def head_layers(encoder: nn.Module) -> list[tuple[str, nn.Linear]]:
     layers = [(name, getattr(encoder, name, None)) for name in ROWS]
+    return [(name, layer) for name, layer in layers if isinstance(layer, nn.Linear)]
+
+
+def reader_layers(model: nn.Module) -> list[tuple[str, nn.Linear]]:
+    """Of the tag reader, where the language model has one."""
+    reader = getattr(model, "tag_reader", None)
+    layers = [(name, getattr(reader, name, None)) for name in COLUMNS]
     return [(name, layer) for name, layer in layers if isinstance(layer, nn.Linear)]
 
 
@@ -49,11 +56,10 @@ def grow(model: nn.Module, count: int) -> None:
         setattr(encoder, name, _with_rows(layer, count, START if name == "head" else 0.0))
     _set_classes(encoder, encoder.classes + count)
     if encoder is not model:
-        model.classes = encoder.classes  # type: ignore[assignment]
+        model.classes = encoder.classes
         model.config = dataclasses.replace(model.config, encoder=encoder.config)  # type: ignore
-        reader = getattr(model, "tag_reader", None)
-        for name in COLUMNS if reader is not None else ():
-            setattr(reader, name, _with_columns(getattr(reader, name), count))
+        for name, layer in reader_layers(model):
+            setattr(model.tag_reader, name, _with_columns(layer, count))
 
 
 def _set_classes(encoder: Any, classes: int) -> None:
@@ -103,9 +109,8 @@ def learned_state(
         state[f"rows.{name}.weight"] = layer.weight.detach()[places]
         if layer.bias is not None:
             state[f"rows.{name}.bias"] = layer.bias.detach()[places]
-    reader = getattr(model, "tag_reader", None)
-    for name in COLUMNS if reader is not None and taught else ():
-        state[f"columns.{name}"] = getattr(reader, name).weight.detach()[:, places]
+    for name, layer in reader_layers(model) if taught else ():
+        state[f"columns.{name}"] = layer.weight.detach()[:, places]
     if config.kind != "head":
         state |= adapter_state(model)
     return {name: tensor.cpu().contiguous() for name, tensor in state.items()}
@@ -124,9 +129,8 @@ def load_learned(model: nn.Module, known: Sequence[str], folder: Path) -> tuple[
         slots[f"rows.{name}.weight"] = (layer.weight, True)
         if layer.bias is not None:
             slots[f"rows.{name}.bias"] = (layer.bias, True)
-    reader = getattr(model, "tag_reader", None)
-    for name in COLUMNS if reader is not None else ():
-        slots[f"columns.{name}"] = (getattr(reader, name).weight, False)
+    for name, layer in reader_layers(model):
+        slots[f"columns.{name}"] = (layer.weight, False)
     if config.labels and not heads:
         raise ModelError(f"{folder} teaches names of sounds, but its base has no tag head.")
     with torch.no_grad():

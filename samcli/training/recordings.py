@@ -166,7 +166,7 @@ def _csv_rows(path: Path, suffix: str) -> Iterator[tuple[int, dict[str, Any]]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file, delimiter="\t" if suffix == ".tsv" else ",")
         for row in reader:
-            extra = row.pop(None, None)  # type: ignore[call-overload]
+            extra = row.pop(None, None)
             named = {_column(name): value or "" for name, value in row.items()}
             yield reader.line_num, named | ({"": extra} if extra else {})
 

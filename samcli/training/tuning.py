@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from samcli.checkpoints.catalogue import DEFAULT
 from samcli.checkpoints.configs import config_to_json
@@ -37,7 +37,7 @@ from samcli.errors import ModelError, UsageError
 from samcli.models.adapter_files import CONFIG, WEIGHTS
 from samcli.models.lora import AdapterConfig, add_adapter, train_only_adapters
 from samcli.models.nano import NanoEncoder
-from samcli.models.tuned import COLUMNS, encoder_of, grow, head_layers, learned_state, vocabulary
+from samcli.models.tuned import encoder_of, grow, head_layers, learned_state, reader_layers, vocabulary
 from samcli.training.examine import Examined
 from samcli.training.loop import LoopOptions, Report, Trainer, write_whole
 from samcli.training.optimiser import Average, OptimiserOptions, schedule
@@ -215,8 +215,7 @@ class Tuner(Trainer):
 def taught_parameters(network: nn.Module) -> list[nn.Parameter]:
     """Those with a row or a column for each name."""
     found = [parameter for _, layer in head_layers(encoder_of(network)) for parameter in layer.parameters()]
-    reader = getattr(network, "tag_reader", None)
-    return found + [getattr(reader, name).weight for name in COLUMNS if reader is not None]
+    return found + [layer.weight for _, layer in reader_layers(network)]
 
 
 def prepare(base: Base, recipe: TuneRecipe, taught: Sequence[str], words: bool) -> tuple[nn.Module, AdapterConfig]:
@@ -251,14 +250,17 @@ def _free_rows(network: nn.Module, places: Sequence[int], words: bool) -> None:
     mine[list(places)] = 1.0
     for _, layer in head_layers(encoder):
         for parameter in layer.parameters():
-            mask = mine.view(-1, *[1] * (parameter.dim() - 1))
             parameter.requires_grad_(bool(places))
             if places:
-                parameter.register_hook(lambda gradient, mask=mask: gradient * mask)  # type: ignore[misc]
-    reader = getattr(network, "tag_reader", None)
-    for name in COLUMNS if reader is not None and words and places else ():
-        weight = getattr(reader, name).weight.requires_grad_(True)
-        weight.register_hook(lambda gradient: gradient * mine)
+                _learn_only(parameter, mine.view(-1, *[1] * (parameter.dim() - 1)))
+    for _, layer in reader_layers(network) if words and places else ():
+        _learn_only(layer.weight.requires_grad_(True), mine)
+
+
+def _learn_only(parameter: nn.Parameter, mask: Tensor) -> None:
+    """Zero the gradient wherever the mask is zero."""
+    hooked: Any = parameter
+    hooked.register_hook(lambda gradient: gradient * mask)
 
 
 def remembered(network: nn.Module, batches: TuneBatches, count: int, autocast: bool) -> Remembered:

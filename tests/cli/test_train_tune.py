@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from tests.training.small_base import RATE, save_base, sound, write_sound, write_sounds
+from tests.training.small_base import save_base, write_sound, write_sounds
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +30,14 @@ def test_check_says_what_would_be_learned(desk):
     rows = [line.split("\t") for line in done.stdout.decode().splitlines()]
     assert done.returncode == 0, done.stderr
     assert rows[0] == ["what", "name", "train", "held out", "seconds", "note"]
-    assert ["label", "hiss", "5", "1", "5", "new"] in rows and ["label", "warble", "5", "1", "5", "new"] in rows
+    assert ["label", "Hiss", "5", "1", "5", "known to sam-nano"] in rows
+    assert ["label", "warble", "5", "1", "5", "new"] in rows
     assert b"held out by file" in done.stderr and b"Nothing would bite." in done.stderr
 
 
 def test_check_ends_with_1_when_something_would_bite(desk):
-    soundfile.write(desk.folder / "copy.flac", sound("hiss", 0), RATE)
+    samples, rate = soundfile.read(desk.folder / "birds/hiss/hiss a.wav", dtype="int16")
+    soundfile.write(desk.folder / "copy.flac", samples, rate)
     (desk.folder / "data.csv").write_text(
         "path,labels,caption,split,weather\nbirds/hiss/hiss a.wav,Dog,A dog.,train,wet\n"
         "copy.flac,Dog,,validation,\nnowhere.wav,Dog,,train,\nbirds/hiss/hiss b.wav,,,train,\n"
@@ -82,7 +84,7 @@ def test_a_tuned_model_is_used_by_its_name(desk):
 
 def test_ctrl_c_saves_and_resume_ends_in_the_same_bits(desk):
     def command(out):
-        return ("train", "tune", "birds", "-o", out, "--base", "base", "--epochs", "150", "--rank", "2")
+        return ("train", "tune", "birds", "-o", out, "--base", "base", "--epochs", "45", "--rank", "2")
 
     running = desk.start(*command("parts"))
     while b"step 0" not in running.stderr.readline():
@@ -94,14 +96,10 @@ def test_ctrl_c_saves_and_resume_ends_in_the_same_bits(desk):
     assert running.returncode == 130 and b"--resume" in errors and b"Traceback" not in errors
     stopped = json.loads((desk.folder / "parts/training/metrics.jsonl").read_text().splitlines()[-1])
     assert stopped["step"] < stopped["of"]
-    refused = desk(*command("parts"))
-    assert refused.returncode == 2 and b"--resume" in refused.stderr
     done, whole = desk(*command("parts"), "--resume"), desk(*command("whole"))
     assert done.returncode == whole.returncode == 0, done.stderr + whole.stderr
     for name in ("adapter.safetensors", "adapter.json", "README.md"):
         assert (desk.folder / "parts" / name).read_bytes() == (desk.folder / "whole" / name).read_bytes()
-    finished = desk(*command("parts"), "--resume")
-    assert finished.returncode == 0 and b"finished already" in finished.stderr
 
 
 def test_a_full_disk_is_a_sentence(desk):

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import soundfile
+import torch
 
 from samcli.checkpoints.format import save_module
 from samcli.checkpoints.tiny import LABELS, tiny_network, tiny_tokenizer
+from samcli.models.sam import Sam
 
 RATE = 16_000
 
 
 def save_base(folder: Path, seed: int = 225) -> Path:
-    """tiny-random as a folder of its own."""
+    """tiny-random as a folder of its own, with a tag reader as sam-nano has."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     tokenizer = tiny_tokenizer()
-    network = tiny_network(tokenizer, seed)
+    tiny = tiny_network(tokenizer, seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = Sam(replace(tiny.config, reads_tags=True))
+    network.load_state_dict({**network.state_dict(), **tiny.state_dict()})
     words = tokenizer.save(folder.parent / f"{folder.name}.tokenizer.json")
     save_module(folder, network, network.config, tokenizer=words)
     (folder / "labels.json").write_text(json.dumps(list(LABELS)))
@@ -33,7 +40,7 @@ def sound(kind: str, number: int, seconds: float = 1.0) -> np.ndarray:
         wave = np.sin(2 * np.pi * (rng.uniform(600, 900) * time + 4 * np.sin(2 * np.pi * rng.uniform(4, 7) * time)))
     else:
         wave = rng.standard_normal(len(time)) * (np.sin(2 * np.pi * rng.uniform(2, 4) * time) > 0)
-    return (0.3 * wave + 0.001 * rng.standard_normal(len(time))).astype(np.float32)
+    return (0.15 * wave + 0.001 * rng.standard_normal(len(time))).astype(np.float32)
 
 
 def write_sound(path: Path, kind: str, number: int, seconds: float = 1.0) -> Path:

@@ -26,7 +26,7 @@ from samcli.training.tuning import Base, Tuned, TuneRecipe, check_new, load_base
 from tests.training.small_base import save_base, sound, write_sound, write_sounds
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
-QUICK = TuneRecipe(rank=2, epochs=30, rate=1e-2, full_rate=3e-3, head_rate=5e-2).of_size(4)
+QUICK = TuneRecipe(rank=2, epochs=30, rate=1e-2, full_rate=1e-3, head_rate=5e-2).of_size(4)
 LOOP = LoopOptions(worker=False, autocast=False)
 
 
@@ -213,6 +213,9 @@ def test_a_run_goes_on_only_as_it_was_begun(desk: Desk, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="state of the data"):
         open_folder(tmp_path / "mine", settings | {"state of the data": "x"}, resume=True)
     assert open_folder(tmp_path / "mine", settings, resume=True)
+    (tmp_path / "done").mkdir()
+    (tmp_path / "done" / "adapter.json").touch()
+    assert not open_folder(tmp_path / "done", settings, resume=True)  # it is finished
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").touch()
     with pytest.raises(UsageError, match="is there already"):
