@@ -49,6 +49,7 @@ class TuneFlags(TalkFlags):
     epochs: Annotated[float | None, typer.Option(help="Times every recording is heard.", metavar="N")] = None
     minutes: Annotated[float | None, typer.Option(help="Instead of epochs.", metavar="N")] = None
     batch_size: Annotated[int, typer.Option(help="Scenes a step.", metavar="N", min=1)] = 16
+    others: Annotated[Path | None, typer.Option(help="Sounds that have none of the names.", metavar="FOLDER")] = None
     seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0
     anyway: Annotated[bool, typer.Option("--anyway", help="Leave out what would bite.", metavar="")] = False
     offline: Annotated[bool, typer.Option("--offline", help="Never use the network.", metavar="")] = False
@@ -59,14 +60,14 @@ def tune(data: Data, flags: TuneFlags) -> ExitCode:
     """Teach a model your own sounds: new names beside those it knows, captions, answers.
 
     sam train tune birds/ -o my-model
-    sam train tune birds.csv -o my-model --method head --minutes 2
+    sam train tune birds.csv -o my-model --method head --others street-sounds/
     sam tag recordings/ --model my-model
 
     Ctrl-C saves; with --resume the same command goes on.
     """
     out = check_flags(flags)
     streams = output()
-    from samcli.training.tuning import TuneRecipe, check_new, load_base, open_folder, settings_of, tune
+    from samcli.training.tuning import TuneRecipe, check_new, hear_others, load_base, open_folder, settings_of, tune
 
     if not flags.resume:
         check_new(out)
@@ -76,7 +77,8 @@ def tune(data: Data, flags: TuneFlags) -> ExitCode:
     recipe = TuneRecipe(
         method=method, rank=flags.rank, epochs=flags.epochs, minutes=flags.minutes, seed=flags.seed
     ).of_size(flags.batch_size)
-    if not open_folder(out, settings_of(examined, base, recipe), flags.resume):
+    others = hear_others(flags.others, flags.seed) if flags.others else []
+    if not open_folder(out, settings_of(examined, base, recipe, others), flags.resume):
         streams.note(f"{out} is finished already.")
         streams.write(f"{out}\n")
         return ExitCode.OK
@@ -92,7 +94,9 @@ def tune(data: Data, flags: TuneFlags) -> ExitCode:
         f"learning from {len(examined.split('train'))} recordings, judged on {len(held)}; "
         f"{len(examined.labels)} names, {len(new)} of them new"
     )
-    done = tune(examined, sounds, base, out, recipe, report=reporter(streams), note=streams.note)
+    if new and flags.others is None:
+        streams.note("new names may be heard in any sound but yours; --others FOLDER, of other sounds, teaches where not")
+    done = tune(examined, sounds, base, out, recipe, report=reporter(streams), note=streams.note, others=others)
     streams.note(summary(done, out))
     streams.write(f"{out}\n")
     return ExitCode.OK
@@ -109,6 +113,8 @@ def check_flags(flags: TuneFlags) -> Path:
     for name, value in (("epochs", flags.epochs), ("minutes", flags.minutes)):
         if value is not None and not 0 < value < 1e6:
             raise UsageError(f"--{name} {value:g} cannot be.")
+    if flags.others is not None and not flags.others.is_dir():
+        raise UsageError(f"There is no folder named {str(flags.others)!r}.")
     return flags.output
 
 
@@ -162,7 +168,7 @@ def describe(line: dict[str, Any]) -> str:
     words = f"step {line['step']} of {line['of']}"
     if "loss" in line:
         words += f"  loss {line['loss']:.3f}"
-    for name in ("accuracy", "mAP"):
+    for name in ("accuracy", "mAP", "false alarms"):
         if name in line:
             words += f"  {name} {100 * line[name]:.1f} %"
     for name in ("validation", "validation words"):

@@ -38,6 +38,7 @@ class TuneBatchOptions:
     scenes: int = 16  # of a batch
     window_seconds: float = 10.0  # longest scene
     others: float = 0.15  # chance of a scene that holds none of the sounds
+    given_others: float = 0.35  # the same when there are real ones to draw from
     pairs: float = 0.15  # chance of a second recording in the scene
     label_power: float = 0.5  # a label with n recordings is drawn n ** power times as often
     mix: MixOptions = GENTLE
@@ -75,6 +76,7 @@ class TuneBatches(IterableDataset[TuneBatch]):
         names: Sequence[str],
         options: TuneBatchOptions,
         tokenizer: Tokenizer | None = None,
+        others: Sequence[Mel] = (),
     ) -> None:
         self.recordings, self.sounds, self.options, self.tokenizer = list(recordings), sounds, options, tokenizer
         self.place = {name: number for number, name in enumerate(names)}
@@ -86,6 +88,7 @@ class TuneBatches(IterableDataset[TuneBatch]):
         weight = np.array([len(group) ** options.label_power for group in self.groups])
         self.edges = np.cumsum(weight / weight.sum())
         self.others = [features_of(wave) for _, wave in synthetic_clips(each=6)]
+        self.given_others = list(others)
 
     def __iter__(self) -> Iterator[TuneBatch]:
         info = torch.utils.data.get_worker_info()
@@ -130,8 +133,9 @@ class TuneBatches(IterableDataset[TuneBatch]):
         )
 
     def _scene(self, rng: np.random.Generator) -> list[tuple[Recording, Mel]]:
-        if rng.random() < self.options.others:
-            return [(NOTHING, self.others[int(rng.integers(len(self.others)))])]
+        for chance, others in ((self.options.others, self.others), (self.options.given_others, self.given_others)):
+            if others and rng.random() < chance:
+                return [(NOTHING, others[int(rng.integers(len(others)))])]
         first = self._draw(rng)
         chosen = [first]
         if rng.random() < self.options.pairs and first.labels:

@@ -52,8 +52,13 @@ def judge(
     classes: Classes,
     tokenizer: Any,
     window_seconds: float,
+    others: Sequence[Mel] = (),
 ) -> Judged | None:
-    """None when nothing is held out. `validation` is the loss of the tags, `validation words` that of a token."""
+    """None when nothing is held out.
+
+    `validation` is the loss of the tags, `validation words` that of a token, and `false alarms` the share of `others`
+    in which a taught name is more likely than not.
+    """
     if not held:
         return None
     network.eval()
@@ -64,7 +69,7 @@ def judge(
         truth = np.zeros((len(labelled), len(taught)), bool)
         for row, recording in enumerate(labelled):
             truth[row, [place[label] for label in recording.labels if label in place]] = True
-        logits = _logits(network, labelled, sounds, classes, window_seconds)
+        logits = _logits(network, [stretch_of(r, sounds) for r in labelled], classes, window_seconds)
         target = torch.from_numpy(truth).float()
         figures["validation"] = float(
             F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(1).mean()
@@ -75,6 +80,9 @@ def judge(
         else:
             wanted = np.flatnonzero(truth.any(0))
             figures["mAP"] = mean_precision(truth, logits.numpy(), wanted) if len(wanted) else 0.0
+    if others and taught:
+        alarms = _logits(network, others, classes, window_seconds).amax(1) > 0
+        figures["false alarms"] = float(alarms.float().mean())
     if tokenizer is not None:
         loss = _word_loss(network, held, sounds, tokenizer, window_seconds)
         if loss is not None:
@@ -82,31 +90,24 @@ def judge(
     return Judged({name: round(value, 6) for name, value in figures.items()})
 
 
-def _logits(
-    network: nn.Module,
-    recordings: Sequence[Recording],
-    sounds: Mapping[str, Mel],
-    classes: Classes,
-    window_seconds: float,
-) -> Tensor:
-    """(recordings, names): each as in its best window."""
+def _logits(network: nn.Module, heard: Sequence[Mel], classes: Classes, window_seconds: float) -> Tensor:
+    """(sounds, names): each as in its best window."""
     longest = round(window_seconds * FRAMES_PER_SECOND)
     windows: list[tuple[int, Mel]] = []
-    for number, recording in enumerate(recordings):
-        mel = stretch_of(recording, sounds)
+    for number, mel in enumerate(heard):
         at = 0
         for length in window_lengths(len(mel), longest):
             windows.append((number, mel[at : at + length]))
             at += length
     windows.sort(key=lambda window: len(window[1]))
-    best = torch.full((len(recordings), len(classes.taught)), float("-inf"))
+    best = torch.full((len(heard), len(classes.taught)), float("-inf"))
     encoder = encoder_of(network)
     for first in range(0, len(windows), ROWS):
         chosen = windows[first : first + ROWS]
         frames = torch.tensor([len(mel) for _, mel in chosen])
         batch = torch.zeros(len(chosen), int(frames.max()), chosen[0][1].shape[1])
-        for row, (_, mel) in enumerate(chosen):
-            batch[row, : len(mel)] = torch.from_numpy(np.asarray(mel, np.float32))
+        for row, (_, window) in enumerate(chosen):
+            batch[row, : len(window)] = torch.from_numpy(np.asarray(window, np.float32))
         found = encoder(batch, frames).clip_logits.float()[:, list(classes.taught)]
         for row, (number, _) in enumerate(chosen):
             best[number] = torch.maximum(best[number], found[row])

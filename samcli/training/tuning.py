@@ -23,26 +23,29 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from samcli.audio import SAMPLE_RATE
 from samcli.checkpoints.catalogue import DEFAULT
 from samcli.checkpoints.configs import config_to_json
 from samcli.checkpoints.format import kind_of, untied
 from samcli.checkpoints.loading import load_tokenizer, locate
 from samcli.checkpoints.pieces import Piece, load_piece
-from samcli.errors import ModelError, UsageError
+from samcli.engine.find import find_inputs
+from samcli.errors import InputError, ModelError, UsageError
 from samcli.models.adapter_files import CONFIG, WEIGHTS
 from samcli.models.lora import AdapterConfig, add_adapter, train_only_adapters
 from samcli.models.nano import NanoEncoder
 from samcli.models.tuned import encoder_of, grow, head_layers, learned_state, reader_layers, vocabulary
-from samcli.training.examine import Examined
+from samcli.training.examine import Examined, decoded
 from samcli.training.loop import LoopOptions, Report, Trainer, write_whole
 from samcli.training.optimiser import Average, OptimiserOptions, schedule
 from samcli.training.recordings import Recording
-from samcli.training.tune_batches import Mel, Remembered, TuneBatches, TuneBatchOptions
+from samcli.training.tune_batches import Mel, Remembered, TuneBatches, TuneBatchOptions, features_of
 from samcli.training.tune_judge import Judged, judge
 from samcli.training.tune_losses import Classes, TuneWeights, tune_losses
 from samcli.writers.files import explain
@@ -52,6 +55,7 @@ STATE = "training"  # the folder in OUT for what a stopped run needs
 FEWEST_STEPS, EPOCHS, MOST_STEPS = 100, 15, 3000  # when neither epochs nor minutes are asked for
 JUDGEMENTS = 15  # in a run, about
 FIRST_STEPS = 200  # of the rows alone; they cost next to nothing
+OTHERS, JUDGED_OTHERS = 200, 40  # sounds that have none of the names: heard at most, and held out of these
 MOST_REMEMBERED = 400  # batches of features; beyond, they are computed as they come
 # Linear layers that take an adapter, by their last names: Mamba's, and a transformer's.
 TARGETS = ("in_proj", "out_proj", "qkv", "proj", "fc1", "fc2")
@@ -283,8 +287,9 @@ def tune(
     loop: LoopOptions | None = None,
     report: Report = lambda line: None,
     note: Callable[[str], None] = lambda text: None,
+    others: Sequence[Mel] = (),
 ) -> Tuned:
-    """Teach, or go on teaching what OUT/training holds; the best model is in OUT."""
+    """Teach, or go on teaching what OUT/training holds; the best model is in OUT. `others`: none of the names."""
     learners, held = data.split("train"), data.split("validation")
     taught = [count.label for count in data.labels if count.train]
     words = base.speaks and recipe.method != "head" and any(r.captions or r.questions for r in learners)
@@ -311,12 +316,14 @@ def tune(
     tuner = Tuner(network, out / STATE, options, recipe, classes, before)
     tuner.options = dataclasses.replace(options, steps=int(tuner.notes.get("steps", steps)))
     keeper = Keeper(base, out, recipe, config, names, taught, data)
+    judged_others = list(others[:: OTHERS // JUDGED_OTHERS])
+    learned_others = [mel for number, mel in enumerate(others) if number % (OTHERS // JUDGED_OTHERS)]
     window = float(getattr(network.config, "window_seconds", 10.0))
     make = dataclasses.replace(recipe.batches, seed=recipe.seed, window_seconds=window)
-    batches: Any = TuneBatches(learners, sounds, taught, make, base.tokenizer if words else None)
+    batches: Any = TuneBatches(learners, sounds, taught, make, base.tokenizer if words else None, learned_others)
 
     def judged(now: nn.Module) -> dict[str, float]:
-        found = judge(now, held, sounds, taught, classes, base.tokenizer if words else None, window)
+        found = judge(now, held, sounds, taught, classes, base.tokenizer if words else None, window, judged_others)
         figures = found.figures if found else {}
         if tuner.step == 0:
             tuner.notes["before"] = figures
@@ -379,9 +386,10 @@ def check_new(out: Path) -> None:
         raise UsageError(f"{str(out)!r} is there already: name another folder.")
 
 
-def settings_of(data: Examined, base: Base, recipe: TuneRecipe) -> dict[str, Any]:
+def settings_of(data: Examined, base: Base, recipe: TuneRecipe, others: Sequence[Mel] = ()) -> dict[str, Any]:
     """What a run that goes on must have the same."""
     return {
+        "others": [len(others), sum(map(len, others))],
         "base": base.name,
         "revision of the base": base.revision,
         "method": recipe.method,
@@ -392,6 +400,21 @@ def settings_of(data: Examined, base: Base, recipe: TuneRecipe) -> dict[str, Any
         "batch size": recipe.batches.scenes,
         "state of the data": data.fingerprint,
     }
+
+
+def hear_others(folder: Path, seed: int, window_seconds: float = 10.0) -> list[Mel]:
+    """Sounds that have none of the names, of each the first window; which ones, the seed decides."""
+    inputs = find_inputs([folder])
+    found: list[Mel] = []
+    for item in Random(seed).sample(inputs, len(inputs)):
+        if len(found) == OTHERS:
+            break
+        try:
+            wave, _ = decoded(Path(item.path))
+        except InputError:
+            continue
+        found.append(features_of(wave[: round(window_seconds * SAMPLE_RATE)]))
+    return found
 
 
 def one_each(recordings: Sequence[Recording]) -> bool:

@@ -23,7 +23,7 @@ from samcli.training.loop import DivergedError, LoopOptions
 from samcli.training.recordings import read_data
 from samcli.training.tune_batches import Mel, TuneBatches, TuneBatchOptions, features_of
 from samcli.training.tuning import Base, Tuned, TuneRecipe, check_new, load_base, open_folder, settings_of, tune
-from tests.training.small_base import save_base, sound, write_sound, write_sounds
+from tests.training.small_base import RATE, save_base, sound, write_sound, write_sounds
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 QUICK = TuneRecipe(rank=2, epochs=30, rate=1e-2, full_rate=1e-3, head_rate=5e-2).of_size(4)
@@ -78,6 +78,15 @@ def test_it_learns_the_names_and_keeps_the_others(desk: Desk, tmp_path: Path, me
     files = {path.name for path in (tmp_path / "mine").iterdir()}
     assert files >= {"README.md", "metrics.jsonl"} and "training" not in files
     assert ("config.json" in files) == (method == "full") and ("adapter.json" in files) == (method != "full")
+
+
+def test_other_sounds_teach_where_the_names_are_not(desk: Desk, tmp_path: Path) -> None:
+    time = np.arange(RATE) / RATE
+    pitches = np.linspace(150, 400, 30)
+    others = [features_of((0.2 * np.sin(2 * np.pi * pitch * time)).astype(np.float32)) for pitch in pitches]
+    done = desk.tune(tmp_path / "mine", "head", others=others)
+    assert done.best["false alarms"] <= 0.2 and done.best["accuracy"] == 1.0
+    assert settings_of(desk.examined, desk.base, QUICK, others) != settings_of(desk.examined, desk.base, QUICK)
 
 
 @pytest.mark.parametrize("method", ["head", "lora"])
