@@ -84,31 +84,38 @@ def _folder(root: str, recursive: bool, patterns: Sequence[Glob]) -> Iterator[In
     """The sound inside `root`, in sorted order."""
     top = os.path.realpath(root)
     walked = {top}
+    # Folders under way, each with what is left of it: they may lie deeper than Python lets functions call themselves.
+    stack: list[tuple[str, str, Iterator[os.DirEntry[str]]]] = []
 
-    def walk(folder: str, prefix: str) -> Iterator[Input]:
+    def enter(folder: str, prefix: str, real: str) -> Iterator[Input]:
         try:
             with os.scandir(folder) as entries:
                 found = sorted((entry for entry in entries if not entry.name.startswith(".")), key=_sort_key)
+            stack.append((prefix, real, iter(found)))
         except OSError as error:
             kind = "permission" if error.errno in (errno.EACCES, errno.EPERM) else "unreadable"
             sentence = f"The folder {folder!r} cannot be listed: {(error.strerror or 'unknown cause').lower()}."
             yield Input(folder, folder, root, prefix.rstrip("/") or "folder", problem=(kind, sentence))
-            return
-        for entry in found:
-            relative = prefix + entry.name
-            if _is_folder(entry):
-                if recursive and _enter(entry, top, walked):
-                    yield from walk(entry.path, relative + "/")
-            elif any(pattern.match(relative) for pattern in patterns) or (not patterns and _sounds(entry.name)):
-                yield Input(entry.path, entry.path, root, relative)
 
-    return walk(root, "")
+    yield from enter(root, "", top)
+    while stack:
+        prefix, above, entries = stack[-1]
+        entry = next(entries, None)
+        if entry is None:
+            stack.pop()
+            continue
+        relative = prefix + entry.name
+        if _is_folder(entry):
+            real = os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(above, entry.name)
+            if recursive and _enter(entry, real, top, walked):
+                yield from enter(entry.path, relative + "/", real)
+        elif any(pattern.match(relative) for pattern in patterns) or (not patterns and _sounds(entry.name)):
+            yield Input(entry.path, entry.path, root, relative)
 
 
-def _enter(entry: os.DirEntry[str], top: str, walked: set[str]) -> bool:
+def _enter(entry: os.DirEntry[str], real: str, top: str, walked: set[str]) -> bool:
     """Whether to walk into this folder. A link that points into the walked tree is skipped (its folder is met under its
     own name, and a loop always points there); one that points outside is followed, once."""
-    real = os.path.realpath(entry.path)
     inside = os.path.commonpath([real, top]) == top
     if real in walked or (entry.is_symlink() and (inside or os.path.commonpath([real, top]) == real)):
         return False

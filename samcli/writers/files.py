@@ -8,6 +8,7 @@ the old one alone.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -17,6 +18,8 @@ from samcli.errors import OutputError
 from samcli.records import Record
 from samcli.writers.escape import to_bytes
 from samcli.writers.format import Format, Layout
+
+LONGEST_NAME = 255  # bytes, on every disk in use
 
 
 def explain(path: Path | str, error: OSError) -> OutputError:
@@ -45,7 +48,7 @@ class AtomicFile:
                 raise IsADirectoryError(21, "it is a folder; end the name in / for one file per input")
             if self._target.exists() and not os.access(self._target, os.W_OK):
                 raise PermissionError(13, "Permission denied")
-            hidden = self._target.with_name(f".{self._target.name[:200]}.part")
+            hidden = self._target.with_name(fitting(f".{self._target.name}", ".part"))
             self._descriptor = _open_locked(hidden)
             self._hidden = hidden
             if self._target.exists():
@@ -85,6 +88,28 @@ class AtomicFile:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def fitting(name: str, suffix: str) -> str:
+    """A file's name with something behind it; one too long for a disk is cut, and told from its like by a hash."""
+    raw, end = os.fsencode(name), os.fsencode(suffix)
+    if len(raw) + len(end) <= LONGEST_NAME:
+        return name + suffix
+    digest = hashlib.blake2b(raw, digest_size=4).hexdigest()
+    room = LONGEST_NAME - len(end) - len(digest) - 1
+    cuts = [os.fsdecode(raw[: room - less]) for less in range(4)]
+    kept = next((cut for cut in cuts if not "\udc80" <= cut[-1] <= "\udcff"), cuts[0])  # no letter is cut in two
+    return f"{kept}~{digest}{suffix}"
+
+
+def make_folder(folder: Path) -> None:
+    """A folder and those above it, however many: the library's own way calls itself for each."""
+    missing = []
+    while not folder.is_dir() and folder != folder.parent:
+        missing.append(folder)
+        folder = folder.parent
+    for one in reversed(missing):
+        one.mkdir(exist_ok=True)
 
 
 def _open_locked(path: Path) -> int:
@@ -154,7 +179,7 @@ class FileSink:
 def prepare_folder(folder: Path) -> None:
     """Make a folder that can be written to, or say why not."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as error:
         raise explain(folder, error) from error
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -176,7 +201,8 @@ class FolderSink:
         prepare_folder(folder)
 
     def target(self, path: str) -> Path:
-        return self.folder / (self._relative[path] + self._class.suffixes[0])
+        above, name = os.path.split(self._relative[path])
+        return self.folder / above / fitting(name, self._class.suffixes[0])
 
     def write(self, record: Record) -> None:
         # An input's records come one after another, so a new path means that the file before is complete.
@@ -184,7 +210,7 @@ class FolderSink:
             self.keep()
             target = self.target(record.path)
             try:
-                target.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(target.parent)
             except OSError as error:
                 raise explain(target.parent, error) from error
             self._sink, self._path = FileSink(target, self._class, self._layout), record.path

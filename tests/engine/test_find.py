@@ -246,6 +246,20 @@ def test_several_patterns_and_pattern_replaces_the_known_suffixes(here: Path) ->
     assert displays(find_inputs(["f"], glob=["*.raw", "*.flac"])) == ["f/b.raw", "f/c.flac"]
 
 
+def test_folders_deeper_than_functions_call_themselves(here: Path) -> None:
+    place = Path("f")
+    place.mkdir()
+    for _ in range(1100):
+        place = place / "a"
+        place.mkdir()
+    (place / "x.wav").touch()
+    assert displays(find_inputs(["f"])) == [f"{place}/x.wav"]
+    (place / "x.wav").unlink()
+    while place != Path():  # whoever cleans up may call himself too
+        place.rmdir()
+        place = place.parent
+
+
 def test_a_folder_named_like_a_sound_is_a_folder(here: Path) -> None:
     touch(here / "f" / "x.wav" / "a.wav")
     assert displays(find_inputs(["f"])) == ["f/x.wav/a.wav"]

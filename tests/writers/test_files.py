@@ -154,6 +154,42 @@ def test_one_file_per_input_keeps_folders_and_suffixes(tmp_path):
     assert text.startswith("1\n") and "\n2\n" in text
 
 
+@pytest.mark.parametrize("name", ["x" * 251 + ".wav", "\u96e8" * 83 + ".wav", "\udcff" * 255, "x" * 255])
+def test_names_as_long_as_names_can_be(tmp_path, name):
+    """No input ends a run because its own name leaves no room for a suffix; two such names stay two files."""
+    twin = name[:-1] + "\udcfe"
+    places = {f"in/{one}": f"{'d' * 255}/{one}" for one in (name, twin)}
+    for _ in range(2):  # what is there already is replaced, under the same names
+        with FolderSink(tmp_path / "out", FORMATS["jsonl"], LAYOUT, places) as sink:
+            for path in places:
+                sink.write(said(path))
+            sink.keep()
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert len(files) == 2 and all(path.suffix == ".jsonl" for path in files)
+    assert all(os.fsencode(path.name).startswith(os.fsencode(name)[:9]) for path in files)
+
+
+def test_a_file_whose_name_leaves_no_room_for_the_hidden_one(tmp_path):
+    target = tmp_path / ("x" * 251 + ".csv")
+    with FileSink(target, FORMATS["csv"], LAYOUT) as sink:
+        sink.write(said("a.wav"))
+        sink.keep()
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]
+
+
+def test_folders_deeper_than_functions_call_themselves(tmp_path):
+    deep = "/".join("a" * 1200)
+    with FolderSink(tmp_path / "out", FORMATS["txt"], LAYOUT, {"x": f"{deep}/x.wav"}) as sink:
+        sink.write(said("x"))
+        sink.keep()
+    place = tmp_path / "out" / deep / "x.wav.txt"
+    assert place.read_text() == "rain\n"
+    place.unlink()
+    while place.parent != tmp_path:  # whoever cleans up may call himself too
+        place = place.parent
+        place.rmdir()
+
+
 def test_an_input_under_way_leaves_no_file_when_the_run_breaks(tmp_path):
     with pytest.raises(RuntimeError), FolderSink(tmp_path, FORMATS["txt"], LAYOUT, {"a": "a", "b": "b"}) as sink:
         sink.write(said("a"))
