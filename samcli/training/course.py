@@ -202,7 +202,7 @@ class Course:
             outcome.total.backward()  # type: ignore[no-untyped-call]
             weight += outcome.weight.detach().to(weight)
             for name, value in {**outcome.parts, "weight": outcome.weight}.items():
-                value = value.detach().double().cpu()
+                value = value.detach().cpu().double()
                 self._sums[name] = self._sums.get(name, torch.zeros((), dtype=torch.float64)) + value
         return weight
 
