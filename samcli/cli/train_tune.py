@@ -95,7 +95,7 @@ def tune(data: Data, flags: TuneFlags) -> ExitCode:
         f"{len(examined.labels)} names, {len(new)} of them new"
     )
     if new and flags.others is None:
-        streams.note("new names may be heard in any sound but yours; --others FOLDER, of other sounds, teaches where not")
+        streams.note("new names may be heard where they are not: --others FOLDER, of other sounds, teaches where")
     done = tune(examined, sounds, base, out, recipe, report=reporter(streams), note=streams.note, others=others)
     streams.note(summary(done, out))
     streams.write(f"{out}\n")
