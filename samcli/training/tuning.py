@@ -218,8 +218,8 @@ class Tuner(Trainer):
 
 def taught_parameters(network: nn.Module) -> list[nn.Parameter]:
     """Those with a row or a column for each name."""
-    found = [parameter for _, layer in head_layers(encoder_of(network)) for parameter in layer.parameters()]
-    return found + [layer.weight for _, layer in reader_layers(network)]
+    layers = head_layers(encoder_of(network)) + reader_layers(network)
+    return [parameter for _, layer in layers for parameter in layer.parameters()]
 
 
 def prepare(base: Base, recipe: TuneRecipe, taught: Sequence[str], words: bool) -> tuple[nn.Module, AdapterConfig]:
@@ -261,7 +261,7 @@ def _free_rows(network: nn.Module, places: Sequence[int], words: bool) -> None:
         _learn_only(layer.weight.requires_grad_(True), mine)
 
 
-def _learn_only(parameter: nn.Parameter, mask: Tensor) -> None:
+def _learn_only(parameter: Tensor, mask: Tensor) -> None:
     """Zero the gradient wherever the mask is zero."""
     hooked: Any = parameter
     hooked.register_hook(lambda gradient: gradient * mask)
