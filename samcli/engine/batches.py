@@ -169,6 +169,7 @@ def out_of_memory(error: BaseException) -> bool:
         return True
     text = str(error).lower()
     signs = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "bad_alloc")
+    signs += ("could not create a primitive",)  # what oneDNN says when it gets none
     return isinstance(error, RuntimeError) and any(sign in text for sign in signs)
 
 

@@ -39,6 +39,12 @@ def test_escape_sequences_and_reordering_marks_are_shown():
     assert visible(os.fsdecode(b"caf\xe9.wav")) == r"caf\xe9.wav"
 
 
+def test_half_a_letter_and_marks_beyond_the_basic_plane_are_shown():
+    assert visible("\ud800\udc7f\udc80\udcff\udd00") == r"\ud800\udc7f\x80\xff\udd00"
+    assert visible("\U000e0041\u061c\u200b") == r"\U000e0041\u061c\u200b"
+    assert tab_cell("a\\b\tc\nd\re") == r"a\\b\tc\nd\re"
+
+
 def test_one_line_is_one_line():
     assert one_line("a\nb\tc\rd") == r"a\nb\tc\x0dd"
 
