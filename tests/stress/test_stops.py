@@ -303,7 +303,9 @@ def test_inputs_that_vanish_under_the_run(sam: Any, fill: Callable[..., int], fi
     folder = sam.folder / "in"
     fill(folder, files, seconds=0.1)
     out = clean(sam)
-    running = sam.start("tag", "in", "-o", "out/tags.jsonl", *TINY)
+    said = sam.folder / "said"
+    with said.open("wb") as stderr:  # more than a pipe holds
+        running = sam.start("tag", "in", "-o", "out/tags.jsonl", *TINY, stderr=stderr)
     chance = random.Random(files)
     while running.poll() is None:
         path = folder / f"{chance.randrange(files):04}.wav"
@@ -311,7 +313,7 @@ def test_inputs_that_vanish_under_the_run(sam: Any, fill: Callable[..., int], fi
         time.sleep(0.02)
         if not path.exists():
             path.touch()
-    _, errors = running.communicate()
+    errors = said.read_bytes()
     assert running.returncode == 1 and b"Traceback" not in errors, errors[-2000:]
     records = [json.loads(line) for line in out.read_bytes().splitlines()]
     assert [record["path"] for record in records] == [f"in/{number:04}.wav" for number in range(files)]
