@@ -19,6 +19,9 @@ from safetensors.torch import load_file
 from samcli.cli.train_align import four_numbers
 from samcli.errors import UsageError
 
+# Each starts torch several times over, which takes minutes on a machine that is busy with a training.
+pytestmark = pytest.mark.timeout(1200)
+
 ROOT = Path(__file__).resolve().parents[2]
 ALIGN = ("--encoder", "tiny-random", "--language", "tiny-random", "--rank", "4", "--dropout", "0", "--warm-up", "1")
 
@@ -54,7 +57,7 @@ def test_two_processes_learn_what_one_with_twice_the_batch_learns(
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_addr", "127.0.0.1"]
     launcher += ["--master_port", str(port), "-m", "samcli", *arguments, "--at-once", "2", "-o", "two"]
     together = subprocess.run(
-        launcher, cwd=sam.folder, env=environment | {"PYTHONPATH": str(ROOT)}, capture_output=True, timeout=300
+        launcher, cwd=sam.folder, env=environment | {"PYTHONPATH": str(ROOT)}, capture_output=True, timeout=900
     )
     assert together.returncode == 0, together.stderr
     assert together.stdout == b"two\n"  # one of them speaks for both
@@ -91,7 +94,7 @@ def test_pretrain_stops_when_asked_and_goes_on(sam: Any, sounds: Path) -> None:
             break
         time.sleep(0.1)
     running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=200)
+    _, said = running.communicate(timeout=600)
     assert running.returncode == 130, said
     assert said.endswith(b"sam: stopped; the same command goes on from the last save.\n")
     assert not (sam.folder / "my encoder/config.json").exists()
