@@ -107,7 +107,7 @@ def _listing(repo: str, revision: str) -> tuple[str, list[RemoteFile]]:
                 repo, revision=revision, files_metadata=True, timeout=float(constants.HF_HUB_ETAG_TIMEOUT)
             )
         )
-    except (ValueError, TypeError, LookupError, AttributeError) as error:  # a page for people, or JSON of another kind
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:  # a page, or other JSON
         raise ModelError(
             f"{constants.ENDPOINT} does not answer like the Hub when asked for {repo}: "
             "check HF_ENDPOINT and your network's proxy."
