@@ -93,7 +93,8 @@ def _continue(url: str, partial: Path, file: RemoteFile, progress: bool) -> None
         disable_progress_bars()
     with partial.open("ab") as out:
         try:
-            http_get(url, _Bounded(out, file), resume_size=out.tell(), displayed_filename=file.name, **options)
+            bounded: Any = _Bounded(out, file)
+            http_get(url, bounded, resume_size=out.tell(), displayed_filename=file.name, **options)
         except OSError as error:
             # A body of another length than the listing says: the hash will tell, and the file is fetched again.
             if "Consistency check failed" not in str(error):

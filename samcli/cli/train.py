@@ -48,6 +48,12 @@ class NanoFlags(TalkFlags):
 
     size: Annotated[str, typer.Option(help="nano, small or base.", autocompletion=complete_size)] = "nano"
     steps: Annotated[int | None, typer.Option(help="Of the whole training.", metavar="N", min=10)] = None
+    start: Annotated[
+        str | None, typer.Option("--from", help="sam-nano or a folder: a trained model to go on from.", metavar="MODEL")
+    ] = None
+    both_cores: Annotated[
+        bool, typer.Option("--both-cores", help="Half as fast again; no longer the same to the bit.", metavar="")
+    ] = False
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0
 
 
@@ -62,6 +68,7 @@ def nano(
 
     sam train nano corpus/ work/
     sam train nano corpus/ work/ --size small --steps 100000
+    sam train nano corpus/ work/ --from sam-nano --steps 5000
     sam eval corpus/ --model work/model
 
     Stopped, the same command goes on from the last save.
@@ -70,10 +77,13 @@ def nano(
         raise UsageError(f"{str(corpus)!r} is no corpus: there is no manifest.csv in it.")
     if flags.size not in SIZES:
         raise UsageError(f"There is no --size {flags.size!r}: choose {', '.join(SIZES)}.")
+    from samcli.checkpoints.loading import locate
     from samcli.text.labels import labels
+    from samcli.training.corpus import Corpus
     from samcli.training.nano import train_nano
-    from samcli.training.release import release
+    from samcli.training.release import attribution, card, release
 
+    start = locate(flags.start, offline=True).folder if flags.start is not None else None
     streams = output()
     streams.farewell = "stopped; the same command goes on from the last save."
     recipe = recipe_of(flags)
@@ -86,8 +96,9 @@ def nano(
             streams.note(words)
 
     streams.note("reading the corpus")
-    network = train_nano(corpus, out, labels(), recipe, report=report)
-    release(network, out / "tokenizer.json", out / "model")
+    network = train_nano(corpus, out, labels(), recipe, start, report=report)
+    thanks = attribution(Corpus.read(corpus, labels()))
+    release(network, out / "tokenizer.json", out / "model", card(network, recipe, flags.start), thanks)
     streams.write(f"{out / 'model'}\n")
     return ExitCode.OK
 
@@ -99,6 +110,7 @@ def recipe_of(flags: NanoFlags) -> NanoRecipe:
     from samcli.training.nano import NanoRecipe, bigger
 
     recipe = NanoRecipe(seed=flags.seed)
+    recipe = replace(recipe, loop=replace(recipe.loop, second_core=flags.both_cores))
     if flags.size != "nano":
         recipe = bigger(recipe, flags.size)
     if flags.steps is not None:
@@ -110,6 +122,8 @@ def recipe_of(flags: NanoFlags) -> NanoRecipe:
             tag_steps=round(recipe.tag_steps * share),
             read_steps=round(recipe.read_steps * share),
         )
+    if flags.start is not None:  # it has been through the first two stages
+        recipe = replace(recipe, tag_steps=0, read_steps=0)
     return recipe
 
 

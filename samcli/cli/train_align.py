@@ -16,7 +16,7 @@ from samcli.cli.teaching import CourseFlags, course_options, end, reporter, teac
 from samcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from samcli.training.alignment import AlignRecipe
+    from samcli.training.align_pupil import AlignRecipe
     from samcli.training.openaqa import Questions
     from samcli.training.team import Team
 
@@ -141,7 +141,7 @@ def align(
 def recipe_of(flags: AlignFlags, team: Team) -> AlignRecipe:
     """The recipe these flags ask for."""
     from samcli.models.connectors import ConnectorConfig
-    from samcli.training.alignment import AlignRecipe
+    from samcli.training.align_pupil import AlignRecipe
 
     if flags.connector not in CONNECTORS:
         raise UsageError(f"There is no --connector {flags.connector!r}: choose {', '.join(CONNECTORS)}.")

@@ -67,7 +67,9 @@ def tune(data: Data, flags: TuneFlags) -> ExitCode:
     """
     out = check_flags(flags)
     streams = output()
-    from samcli.training.tuning import TuneRecipe, check_new, hear_others, load_base, open_folder, settings_of, tune
+    from samcli.training.tune_base import TuneRecipe, load_base
+    from samcli.training.tune_folder import check_new, open_folder, settings_of
+    from samcli.training.tuning import hear_others, tune
 
     if not flags.resume:
         check_new(out)

@@ -169,8 +169,9 @@ def out_of_memory(error: BaseException) -> bool:
         return True
     text = str(error).lower()
     signs = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "bad_alloc")
-    signs += ("could not create a primitive",)  # what oneDNN says when it gets none
-    return isinstance(error, RuntimeError) and any(sign in text for sign in signs)
+    # What oneDNN says when it gets none; when a product does not fit together it speaks of a primitive descriptor.
+    starved = text.startswith("could not create a primitive") and "descriptor" not in text
+    return isinstance(error, RuntimeError) and (starved or any(sign in text for sign in signs))
 
 
 def release_memory() -> None:

@@ -90,7 +90,10 @@ def _add(found: dict[str, Prediction], entry: dict[str, Any], where: str) -> Non
     if tags is None and entry.get("label"):
         tags = [{"label": entry["label"], "score": entry.get("score") or 1.0}]
     for tag in tags or ():
-        label, score = str(tag["label"]), float(tag["score"])
+        try:
+            label, score = str(tag["label"]), float(tag["score"])
+        except (KeyError, TypeError, ValueError):
+            raise UsageError(f"The tags in {where} are no list of a label and a score each.") from None
         held.scores[label] = max(score, held.scores.get(label, 0.0))
         if entry.get("start") not in (None, "") and entry.get("end") not in (None, ""):
             held.events.append(LabelledEvent(label, float(entry["start"]), float(entry["end"])))

@@ -56,6 +56,8 @@ class MapNorm(nn.LayerNorm):
 class MapLinear(FastLinear):
     """A linear layer over the channels of a map (a 1x1 convolution with a 2-D weight)."""
 
+    channels = 1
+
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 

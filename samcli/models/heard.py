@@ -70,27 +70,62 @@ def telling(probabilities: Tensor) -> Tensor:
     return (probabilities.sqrt() - 0.1).clamp(min=0)
 
 
-class TagReader(nn.Module):
-    """Probabilities as embeddings."""
+class Beside(NamedTuple):
+    """What accompanies the text tokens of a recording."""
 
-    def __init__(self, classes: int, width: int) -> None:
+    embedding: Tensor  # (batch, width): what was heard, for every token alike
+    support: Tensor  # (batch, vocabulary, 2): how well each token fits what was heard, by highest and by recent
+
+
+class TagReader(nn.Module):
+    """Probabilities as embeddings, and as a lexicon: which tokens speak of which classes.
+
+    The lexicon is read both ways. A token that comes in is marked with how well it fits what was heard, so "is there a
+    dog?" needs no long search; a token that goes out is likelier the better it fits.
+    """
+
+    def __init__(self, classes: int, width: int, vocabulary: int) -> None:
         super().__init__()
         self.steps = nn.Linear(classes, width, bias=False)
         self.highest = nn.Linear(classes, width, bias=False)
         self.recent = nn.Linear(classes, width, bias=False)
         for layer in (self.steps, self.highest, self.recent):
             nn.init.normal_(layer.weight, std=0.01)  # beside token embeddings of 0.02, a soft voice at first
+        self.lexicon = nn.Linear(classes, vocabulary, bias=False)
+        nn.init.zeros_(self.lexicon.weight)
+        self.mark = nn.Linear(2, width, bias=False)
+        nn.init.normal_(self.mark.weight, std=0.05)
+        self.urge = nn.Parameter(torch.tensor([0.5, 0.5]))  # how far support moves the next token's logit
 
     def along(self, steps: Tensor) -> Tensor:
         """Beside each audio token: (batch, tokens, classes) -> (batch, tokens, width)."""
         embeddings: Tensor = self.steps(telling(steps).to(self.steps.weight.dtype))
         return embeddings
 
-    def beside(self, tags: Tags) -> Tensor:
-        """Beside every text token: (batch, width)."""
+    def beside(self, tags: Tags) -> Beside:
+        """Beside every text token of a recording."""
         dtype = self.highest.weight.dtype
-        embedding: Tensor = self.highest(telling(tags.highest).to(dtype)) + self.recent(telling(tags.recent).to(dtype))
-        return embedding
+        highest, recent = telling(tags.highest).to(dtype), telling(tags.recent).to(dtype)
+        support = self.lexicon(torch.stack([highest, recent], dim=1))  # (batch, 2, vocabulary)
+        return Beside(self.highest(highest) + self.recent(recent), support.transpose(1, 2))
+
+    def read(self, embeddings: Tensor, tokens: Tensor, beside: Beside) -> Tensor:
+        """Token embeddings (batch, length, width) with what was heard beside them."""
+        support = beside.support.gather(1, tokens[..., None].expand(*tokens.shape, 2))  # (batch, length, 2)
+        found: Tensor = embeddings + beside.embedding[:, None] + self.mark(support)
+        return found
+
+    def urges(self, beside: Beside) -> Tensor:
+        """What to add to the logits of a next token, so that they lean to what was heard: (batch, vocabulary)."""
+        lean: Tensor = (beside.support * self.urge).sum(-1)
+        return lean
+
+
+class Speech(NamedTuple):
+    """The state while a model speaks."""
+
+    memory: State
+    beside: Beside
 
 
 class Voice:
@@ -103,12 +138,13 @@ class Voice:
     def prepare(self) -> None:
         """Nothing to lay out: the steps go through the plain path."""
 
-    def prefill(self, tokens: Tensor, *, state: Heard, lengths: Tensor | None) -> tuple[Tensor, Heard]:
-        embeddings = self.language.embed(tokens) + self.reader.beside(state.tags)[:, None]
+    def prefill(self, tokens: Tensor, *, state: Heard, lengths: Tensor | None) -> tuple[Tensor, Speech]:
+        beside = self.reader.beside(state.tags)
+        embeddings = self.reader.read(self.language.embed(tokens), tokens, beside)
         logits, memory = self.language.prefill(embeddings=embeddings, state=state.memory, lengths=lengths)
-        return logits, Heard(memory, state.tags)
+        return logits + self.reader.urges(beside), Speech(memory, beside)
 
-    def step(self, tokens: Tensor, state: Heard, owned: bool = False) -> tuple[Tensor, Heard]:
-        embeddings = self.language.embed(tokens) + self.reader.beside(state.tags)
-        found: Any = self.language(embeddings=embeddings[:, None], state=state.memory)
-        return found[0][:, 0], Heard(found[1], state.tags)
+    def step(self, tokens: Tensor, state: Speech, owned: bool = False) -> tuple[Tensor, Speech]:
+        embeddings = self.reader.read(self.language.embed(tokens)[:, None], tokens[:, None], state.beside)
+        found: Any = self.language(embeddings=embeddings, state=state.memory)
+        return found[0][:, 0] + self.reader.urges(state.beside), Speech(found[1], state.beside)

@@ -66,12 +66,15 @@ def _losses(listener: Listener, state: Any, rows: list[list[int]], opening: int)
     tokens = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=device)  # (batch, tokens)
     lengths = torch.tensor([len(row) for row in rows], device=device)
     embeddings = network.language.embed(tokens)
-    memory = state
+    memory, beside = state, None
     if isinstance(state, Heard):
         memory = state.memory
         if network.config.reads_tags:
-            embeddings = embeddings + network.tag_reader.beside(state.tags)[:, None]
+            beside = network.tag_reader.beside(state.tags)
+            embeddings = network.tag_reader.read(embeddings, tokens, beside)
     logits, _ = network.language(embeddings=embeddings, state=memory, lengths=lengths)  # (batch, tokens, vocabulary)
+    if beside is not None:
+        logits = logits + network.tag_reader.urges(beside)[:, None]
     each = F.cross_entropy(
         logits[:, :-1].float().transpose(1, 2), tokens[:, 1:], reduction="none"
     )  # (batch, tokens - 1)

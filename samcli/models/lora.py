@@ -91,12 +91,18 @@ class AdaptedLinear(FastLinear):
         layer = cls(plain.in_features, plain.out_features, bias=plain.bias is not None, device="meta")
         layer.weight, layer.bias = plain.weight, plain.bias
         layer.adapters = nn.ModuleDict()
+        layer.channels = getattr(plain, "channels", -1)
         return layer.train(plain.training)
 
     def stack(self) -> list[Adapter]:
         return [cast(Adapter, adapter) for adapter in self.adapters.values()]
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.channels == -1:
+            return self._adapted(x)
+        return self._adapted(x.movedim(self.channels, -1)).movedim(-1, self.channels)
+
+    def _adapted(self, x: Tensor) -> Tensor:
         stack = self.stack()
         if self.base_weight is not None or not stack:
             return super().forward(x)

@@ -83,7 +83,7 @@ class Sam(nn.Module):
             config.connector, encoder.width, (steps // config.stack, bands * config.stack), config.language.d_model
         )
         if config.reads_tags:
-            self.tag_reader = TagReader(self.classes, config.language.d_model)
+            self.tag_reader = TagReader(self.classes, config.language.d_model, config.language.padded_vocab_size)
         self.language = LanguageModel(config.language)
         if config.split_projections:
             split_projections(self.language)

@@ -97,6 +97,7 @@ class FastLinear(nn.Linear):
     """nn.Linear on the quickest path; the same parameters under the same names."""
 
     product: PackedProduct | None = None  # set by `pack` for frozen weights; never saved
+    channels = -1  # the axis of x that a layer of this kind works on
 
     def forward(self, x: Tensor) -> Tensor:
         product = self.product

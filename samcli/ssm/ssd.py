@@ -25,6 +25,7 @@ from samcli.ssm.linear import times_transposed
 from samcli.ssm.state import scan_dtype
 
 CHUNK = 64  # tokens (Q); longer chunks spend more on the Q x Q mixing matrices, shorter ones on the state
+CACHED = 256 * 1024  # bytes of Q x Q matrices that are worked on at once on a CPU
 WHOLE = 160  # tokens; a sequence up to this length is one chunk
 SMALLEST = 1e-30  # stands for a scale of zero where its logarithm is taken
 FORGOTTEN = {torch.float32: -30.0, torch.float64: -60.0}  # log2 of a decay that keeps nothing the dtype could show
@@ -92,7 +93,7 @@ class _Mix(torch.autograd.Function):
     """y_i = sum over j <= i of CB[i, j] * 2 ** (total_i - total_j) * scale_j * x_j, plus D x_i.
 
     The Q x Q matrices of every head would be the largest tensors of training. They are made again in the backward
-    pass instead of kept; on a CPU for one row of the batch at a time, which keeps them in the cache.
+    pass instead of kept; on a CPU for a few rows of the batch at a time, which keeps them in the cache.
     """
 
     @staticmethod
@@ -131,8 +132,10 @@ class _Mix(torch.autograd.Function):
 
 def _portions(x: Tensor) -> Iterator[slice]:
     """Rows of the batch to work on together."""
-    batch = x.shape[0]
-    step = 1 if x.device.type == "cpu" else batch
+    batch, size, heads, _ = x.shape
+    step = batch
+    if x.device.type == "cpu":
+        step = max(1, CACHED // (heads * size * size * x.element_size()))
     return (slice(row, row + step) for row in range(0, batch, step))
 
 

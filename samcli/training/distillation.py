@@ -251,7 +251,8 @@ def rarity(scores: NDArray[np.uint8]) -> NDArray[np.float64]:
 def _clear(scores: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:
     for start in range(0, len(scores), 4096):
         rows = (scores[start : start + 4096].astype(np.float32) / 255) ** 2
-        yield rows * (rows >= CLEAR)
+        rows[rows < CLEAR] = 0.0
+        yield rows
 
 
 def mixed(one: NDArray[np.float32], other: NDArray[np.float32], share: float) -> NDArray[np.float32]:

@@ -9,13 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from samcli.models.heard import Tags, later, step_probabilities, summary, tags_of
+from samcli.models.heard import Beside, Tags, later, step_probabilities, summary, tags_of
 from samcli.models.interface import Encoding
-from samcli.models.mixture import AUDIO, TEXT, heard_as
+from samcli.models.mixture import AUDIO, heard_as
 from samcli.models.sam import Sam
+from samcli.ssm.state import select
 from samcli.training.batches import Batch
 from samcli.training.script import STEP_SECONDS
 from samcli.training.words import Words
+
+LENGTH_GROUPS = 4  # of the texts of a batch
 
 
 @dataclass(frozen=True)
@@ -37,22 +40,36 @@ def tag_losses(encoding: Encoding, batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 def word_loss(network: Sam, embeddings: Tensor, tags: Tags | None, words: Words) -> Tensor:
-    """Cross-entropy of the spoken tokens, nats per token; every scene of a batch has equally many audio tokens."""
-    audio = embeddings[words.scene]  # (rows, audio tokens, d_model)
-    text = network.language.embed(words.tokens)
-    if tags is not None:
-        text = text + network.tag_reader.beside(tags)[words.scene][:, None]
-    heard = audio.shape[1]
-    x = torch.cat([audio.to(text.dtype), text], dim=1)
-    place = torch.arange(words.tokens.shape[1])
-    spoken = (place >= words.spoken_from[:, None]) & (place < words.lengths[:, None])  # (rows, longest)
-    # The token at place t is predicted by the position before it: audio + t - 1.
-    before = F.pad(spoken, (heard - 1, 1))  # (rows, audio tokens + longest)
-    modality = torch.full(x.shape[:2], TEXT, device=x.device)
-    modality[:, :heard] = AUDIO
-    with heard_as(modality):  # asked only by a model whose projections are split
-        logits, _ = network.language(embeddings=x, lengths=heard + words.lengths, positions=before)
-    return F.cross_entropy(logits.float(), words.tokens[spoken])
+    """Cross-entropy of the spoken tokens, nats per token; every scene of a batch has equally many audio tokens.
+
+    As when it speaks, the language model reads a sound once and goes on from there with each of its texts. Texts of
+    like length go together: most of a batch would be padding otherwise.
+    """
+    with heard_as(AUDIO):  # asked only by a model whose projections are split
+        _, heard = network.language.read(embeddings=embeddings)
+    beside = None if tags is None else network.tag_reader.beside(tags)
+    total = embeddings.new_zeros((), dtype=torch.float32)
+    spoken_tokens = 0
+    for rows in words.lengths.argsort().chunk(LENGTH_GROUPS):
+        longest = int(words.lengths[rows].max())
+        tokens, lengths, scenes = words.tokens[rows, :longest], words.lengths[rows], words.scene[rows]
+        place = torch.arange(longest)
+        spoken = (place >= words.spoken_from[rows, None]) & (place < lengths[:, None])  # (rows, longest)
+        text = network.language.embed(tokens)
+        urges = None
+        if beside is not None:
+            mine = Beside(*(part[scenes] for part in beside))
+            text = network.tag_reader.read(text, tokens, mine)
+            urges = network.tag_reader.urges(mine)
+        # The token at place t is predicted by the one before it.
+        logits, _ = network.language(
+            embeddings=text, state=select(heard, scenes), lengths=lengths, positions=F.pad(spoken[:, 1:], (0, 1))
+        )
+        if urges is not None:
+            logits = logits + urges[torch.arange(len(rows))[:, None].expand_as(spoken)[spoken]]
+        total = total + F.cross_entropy(logits.float(), tokens[spoken], reduction="sum")
+        spoken_tokens += int(spoken.sum())
+    return total / max(1, spoken_tokens)
 
 
 def reading_loss(network: Sam, batch: Batch) -> Tensor:

@@ -8,6 +8,7 @@ every scene comes with targets per time step and, for the words, a script.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -27,10 +28,12 @@ NATS_PER_DB = np.float32(np.log(10) / 10)
 
 @dataclass(frozen=True)
 class MixOptions:
-    sources: tuple[float, ...] = (0.02, 0.6, 0.29, 0.09)  # chance of 0, 1, 2, 3 sounds
+    sources: tuple[float, ...] = (0.02, 0.5, 0.38, 0.1)  # chance of 0, 1, 2, 3 sounds
+    in_turn: float = 0.5  # chance that several sounds follow each other; otherwise they may overlap
     second_level_db: tuple[float, float] = (-14.0, 3.0)  # of later sounds against the first
-    gain_db: float = 9.0  # spread of the whole scene's level
-    quiet: float = 0.15  # chance that the scene is turned down by up to 35 dB
+    turn_level_db: tuple[float, float] = (-8.0, 8.0)  # the same where they follow each other
+    gain_db: float = 10.0  # spread of the whole scene's level
+    quiet: float = 0.25  # chance that the scene is turned down by up to 35 dB
     stretch: float = 0.3  # chances of each effect on one sound
     shift: float = 0.35
     equaliser: float = 0.6
@@ -72,12 +75,17 @@ class Mixer:
         placed: list[Placed] = []
         layers: list[FloatArray] = []
         room = float(rng.uniform(0.15, 1.8)) if rng.random() < options.room else 0.0
+        turns = self._turns(len(sounds), frames)
+        levels = options.turn_level_db if turns else options.second_level_db
         for number, (clip, log_mel) in enumerate(sounds):
             log_mel = self._vary(log_mel)
-            power, spans, crop = self._place(log_mel, frames, alone=len(sounds) == 1)
+            if turns:
+                power, spans, crop = self._in_turn(log_mel, frames, *turns[number])
+            else:
+                power, spans, crop = self._place(log_mel, frames, alone=len(sounds) == 1)
             if room:
                 power = smear(power, room)
-            level = float(rng.uniform(*options.second_level_db)) if number else 0.0
+            level = float(rng.uniform(*levels)) if number else 0.0
             peak = float(power.mean(1).max()) or 1.0
             power *= np.float32(10 ** (level / 10) / peak)
             placed.append(Placed(clip, spans, level, crop))
@@ -132,6 +140,27 @@ class Mixer:
             edge, slope = rng.integers(4, 40), rng.uniform(0.5, 4)
             curve -= np.maximum(0, edge - np.arange(BINS)).astype(np.float32) * np.float32(slope)
         return np.asarray(x + curve * NATS_PER_DB, np.float32)
+
+    def _turns(self, sounds: int, frames: int) -> list[tuple[int, int]]:
+        """First and last frame of each sound's turn; none when the sounds may overlap."""
+        rng = self.rng
+        if sounds < 2 or rng.random() >= self.options.in_turn:
+            return []
+        end = frames if rng.random() < 0.5 else round(frames * rng.uniform(0.6, 1.0))
+        cuts = np.cumsum(rng.dirichlet(np.full(sounds, 8.0))) * end
+        edges = [0, *(round(cut) for cut in cuts[:-1]), end]
+        return [(first, last) for first, last in pairwise(edges)]
+
+    def _in_turn(
+        self, log_mel: FloatArray, frames: int, first: int, last: int
+    ) -> tuple[FloatArray, tuple[tuple[float, float], ...], tuple[float, float]]:
+        """A sound within its turn, often with a moment of quiet before the next."""
+        pause = min(int(self.rng.uniform(0, 0.8) * FRAMES_PER_SECOND), (last - first) // 3)
+        part, spans, crop = self._place(log_mel, last - first - pause, alone=True)
+        out = np.zeros((frames, BINS), np.float32)
+        out[first : first + len(part)] = part
+        shift = first / FRAMES_PER_SECOND
+        return out, tuple((start + shift, end + shift) for start, end in spans), crop
 
     def _place(
         self, log_mel: FloatArray, frames: int, alone: bool

@@ -13,25 +13,25 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import numpy as np
 import torch
 
 from samcli.audio.fbank import log_mel
+from samcli.checkpoints.format import load_module
+from samcli.errors import ModelError
 from samcli.models.connectors import ConnectorConfig
 from samcli.models.nano import NanoConfig
 from samcli.models.sam import Sam, SamConfig
 from samcli.ssm.language import LanguageConfig, LanguageModel
 from samcli.text.tokenizer import Tokenizer, train_tokenizer
-from samcli.training.batches import BatchOptions, SceneBatches
-from samcli.training.captions import write_caption
+from samcli.training.batches import BatchOptions, Sampler, SceneBatches
 from samcli.training.corpus import Corpus, Targets
 from samcli.training.features import FeatureStore, build_features
+from samcli.training.lexicon import associations, single_sounds
 from samcli.training.loop import LoopOptions, Report, Trainer
-from samcli.training.mixer import FRAMES_PER_SECOND, Mixer
-from samcli.training.questions import ask
+from samcli.training.rehearsal import rehearse_sentences
 from samcli.training.script import Scripts
 from samcli.training.synthetic import synthetic_clips
 from samcli.training.words import WordOptions, Writer
@@ -52,7 +52,8 @@ class NanoRecipe:
     words: WordOptions = field(default_factory=WordOptions)
     loop: LoopOptions = field(default_factory=LoopOptions)
     vocabulary: int = 2560
-    told: int = 60_000  # scenes told to make the vocabulary
+    told: int = 200_000  # sentences that make the vocabulary
+    counted: int = 12_000  # sounds told to make the lexicon
     seed: int = 0
 
     def config(self, vocabulary: int, aligned: bool = False) -> SamConfig:
@@ -88,42 +89,30 @@ def prepare(folder: Path, cache: Path, names: tuple[str, ...]) -> Material:
     return Material(corpus, store, Scripts(Targets(corpus)))
 
 
-def make_tokenizer(material: Material, recipe: NanoRecipe) -> Tokenizer:
-    """A vocabulary for what the model will read and say."""
-    scene_batches = SceneBatches(material.corpus, material.store, BatchOptions())
-    generator, rng = np.random.default_rng(3), Random(3)
-    mixer = Mixer(scene_batches.options.mix, generator)
-    sentences: list[str] = []
-    seconds = 5.0
-    # A few thousand scenes, each told many ways: the words matter, not the sounds.
-    for _ in range(recipe.told // 20):
-        scene = material.scripts.write(
-            scene_batches.scene(mixer, round(seconds * FRAMES_PER_SECOND), generator), seconds
-        )
-        for _ in range(20 if scene else 0):
-            assert scene is not None
-            sentences += [write_caption(scene, rng), *ask(scene, rng)]
-    return train_tokenizer(sentences, recipe.vocabulary)
-
-
 def train_nano(
     corpus: Path,
     out: Path,
     names: tuple[str, ...],
     recipe: NanoRecipe | None = None,
+    start: Path | None = None,
     judge: Callable[[Material], Callable[[Sam], dict[str, float]]] | None = None,
     report: Report = lambda line: None,
 ) -> Sam:
-    """Train, or go on training, in the folder `out`; the averaged network comes back."""
+    """Train, or go on training, in the folder `out`; the averaged network comes back.
+
+    `start`: a model of this kind to begin with, in place of a new one.
+    """
     recipe = recipe or NanoRecipe()
     out.mkdir(parents=True, exist_ok=True)
     material = prepare(corpus, out / "features", names)
-    path = out / "tokenizer.json"
-    tokenizer = Tokenizer.load(path) if path.exists() else make_tokenizer(material, recipe)
-    tokenizer.save(path)
     torch.manual_seed(recipe.seed)
-    network = Sam(recipe.config(len(tokenizer), aligned=True))
-    lengthen_memory(network.language)
+    if start is not None:
+        network, tokenizer = begun(start)
+    else:
+        known = out / "tokenizer.json"
+        tokenizer = Tokenizer.load(known) if known.exists() else new_tokenizer(recipe)
+        network = beginning(material, tokenizer, recipe)
+    tokenizer.save(out / "tokenizer.json")
     network.encoder.to(memory_format=torch.channels_last)
     judged = judge(material) if judge else None
     writer = Writer(tokenizer, material.scripts, recipe.words)
@@ -137,11 +126,37 @@ def train_nano(
     )
     trainer = Trainer(network, out / "state", recipe.loop)
     for last, optimiser, losses, words in stages:
+        if trainer.step >= last:
+            continue
         trainer.options = replace(recipe.loop, steps=last, optimiser=optimiser, weights=losses)
         first, second = (_batches(material, recipe, words, offset) for offset in (0, 1))
         trainer.run(first, second, judged, report)
     averaged: Any = trainer.average.network
     return averaged  # type: ignore[no-any-return]
+
+
+def new_tokenizer(recipe: NanoRecipe) -> Tokenizer:
+    return train_tokenizer(rehearse_sentences(recipe.told), recipe.vocabulary)
+
+
+def beginning(material: Material, tokenizer: Tokenizer, recipe: NanoRecipe) -> Sam:
+    """A network that knows nothing yet but which words go with which classes."""
+    network = Sam(recipe.config(len(tokenizer), aligned=True))
+    lengthen_memory(network.language)
+    sampler = Sampler(material.corpus.split("train"), recipe.batches)
+    pairs = single_sounds(material.scripts, sampler, tokenizer, recipe.counted, recipe.seed)
+    with torch.no_grad():
+        lexicon = network.tag_reader.lexicon
+        lexicon.weight.copy_(associations(pairs, lexicon.out_features))
+    return network
+
+
+def begun(folder: Path) -> tuple[Sam, Tokenizer]:
+    """A trained network, to be trained on."""
+    network, _ = load_module(folder, dtype=torch.float32)
+    if not isinstance(network, Sam) or not network.config.reads_tags:
+        raise ModelError(f"{folder} is no model of this recipe: it cannot be trained on as sam-nano.")
+    return network, Tokenizer.load(folder)
 
 
 def lengthen_memory(language: LanguageModel) -> None:

@@ -195,7 +195,7 @@ def _about_silence(scene: Scene, rng: Random) -> Pair:
 
 Writer = Callable[[Scene, tuple[Kind, ...], Random, frozenset[str]], "Pair | None"]
 WRITERS: tuple[tuple[Writer, int], ...] = (
-    (_presence, 28), (_category, 8), (_which, 9), (_describe, 10), (_choice, 18), (_not_heard, 4), (_unknowable, 7),
+    (_presence, 30), (_category, 8), (_which, 9), (_describe, 10), (_choice, 26), (_not_heard, 4), (_unknowable, 7),
     (_quality, 3), (_sort, 6), (_whose, 4), (_silent, 1),
     (particulars.how_many, 9), (particulars.first_or_last, 6), (particulars.neighbour, 6), (particulars.order, 6),
     (particulars.how_loud, 5), (particulars.when, 5), (particulars.where, 5),

@@ -5,12 +5,16 @@ from __future__ import annotations
 import csv
 from collections import Counter, defaultdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from samcli.checkpoints.format import save_module
 from samcli.models.sam import Sam
 from samcli.training.corpus import Corpus
+
+if TYPE_CHECKING:
+    from samcli.training.nano import NanoRecipe
 
 
 def release(network: Sam, tokenizer: Path, folder: Path, card: str = "", attribution: str = "") -> None:
@@ -20,14 +24,30 @@ def release(network: Sam, tokenizer: Path, folder: Path, card: str = "", attribu
         (folder / "ATTRIBUTION.md").write_text(attribution, encoding="utf-8")
 
 
+def card(network: Sam, recipe: NanoRecipe, start: str | None = None) -> str:
+    """What is known of a model when its training ends; its figures are for `sam eval` to find."""
+    millions = sum(parameter.numel() for parameter in network.parameters()) / 1e6
+    begun = f" It began as {start}." if start else ""
+    return (
+        f"# A model trained by sam\n\n"
+        f"{millions:.1f} million parameters: an audio encoder, a connector and a Mamba-2 language model, trained for\n"
+        f"{recipe.loop.steps:,} steps by `sam train nano` (seed {recipe.seed}).{begun}\n\n"
+        f"Whose sounds it learned from: [ATTRIBUTION.md](ATTRIBUTION.md).\n\n"
+        f"Measure it before you trust it: `sam eval CORPUS --model THIS_FOLDER --markdown` prints the table that "
+        f"belongs here.\n"
+    )
+
+
 def attribution(corpus: Corpus) -> str:
     """Whom the model owes its sounds: every source with its licence, every recordist by name."""
     clips, seconds = Counter[str](), Counter[str]()
     for clip in corpus.split("train"):
         clips[clip.source] += 1
         seconds[clip.source] += clip.seconds  # type: ignore[assignment]
-    with (corpus.folder / "sources.csv").open(encoding="utf-8", newline="") as file:
-        licences = {row["source"]: row["licence"] for row in csv.DictReader(file) if row["split"] == "train"}
+    licences: dict[str, str] = {}
+    if (corpus.folder / "sources.csv").is_file():
+        with (corpus.folder / "sources.csv").open(encoding="utf-8", newline="") as file:
+            licences = {row["source"]: row["licence"] for row in csv.DictReader(file) if row["split"] == "train"}
     lines = [
         "# Attribution",
         "",

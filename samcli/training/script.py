@@ -13,9 +13,11 @@ from samcli.training.corpus import Clip, Targets
 from samcli.training.mixer import FRAMES_PER_SECOND, FRAMES_PER_STEP, Mixture
 from samcli.training.scenes import Event, Scene
 from samcli.training.sounds import Kind, find_kind, kind_of, kind_of_audioset
+from samcli.training.vague import VagueSound
 
 SURE = 0.5  # a label's confidence from which its sound is spoken of
 PLAIN = 0.5  # the teacher's probability from which an unlabelled clip is
+NAMED = 0.3  # the teacher's probability from which a sound has a name, though perhaps not the label's
 AUDIBLE, MASKED = 0.5, 0.2  # how far a sound stands out: said from the first on, passed over below the second
 MEL_DB_AT_FULL_SCALE = 21.0  # mean mel power of a full-scale sound of mixed colour, dB
 BACKGROUND_SHARE = 0.85  # of the scene that a lasting sound fills to be its background
@@ -47,6 +49,18 @@ class Scripts:
         if clip.trust == "none" and teacher[best] >= PLAIN:
             return kind_of_audioset(self.targets.corpus.names[best])
         return None
+
+    def nameless(self, mixture: Mixture) -> VagueSound | None:
+        """A lone, plain sound to which neither its label nor the teacher gives a name."""
+        if len(mixture.placed) != 1 or mixture.weight[0] < AUDIBLE:
+            return None
+        (sound,) = mixture.placed
+        steps = np.flatnonzero(mixture.activity[0] > 0.25)
+        known = self.kind(sound.clip) is not None or self.targets.corpus.teacher[sound.clip.file].max() >= NAMED
+        if known or not len(steps):
+            return None
+        length = float(steps[-1] + 1 - steps[0]) * STEP_SECONDS
+        return VagueSound(length, mixture.peak_db - MEL_DB_AT_FULL_SCALE, len(sound.spans))
 
     def write(self, mixture: Mixture, seconds: float) -> Scene | None:
         """None: better not spoken of."""

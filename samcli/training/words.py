@@ -15,6 +15,7 @@ from samcli.training.captions import write_caption
 from samcli.training.mixer import FloatArray, Mixture
 from samcli.training.questions import ask
 from samcli.training.script import Scripts
+from samcli.training.vague import vague_answer, vague_caption
 
 LONGEST = 72  # tokens of a row; longer ones are dropped, not cut
 DOUBTFUL = 0.08  # a probability from which a sound may be there although the script does not state it
@@ -45,6 +46,10 @@ class Writer:
         for number, mixture in enumerate(mixtures):
             scene = self.scripts.write(mixture, seconds)
             if scene is None:
+                sound = self.scripts.nameless(mixture)
+                if sound is not None:
+                    rows.append((number, caption_example(self.tokenizer, vague_caption(sound, rng))))
+                    rows.append((number, question_example(self.tokenizer, *vague_answer(sound, rng))))
                 continue
             doubtful = {names[i] for i in np.flatnonzero(targets[number] > DOUBTFUL)}
             for _ in range(self.options.captions):

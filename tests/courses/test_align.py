@@ -17,16 +17,8 @@ from samcli.models.eat import Eat, EatConfig
 from samcli.models.interface import SpeakOptions
 from samcli.models.sam import Listener
 from samcli.models.ssamba import Ssamba, SsambaConfig
-from samcli.training.alignment import (
-    AlignRecipe,
-    Answers,
-    Parts,
-    align,
-    assemble,
-    curriculum,
-    load_parts,
-    without_stale_head,
-)
+from samcli.training.align_pupil import AlignRecipe, Parts, assemble
+from samcli.training.alignment import Answers, align, curriculum, load_parts, without_stale_head
 from samcli.training.course import CourseOptions
 from samcli.training.openaqa import Questions, find_audio, read_questions
 from samcli.training.recompute import recompute

@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
 from samcli.errors import ModelError
 from samcli.models.heard import later, summary
@@ -31,7 +32,9 @@ CONFIG = SamConfig(
 
 def build() -> Sam:
     torch.manual_seed(0)
-    return Sam(CONFIG).eval().double()
+    network = Sam(CONFIG)
+    nn.init.uniform_(network.tag_reader.lexicon.weight)
+    return network.eval().double()
 
 
 def test_stacking_pads_and_masks() -> None:

@@ -45,7 +45,9 @@ QUICK = LoopOptions(steps=6, optimiser=OptimiserOptions(warm_up=2), report_every
 
 def network() -> Sam:
     torch.manual_seed(0)
-    return Sam(SMALL)
+    model = Sam(SMALL)
+    nn.init.uniform_(model.tag_reader.lexicon.weight, 0, 0.5)
+    return model
 
 
 def scenes(material: Material) -> SceneBatches:

@@ -18,7 +18,7 @@ from samcli.training.batches import BatchOptions
 from samcli.training.corpus import Corpus
 from samcli.training.loop import LoopOptions
 from samcli.training.nano import NanoRecipe, bigger, train_nano
-from samcli.training.release import attribution, release
+from samcli.training.release import attribution, card, release
 
 TINY = NanoRecipe(
     encoder=NanoConfig(
@@ -36,6 +36,7 @@ TINY = NanoRecipe(
     loop=LoopOptions(steps=6, report_every=1),
     vocabulary=320,
     told=200,
+    counted=40,
 )
 
 
@@ -46,14 +47,18 @@ def test_three_stages_resumed_and_released(corpus_folder: Path, tmp_path: Path) 
     lines = [json.loads(line) for line in (tmp_path / "work/state/metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
     assert "reading" not in lines[1] and "reading" in lines[2] and "words" in lines[5]
-    thanks = (
-        attribution(Corpus.read(corpus_folder, names)) if (corpus_folder / "sources.csv").exists() else "# Thanks\n"
-    )
-    release(network, tmp_path / "work/tokenizer.json", tmp_path / "model", "# tiny\n", thanks)
+    thanks = attribution(Corpus.read(corpus_folder, names))
+    release(network, tmp_path / "work/tokenizer.json", tmp_path / "model", card(network, TINY), thanks)
+    assert "6 steps" in (tmp_path / "model/README.md").read_text()
+    assert "Freesound" in (tmp_path / "model/ATTRIBUTION.md").read_text()
     model = load_model(str(tmp_path / "model"), device="cpu")
     assert model.tasks == {"tag", "caption", "ask"} and len(model.labels) == 527
     heard = model.listen(model.encode(torch.randn(1, 16000), torch.tensor([16000])), None)
     assert isinstance(model.speak(heard, [""], SpeakOptions(max_new_tokens=5))[0], str)
+    further = replace(TINY, tag_steps=0, read_steps=0, loop=replace(TINY.loop, steps=1))
+    train_nano(corpus_folder, tmp_path / "more", names, further, tmp_path / "model")
+    (line,) = (tmp_path / "more/state/metrics.jsonl").read_text().splitlines()
+    assert "words" in json.loads(line), "a model that is trained on begins with the last stage"
 
 
 @pytest.mark.parametrize("size", ["small", "base"])

@@ -21,8 +21,10 @@ from samcli.errors import ModelError, UsageError
 from samcli.training.examine import Examined, examine
 from samcli.training.loop import DivergedError, LoopOptions
 from samcli.training.recordings import read_data
+from samcli.training.tune_base import Base, TuneRecipe, load_base
 from samcli.training.tune_batches import Mel, TuneBatches, TuneBatchOptions, features_of
-from samcli.training.tuning import Base, Tuned, TuneRecipe, check_new, load_base, open_folder, settings_of, tune
+from samcli.training.tune_folder import check_new, open_folder, settings_of
+from samcli.training.tuning import Tuned, tune
 from tests.training.small_base import RATE, save_base, sound, write_sound, write_sounds
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"

@@ -1,0 +1,60 @@
+"""The counted lexicon: words go with the classes they are used of, and what is heard leans on what is said."""
+
+from __future__ import annotations
+
+import torch
+
+from samcli.models.heard import TagReader, Tags
+from samcli.text.tokenizer import train_tokenizer
+from samcli.training.batches import BatchOptions, Sampler
+from samcli.training.lexicon import associations, single_sounds
+from samcli.training.nano import Material
+from samcli.training.rehearsal import rehearse_sentences
+
+DOG, RAIN = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
+A, BARKS, FALLS, ONCE = range(4)
+
+
+def test_a_word_goes_with_the_class_it_is_used_of() -> None:
+    pairs = [(DOG, [A, BARKS])] * 10 + [(RAIN, [A, FALLS])] * 60 + [(RAIN, [A, ONCE])]
+    found = associations(pairs, 5)
+    assert found.shape == (5, 2)
+    assert found[BARKS, 0] > 0 and found[BARKS, 1] == 0
+    assert found[A].max() == 0, "what is said of everything says nothing"
+    assert found[ONCE].max() == 0, "once is chance"
+    assert found[4].max() == 0 and float(found.max()) <= 1
+
+
+def test_a_rare_class_binds_its_word_the_closest() -> None:
+    pairs = [(DOG, [A, BARKS])] * 5 + [(RAIN, [A, FALLS])] * 95
+    found = associations(pairs, 4)
+    assert found[BARKS, 0] > found[FALLS, 1]
+
+
+def test_counted_from_a_corpus(material: Material) -> None:
+    tokenizer = train_tokenizer(rehearse_sentences(4000), 1200)
+    sampler = Sampler(material.corpus.split("train"), BatchOptions())
+    pairs = list(single_sounds(material.scripts, sampler, tokenizer, 200, seed=1))
+    found = associations(pairs, len(tokenizer))
+    names = material.corpus.names
+    (dog,) = tokenizer.encode(" dog")
+    best = {names[place] for place in found[dog].topk(3).indices.tolist() if found[dog, place] > 0}
+    assert "Dog" in best
+    assert found[dog, names.index("Rain")] == 0
+    again = list(single_sounds(material.scripts, sampler, tokenizer, 200, seed=1))
+    assert [tokens for _, tokens in again] == [tokens for _, tokens in pairs]
+
+
+def test_what_is_heard_leans_on_what_is_said() -> None:
+    torch.manual_seed(0)
+    reader = TagReader(classes=2, width=8, vocabulary=4)
+    with torch.no_grad():
+        reader.lexicon.weight[BARKS, 0] = 1.0
+        reader.lexicon.weight[FALLS, 1] = 1.0
+        reader.urge.fill_(1.0)
+    heard = torch.tensor([[0.81, 0.0]])  # a dog
+    beside = reader.beside(Tags(heard, heard, torch.ones(1, 1)))
+    urges = reader.urges(beside)[0]
+    assert urges.argmax() == BARKS and torch.allclose(urges[[A, FALLS, ONCE]], torch.zeros(3))
+    read = reader.read(torch.zeros(1, 4, 8), torch.arange(4)[None], beside)[0] - beside.embedding
+    assert read[BARKS].abs().max() > 0 and torch.allclose(read[[A, FALLS, ONCE]], torch.zeros(3, 8), atol=1e-6)
