@@ -250,7 +250,7 @@ def rarity(scores: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 def _clear(scores: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:
     for start in range(0, len(scores), 4096):
-        rows = (scores[start : start + 4096].astype(np.float32) / 255) ** 2
+        rows = np.asarray((scores[start : start + 4096] / np.float32(255)) ** 2, np.float32)
         rows[rows < CLEAR] = 0.0
         yield rows
 

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
 import struct
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,13 +33,22 @@ MEGABYTE = 2**20
 
 def measured(sam: Any, *arguments: str, **options: Any) -> tuple[subprocess.CompletedProcess[bytes], float]:
     """What a run gave, and its peak of memory in MB."""
-    report = sam.folder / "peak"
     running = sam.start(*arguments, stdin=subprocess.DEVNULL, **options)
-    stdout, stderr = running.stdout.read(), running.stderr.read()
-    _, status, usage = os.wait4(running.pid, 0)
-    running.returncode = os.waitstatus_to_exitcode(status)
-    report.write_text(str(usage.ru_maxrss))
-    return subprocess.CompletedProcess(arguments, running.returncode, stdout, stderr), usage.ru_maxrss / 1024
+    peaks = [0.0]
+
+    def watch() -> None:
+        # The kernel's own account of a finished child begins with the memory of the process that started it.
+        while running.poll() is None:
+            with contextlib.suppress(OSError):
+                status = Path(f"/proc/{running.pid}/status").read_text()
+                peaks.extend(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+            time.sleep(0.02)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    stdout, stderr = running.communicate()
+    watcher.join()
+    return subprocess.CompletedProcess(arguments, running.returncode, stdout, stderr), max(peaks)
 
 
 def long_recording(path: Path, hours: float) -> None:

@@ -69,9 +69,27 @@ def test_a_placed_sound_is_where_the_mixture_says(material: Material) -> None:
 def test_a_masked_sound_weighs_little(material: Material) -> None:
     rain, bell = clip(material, "rain.wav"), clip(material, "bell.wav")
     pair = [(c, np.asarray(material.store[c], np.float32)) for c in (rain, bell)]
-    still = MixOptions(stretch=0, shift=0, equaliser=0, band_limit=0, room=0, coding=0, second_level_db=(-60.0, -60.0))
+    still = MixOptions(
+        stretch=0, shift=0, equaliser=0, band_limit=0, room=0, coding=0, in_turn=0, second_level_db=(-60.0, -60.0)
+    )
     mixture = Mixer(still, np.random.default_rng(0)).scene(pair, 500)
     assert mixture.weight[0] > 0.9 and mixture.weight[1] < 0.1
+
+
+def test_sounds_in_turn_do_not_overlap(material: Material) -> None:
+    names = ("rain.wav", "bell.wav", "dog2.wav")
+    pair = [(c, np.asarray(material.store[c], np.float32)) for c in (clip(material, name) for name in names)]
+    for seed in range(20):
+        mixture = Mixer(MixOptions(in_turn=1, room=0), np.random.default_rng(seed)).scene(pair, 500)
+        ends = [max(end for _, end in sound.spans) for sound in mixture.placed]
+        starts = [min(start for start, _ in sound.spans) for sound in mixture.placed]
+        assert all(end <= start + 0.02 for end, start in pairwise_of(ends, starts)), seed
+        assert ((mixture.activity > 0.5).sum(0) <= 1).mean() > 0.9
+
+
+def pairwise_of(ends: list[float], starts: list[float]) -> list[tuple[float, float]]:
+    """The end of each sound with the start of the next."""
+    return list(zip(ends[:-1], starts[1:], strict=True))
 
 
 def test_a_room_rings_on_and_only_forward() -> None:
@@ -115,7 +133,10 @@ def test_words_speak_of_what_is_sure(material: Material) -> None:
     assert scripts.kind(clip(material, "talk.wav")).name == "speech"  # type: ignore[union-attr]  # the teacher is sure
     bell = clip(material, "bell.wav")
     mixture = Mixer(MixOptions(), np.random.default_rng(0)).scene([(bell, np.asarray(material.store[bell]))], 500)
-    assert writer.write([mixture], np.zeros((1, 527), np.float32), 5.0, Random(0)) is None
+    words = writer.write([mixture], np.zeros((1, 527), np.float32), 5.0, Random(0))
+    assert words is not None
+    said = [tokenizer.decode(row[:length]) for row, length in zip(words.tokens.tolist(), words.lengths, strict=True)]
+    assert said and not any("bell" in text for text in said), "it is told, but not named"
 
 
 def test_word_rows_hold_prompt_text_and_end(material: Material) -> None:
