@@ -1,9 +1,9 @@
-"""What a recording leaves behind: the language model's memory, and which sounds were heard, how surely and how lately.
+"""What a recording leaves behind: the language model's memory, and which sounds were heard, how surely and when.
 
 The second part is a shortcut past the first. A small language model needs long training to carry "a dog, then a car"
 through its state to the word where it is due; the tag head knows it already. So every token it reads is accompanied by
 what the head heard: beside an audio token the probabilities of that moment, beside a text token those of the whole
-recording. Both parts are a fold over windows and cost constant memory.
+recording, and which of them were not spoken of yet. Both parts are a fold over windows and cost constant memory.
 """
 
 from __future__ import annotations
@@ -12,17 +12,20 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from samcli.models.interface import Encoding
 from samcli.ssm.language import LanguageModel
 from samcli.ssm.state import State
 
-FADE_SECONDS = 4.0  # a sound's recency falls to 37 per cent in this time
+FADE_SECONDS = 4.0  # how recent, or how early, a sound is falls to 37 per cent in this time
+SPEAKS = 0.25  # a token's association with a class from which it speaks of it
 
 
 class Tags(NamedTuple):
     highest: Tensor  # (batch, classes) the highest probability of each class in any window
     recent: Tensor  # (batch, classes) the highest probability of any step, faded by how long ago it was
+    early: Tensor  # (batch, classes) the same, faded by how long after the beginning it was
     seconds: Tensor  # (batch, 1) how long this was
 
 
@@ -48,21 +51,26 @@ def tags_of(steps: Tensor, encoding: Encoding, step_seconds: float) -> Tags:
 def summary(steps: Tensor, clip: Tensor, lengths: Tensor, step_seconds: float) -> Tags:
     place = torch.arange(steps.shape[1], device=steps.device)
     age = (lengths[:, None] - 1 - place) * step_seconds  # (batch, steps); negative behind a row's end
-    weight = torch.exp(-age / FADE_SECONDS).masked_fill(age < 0, 0.0)
-    return Tags(clip, (steps * weight[..., None]).amax(1), lengths[:, None] * step_seconds)
+    lately = torch.exp(-age / FADE_SECONDS).masked_fill(age < 0, 0.0)
+    early = torch.exp(-place * (step_seconds / FADE_SECONDS)).masked_fill(age < 0, 0.0)
+    recent, first = ((steps * weight[..., None]).amax(1) for weight in (lately, early))
+    return Tags(clip, recent, first, lengths[:, None] * step_seconds)
 
 
 def later(before: Tags, now: Tags) -> Tags:
     """Two stretches of sound, one after the other."""
-    faded = before.recent * torch.exp(-now.seconds / FADE_SECONDS)
     return Tags(
-        torch.maximum(before.highest, now.highest), torch.maximum(faded, now.recent), before.seconds + now.seconds
+        torch.maximum(before.highest, now.highest),
+        torch.maximum(before.recent * torch.exp(-now.seconds / FADE_SECONDS), now.recent),
+        torch.maximum(before.early, now.early * torch.exp(-before.seconds / FADE_SECONDS)),
+        before.seconds + now.seconds,
     )
 
 
-def no_tags(batch: int, device: torch.device) -> Tags:
-    nothing = torch.zeros(batch, 0, device=device)
-    return Tags(nothing, nothing, torch.zeros(batch, 1, device=device))
+def no_tags(batch: int, device: torch.device, classes: int = 0) -> Tags:
+    """Of nothing heard."""
+    nothing = torch.zeros(batch, classes, device=device)
+    return Tags(nothing, nothing, nothing, torch.zeros(batch, 1, device=device))
 
 
 def telling(probabilities: Tensor) -> Tensor:
@@ -73,15 +81,17 @@ def telling(probabilities: Tensor) -> Tensor:
 class Beside(NamedTuple):
     """What accompanies the text tokens of a recording."""
 
+    heard: Tensor  # (batch, classes): how surely each class was heard
     embedding: Tensor  # (batch, width): what was heard, for every token alike
-    support: Tensor  # (batch, vocabulary, 2): how well each token fits what was heard, by highest and by recent
+    support: Tensor  # (batch, vocabulary, 3): how well each token fits what was heard: by highest, recent and early
 
 
 class TagReader(nn.Module):
     """Probabilities as embeddings, and as a lexicon: which tokens speak of which classes.
 
     The lexicon is read both ways. A token that comes in is marked with how well it fits what was heard, so "is there a
-    dog?" needs no long search; a token that goes out is likelier the better it fits.
+    dog?" needs no long search; a token that goes out is likelier the better it fits. And a class that was spoken of is
+    taken off what is left to say: without that, a second sound that is softly heard loses to the first one, said twice.
     """
 
     def __init__(self, classes: int, width: int, vocabulary: int) -> None:
@@ -89,13 +99,17 @@ class TagReader(nn.Module):
         self.steps = nn.Linear(classes, width, bias=False)
         self.highest = nn.Linear(classes, width, bias=False)
         self.recent = nn.Linear(classes, width, bias=False)
-        for layer in (self.steps, self.highest, self.recent):
+        self.early = nn.Linear(classes, width, bias=False)
+        self.left = nn.Linear(classes, width, bias=False)
+        for layer in (self.steps, self.highest, self.recent, self.early, self.left):
             nn.init.normal_(layer.weight, std=0.01)  # beside token embeddings of 0.02, a soft voice at first
         self.lexicon = nn.Linear(classes, vocabulary, bias=False)
         nn.init.zeros_(self.lexicon.weight)
-        self.mark = nn.Linear(2, width, bias=False)
+        self.mark = nn.Linear(3, width, bias=False)
         nn.init.normal_(self.mark.weight, std=0.05)
-        self.urge = nn.Parameter(torch.tensor([0.5, 0.5]))  # how far support moves the next token's logit
+        # How far support (highest, recent, early, left to say) moves the next token's logit.
+        self.urge = nn.Parameter(torch.tensor([0.4, 0.2, 0.2, 0.4]))
+        self.done = nn.Parameter(torch.tensor([4.0]))  # how fast a class spoken of is done with
 
     def along(self, steps: Tensor) -> Tensor:
         """Beside each audio token: (batch, tokens, classes) -> (batch, tokens, width)."""
@@ -105,20 +119,34 @@ class TagReader(nn.Module):
     def beside(self, tags: Tags) -> Beside:
         """Beside every text token of a recording."""
         dtype = self.highest.weight.dtype
-        highest, recent = telling(tags.highest).to(dtype), telling(tags.recent).to(dtype)
-        support = self.lexicon(torch.stack([highest, recent], dim=1))  # (batch, 2, vocabulary)
-        return Beside(self.highest(highest) + self.recent(recent), support.transpose(1, 2))
+        highest, recent, early = (telling(part).to(dtype) for part in (tags.highest, tags.recent, tags.early))
+        support = self.lexicon(torch.stack([highest, recent, early], dim=1))  # (batch, 3, vocabulary)
+        embedding = self.highest(highest) + self.recent(recent) + self.early(early)
+        return Beside(highest, embedding, support.transpose(1, 2))
 
-    def read(self, embeddings: Tensor, tokens: Tensor, beside: Beside) -> Tensor:
+    def said(self, tokens: Tensor, spoken: Tensor) -> Tensor:
+        """How far each class has been spoken of after each token: (batch, length) twice -> (batch, length, classes).
+
+        `spoken`: which tokens are the model's own words. Those of a question name what may not be there.
+        """
+        speaks = (F.embedding(tokens, self.lexicon.weight) - SPEAKS).clamp(min=0) * self.done
+        return (speaks * spoken[..., None]).cumsum(1)
+
+    def read(self, embeddings: Tensor, tokens: Tensor, beside: Beside, said: Tensor) -> Tensor:
         """Token embeddings (batch, length, width) with what was heard beside them."""
-        support = beside.support.gather(1, tokens[..., None].expand(*tokens.shape, 2))  # (batch, length, 2)
-        found: Tensor = embeddings + beside.embedding[:, None] + self.mark(support)
+        support = beside.support.gather(1, tokens[..., None].expand(*tokens.shape, 3))  # (batch, length, 3)
+        left = self.left(beside.heard[:, None] * torch.exp(-said))
+        found: Tensor = embeddings + beside.embedding[:, None] + self.mark(support) + left
         return found
 
-    def urges(self, beside: Beside) -> Tensor:
-        """What to add to the logits of a next token, so that they lean to what was heard: (batch, vocabulary)."""
-        lean: Tensor = (beside.support * self.urge).sum(-1)
-        return lean
+    def urges(self, beside: Beside, said: Tensor, rows: Tensor) -> Tensor:
+        """What to add to the logits of a next token, so that they lean to what was heard: (places, vocabulary).
+
+        Each place is in one of the rows of `beside` (places,) and has what was said until then (places, classes).
+        """
+        left: Tensor = self.lexicon(beside.heard[rows] * torch.exp(-said)) * self.urge[3]
+        lean = (beside.support * self.urge[:3]).sum(-1)
+        return left + lean[rows]
 
 
 class Speech(NamedTuple):
@@ -126,6 +154,7 @@ class Speech(NamedTuple):
 
     memory: State
     beside: Beside
+    said: Tensor  # (batch, classes)
 
 
 class Voice:
@@ -140,11 +169,19 @@ class Voice:
 
     def prefill(self, tokens: Tensor, *, state: Heard, lengths: Tensor | None) -> tuple[Tensor, Speech]:
         beside = self.reader.beside(state.tags)
-        embeddings = self.reader.read(self.language.embed(tokens), tokens, beside)
+        said = self.reader.said(tokens, torch.zeros_like(tokens, dtype=torch.bool))
+        embeddings = self.reader.read(self.language.embed(tokens), tokens, beside, said)
         logits, memory = self.language.prefill(embeddings=embeddings, state=state.memory, lengths=lengths)
-        return logits + self.reader.urges(beside), Speech(memory, beside)
+        speech = Speech(memory, beside, said[:, 0])
+        return logits + self._urges(speech), speech
 
     def step(self, tokens: Tensor, state: Speech, owned: bool = False) -> tuple[Tensor, Speech]:
-        embeddings = self.reader.read(self.language.embed(tokens)[:, None], tokens[:, None], state.beside)
+        now = tokens[:, None]
+        said = state.said[:, None] + self.reader.said(now, torch.ones_like(now, dtype=torch.bool))
+        embeddings = self.reader.read(self.language.embed(now), now, state.beside, said)
         found: Any = self.language(embeddings=embeddings, state=state.memory)
-        return found[0][:, 0] + self.reader.urges(state.beside), Speech(found[1], state.beside)
+        speech = Speech(found[1], state.beside, said[:, 0])
+        return found[0][:, 0] + self._urges(speech), speech
+
+    def _urges(self, speech: Speech) -> Tensor:
+        return self.reader.urges(speech.beside, speech.said, torch.arange(len(speech.said), device=speech.said.device))

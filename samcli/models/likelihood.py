@@ -66,21 +66,24 @@ def _losses(listener: Listener, state: Any, rows: list[list[int]], opening: int)
     tokens = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=device)  # (batch, tokens)
     lengths = torch.tensor([len(row) for row in rows], device=device)
     embeddings = network.language.embed(tokens)
-    memory, beside = state, None
+    place = torch.arange(longest, device=device)
+    spoken = (place >= opening) & (place < lengths[:, None])  # (batch, tokens)
+    ahead = F.pad(spoken[:, 1:], (0, 1))  # the token at place t is predicted by the one before it
+    rows_ahead = ahead.nonzero()[:, 0]
+    memory, urges = state, None
     if isinstance(state, Heard):
         memory = state.memory
         if network.config.reads_tags:
             beside = network.tag_reader.beside(state.tags)
-            embeddings = network.tag_reader.read(embeddings, tokens, beside)
-    logits, _ = network.language(embeddings=embeddings, state=memory, lengths=lengths)  # (batch, tokens, vocabulary)
-    if beside is not None:
-        logits = logits + network.tag_reader.urges(beside)[:, None]
-    each = F.cross_entropy(
-        logits[:, :-1].float().transpose(1, 2), tokens[:, 1:], reduction="none"
-    )  # (batch, tokens - 1)
-    place = torch.arange(longest - 1, device=device)
-    spoken = (place >= opening - 1) & (place < lengths[:, None] - 1)
-    return (each * spoken).sum(1).div(spoken.sum(1)).cpu()
+            said = network.tag_reader.said(tokens, spoken)
+            embeddings = network.tag_reader.read(embeddings, tokens, beside, said)
+            urges = network.tag_reader.urges(beside, said[ahead], rows_ahead)
+    logits, _ = network.language(embeddings=embeddings, state=memory, lengths=lengths, positions=ahead)
+    if urges is not None:
+        logits = logits + urges
+    each = F.cross_entropy(logits.float(), tokens[spoken], reduction="none")
+    total = torch.zeros(len(rows), device=device).index_add(0, rows_ahead, each)
+    return total.div(spoken.sum(1)).cpu()
 
 
 def _nothing(listener: Listener) -> Any:
@@ -88,11 +91,7 @@ def _nothing(listener: Listener) -> Any:
     network = listener.network
     device = next(network.parameters()).device
     memory = network.language.initial_state(1)
-    tags = no_tags(1, device)
-    if network.config.reads_tags:
-        none = torch.zeros(1, network.classes, device=device)
-        tags = tags._replace(highest=none, recent=none)
-    return Heard(memory, tags)
+    return Heard(memory, no_tags(1, device, network.classes if network.config.reads_tags else 0))
 
 
 def listener_of(model: SoundModel) -> Listener:

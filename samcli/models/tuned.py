@@ -23,7 +23,8 @@ from samcli.models.adapter_files import WEIGHTS, read_adapter_config, read_adapt
 from samcli.models.lora import AdapterConfig, adapter_state, load_adapter_state, merge_adapters
 
 ROWS = ("head", "attention")  # layers of an encoder with one row for each class
-COLUMNS = ("steps", "highest", "recent", "lexicon")  # layers of the tag reader with one column for each class
+# Layers of the tag reader with one column for each class.
+COLUMNS = ("steps", "highest", "recent", "early", "left", "lexicon")
 START = -4.6  # of a new row's bias: a sound is there in one of a hundred cases
 
 

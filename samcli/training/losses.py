@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from samcli.models.heard import Beside, Tags, later, step_probabilities, summary, tags_of
+from samcli.models.heard import Tags, later, step_probabilities, summary, tags_of
 from samcli.models.interface import Encoding
 from samcli.models.mixture import AUDIO, heard_as
 from samcli.models.sam import Sam
@@ -55,18 +55,17 @@ def word_loss(network: Sam, embeddings: Tensor, tags: Tags | None, words: Words)
         tokens, lengths, scenes = words.tokens[rows, :longest], words.lengths[rows], words.scene[rows]
         place = torch.arange(longest)
         spoken = (place >= words.spoken_from[rows, None]) & (place < lengths[:, None])  # (rows, longest)
+        ahead = F.pad(spoken[:, 1:], (0, 1))  # the token at place t is predicted by the one before it
         text = network.language.embed(tokens)
         urges = None
         if beside is not None:
-            mine = Beside(*(part[scenes] for part in beside))
-            text = network.tag_reader.read(text, tokens, mine)
-            urges = network.tag_reader.urges(mine)
-        # The token at place t is predicted by the one before it.
-        logits, _ = network.language(
-            embeddings=text, state=select(heard, scenes), lengths=lengths, positions=F.pad(spoken[:, 1:], (0, 1))
-        )
+            mine = select(beside, scenes)
+            said = network.tag_reader.said(tokens, spoken)
+            text = network.tag_reader.read(text, tokens, mine, said)
+            urges = network.tag_reader.urges(mine, said[ahead], ahead.nonzero()[:, 0])
+        logits, _ = network.language(embeddings=text, state=select(heard, scenes), lengths=lengths, positions=ahead)
         if urges is not None:
-            logits = logits + urges[torch.arange(len(rows))[:, None].expand_as(spoken)[spoken]]
+            logits = logits + urges
         total = total + F.cross_entropy(logits.float(), tokens[spoken], reduction="sum")
         spoken_tokens += int(spoken.sum())
     return total / max(1, spoken_tokens)

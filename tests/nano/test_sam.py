@@ -82,11 +82,12 @@ def test_state_over_windows_does_not_depend_on_batching() -> None:
         assert torch.allclose(one, other, atol=1e-4)
 
 
-def test_what_was_heard_lately_fades() -> None:
+def test_what_was_heard_lately_or_early_fades() -> None:
     steps = torch.zeros(1, 50, 5)
     steps[0, 0, 0] = steps[0, 49, 1] = 0.8
     first = summary(steps, steps.amax(1), torch.tensor([50]), 0.08)
     assert first.recent[0, 1] == pytest.approx(0.8) and first.recent[0, 0] == pytest.approx(0.8 * math.exp(-0.98))
+    assert first.early[0, 0] == pytest.approx(0.8) and first.early[0, 1] == pytest.approx(0.8 * math.exp(-0.98))
     whole = later(first, first)
     twice = summary(torch.cat([steps, steps], 1), steps.amax(1), torch.tensor([100]), 0.08)
     for one, other in zip(whole, twice, strict=True):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from samcli.models.heard import TagReader, Tags
+from samcli.models.heard import Heard, TagReader, Tags, Voice
+from samcli.ssm.language import LanguageConfig, LanguageModel
 from samcli.text.tokenizer import train_tokenizer
 from samcli.training.batches import BatchOptions, Sampler
 from samcli.training.lexicon import associations, single_sounds
@@ -46,15 +47,61 @@ def test_counted_from_a_corpus(material: Material) -> None:
 
 
 def test_what_is_heard_leans_on_what_is_said() -> None:
+    reader = knowing()
+    beside = reader.beside(tags(torch.tensor([[0.81, 0.0]])))  # a dog
+    nothing = torch.zeros(1, 2)
+    urges = reader.urges(beside, nothing, torch.zeros(1, dtype=torch.long))[0]
+    assert urges.argmax() == BARKS and torch.allclose(urges[[A, FALLS, ONCE]], torch.zeros(3))
+    alone = reader.left(beside.heard)
+    read = reader.read(torch.zeros(1, 4, 8), torch.arange(4)[None], beside, nothing[:, None])[0]
+    read = read - beside.embedding - alone
+    assert read[BARKS].abs().max() > 0 and torch.allclose(read[[A, FALLS, ONCE]], torch.zeros(3, 8), atol=1e-6)
+
+
+def test_what_was_spoken_of_is_not_left_to_say() -> None:
+    reader = knowing()
+    heard = reader.beside(tags(torch.tensor([[0.9, 0.2]])))  # a dog, and faintly some rain
+    tokens = torch.tensor([[BARKS, A, BARKS]])
+    said = reader.said(tokens, torch.tensor([[False, True, True]]))  # the first one stands in the question
+    assert said[0, :2].abs().max() == 0 and said[0, 2, 0] > 1 and said[0, 2, 1] == 0
+    before, after = reader.urges(heard, said[0, 1:], torch.zeros(2, dtype=torch.long))
+    assert before.argmax() == BARKS
+    assert after[BARKS] < before[BARKS] and after[FALLS] == before[FALLS]
+
+
+def test_speaking_word_by_word_is_reading_at_once() -> None:
+    torch.manual_seed(0)
+    reader = knowing()
+    config = LanguageConfig(d_model=8, n_layer=1, vocab_size=4, d_state=8, headdim=4, pad_vocab_size_multiple=1)
+    language = LanguageModel(config)
+    language.eval()
+    tokens, opening = torch.tensor([[A, FALLS, BARKS, A]]), 2
+    heard = Heard(language.initial_state(1), tags(torch.tensor([[0.7, 0.3]])))
+    voice = Voice(language, reader)
+    with torch.no_grad():
+        logits, state = voice.prefill(tokens[:, :opening], state=heard, lengths=None)
+        found = [logits]
+        for token in tokens[0, opening:]:
+            logits, state = voice.step(token[None], state)
+            found.append(logits)
+        beside = reader.beside(heard.tags)
+        said = reader.said(tokens, torch.arange(4)[None] >= opening)
+        embeddings = reader.read(language.embed(tokens), tokens, beside, said)
+        whole = language(embeddings=embeddings, state=heard.memory)[0][0]
+        whole = whole + reader.urges(beside, said[0], torch.zeros(4, dtype=torch.long))
+    assert torch.allclose(torch.cat(found), whole[opening - 1 :], atol=1e-5)
+
+
+def knowing() -> TagReader:
+    """One to whom barking speaks of a dog and falling of rain."""
     torch.manual_seed(0)
     reader = TagReader(classes=2, width=8, vocabulary=4)
     with torch.no_grad():
         reader.lexicon.weight[BARKS, 0] = 1.0
         reader.lexicon.weight[FALLS, 1] = 1.0
         reader.urge.fill_(1.0)
-    heard = torch.tensor([[0.81, 0.0]])  # a dog
-    beside = reader.beside(Tags(heard, heard, torch.ones(1, 1)))
-    urges = reader.urges(beside)[0]
-    assert urges.argmax() == BARKS and torch.allclose(urges[[A, FALLS, ONCE]], torch.zeros(3))
-    read = reader.read(torch.zeros(1, 4, 8), torch.arange(4)[None], beside)[0] - beside.embedding
-    assert read[BARKS].abs().max() > 0 and torch.allclose(read[[A, FALLS, ONCE]], torch.zeros(3, 8), atol=1e-6)
+    return reader
+
+
+def tags(heard: torch.Tensor) -> Tags:
+    return Tags(heard, heard, heard, torch.ones(1, 1))
