@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from samcli.models.heard import Beside, Tags, later, step_probabilities, summary, tags_of
+from samcli.models.heard import Tags, later, step_probabilities, summary, tags_of
 from samcli.models.interface import Encoding
 from samcli.models.mixture import AUDIO, heard_as
 from samcli.models.sam import Sam
@@ -58,7 +58,7 @@ def word_loss(network: Sam, embeddings: Tensor, tags: Tags | None, words: Words)
         text = network.language.embed(tokens)
         urges = None
         if beside is not None:
-            mine = Beside(*(part[scenes] for part in beside))
+            mine = select(beside, scenes)
             text = network.tag_reader.read(text, tokens, mine)
             urges = network.tag_reader.urges(mine)
         # The token at place t is predicted by the one before it.
