@@ -15,7 +15,7 @@ from samcli.cli.output import Output
 from samcli.cli.sheet import show
 from samcli.errors import OutputError, UsageError
 from samcli.writers.escape import to_bytes
-from samcli.writers.files import AtomicFile
+from samcli.writers.files import AtomicFile, write_whole
 from samcli.writers.rows import FORMATS, Columns, format_named, text_of
 
 if TYPE_CHECKING:
@@ -87,13 +87,3 @@ def check_file(name: str, inputs: Sequence[Input]) -> None:
     if is_durable(name):
         refuse_inputs(name, inputs)
         AtomicFile(Path(name)).discard()
-
-
-def write_whole(name: str, data: bytes) -> None:
-    """A file that appears whole or not at all."""
-    file = AtomicFile(Path(name))
-    try:
-        file.write(data)
-        file.keep()
-    finally:
-        file.discard()

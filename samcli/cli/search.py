@@ -52,9 +52,7 @@ class SearchFlags(ModelFlags, InputFlags):
         bool, typer.Option("--no-index", help="Hear everything again.", metavar="", rich_help_panel=INPUT)
     ] = False
     k: Annotated[int, typer.Option("--top", "-k", help="At most so many.", metavar="N", min=1)] = 10
-    shortlist: Annotated[
-        int, typer.Option(help="Heard again from an index; 0: none.", metavar="N", min=0)
-    ] = 100
+    shortlist: Annotated[int, typer.Option(help="Heard again from an index; 0: none.", metavar="N", min=0)] = 100
     normalise: Annotated[
         bool, typer.Option("--normalise/--raw-scores", help="Take off what is usual of a caption.", metavar="")
     ] = True

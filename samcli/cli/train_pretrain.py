@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -118,8 +119,15 @@ def judge(corpus: Path, before: Any, after: Any) -> None:
 
     streams = output()
     both = {"from scratch": before, "pre-trained": after}
-    for name, found in probe(both, corpus, lambda what, done, of: streams.status(f"{what}: {done} of {of}")).items():
+    found = probe(both, corpus, lambda what, done, of: streams.status(f"{what}: {done} of {of}"))
+    for name, one in found.items():
         streams.note(
-            f"linear probe, {name}: {100 * found.accuracy:.1f} % of {found.judged} clips in {found.classes} classes "
-            f"(95 % interval {100 * found.low:.1f} to {100 * found.high:.1f})"
+            f"linear probe, {name}: {100 * one.accuracy:.1f} % of {len(one.hits)} clips in {one.classes} classes "
+            f"(95 % interval {_range(one.spread())})"
         )
+    gain, *ends = found["pre-trained"].gain(found["from scratch"])
+    streams.note(f"gained on the same clips: {100 * gain:.1f} points (95 % interval {_range(ends)})")
+
+
+def _range(ends: Sequence[float]) -> str:
+    return " to ".join(f"{100 * end:.1f}" for end in ends)

@@ -30,11 +30,21 @@ TRIED = 5  # every so many train clips judge the hold
 
 
 class Probe(NamedTuple):
-    accuracy: float
-    low: float  # ends of the 95 % interval
-    high: float
-    judged: int  # dev clips
+    hits: NDArray[np.bool_]  # (dev clips,)
     classes: int
+
+    @property
+    def accuracy(self) -> float:
+        return float(self.hits.mean())
+
+    def spread(self) -> tuple[float, float]:
+        """The ends of the accuracy's 95 % interval."""
+        return interval(lambda rows: float(self.hits[rows].mean()), len(self.hits))
+
+    def gain(self, before: Probe) -> tuple[float, float, float]:
+        """How much more it gets right than another on the same clips, and the ends of the 95 % interval."""
+        more = self.hits.astype(np.float64) - before.hits
+        return float(more.mean()), *interval(lambda rows: float(more[rows].mean()), len(more))
 
 
 def probe(
@@ -66,9 +76,7 @@ def judge(features: Tensor, clips: Sequence[Clip]) -> Probe:
     holds = [float(_hits(_learn(seen[~trial], heard[~trial], len(names), h), seen[trial], heard[trial]).mean())
              for h in HOLDS]  # fmt: skip
     layer = _learn(seen, heard, len(names), HOLDS[int(np.argmax(holds))])
-    hits = _hits(layer, normal[~learns], truth[~learns])
-    low, high = interval(lambda rows: float(hits[rows].mean()), len(hits))
-    return Probe(float(hits.mean()), low, high, len(hits), len(names))
+    return Probe(_hits(layer, normal[~learns], truth[~learns]), len(names))
 
 
 def frames_of(wave: NDArray[np.float32]) -> Tensor:

@@ -26,9 +26,7 @@ BEAMS = 4
 TAG_SHARE = 1.0  # of the tags' nats beside those of the model; chosen on every seventh development clip
 
 
-def refined(
-    model: SoundModel, state: Any, count: int, options: SpeakOptions, judge: Judge | None = None
-) -> list[str]:
+def refined(model: SoundModel, state: Any, count: int, options: SpeakOptions, judge: Judge | None = None) -> list[str]:
     """One caption for each of the `count` sounds in a batched state; `judge` adds nats to the texts for a row."""
     choices = proposals(model, state, count, options)
     pairs = [(row, text) for row, texts in enumerate(choices) if len(texts) > 1 for text in texts]

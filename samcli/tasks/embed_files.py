@@ -14,7 +14,7 @@ import numpy as np
 
 from samcli.errors import UsageError
 from samcli.writers.escape import json_text
-from samcli.writers.files import AtomicFile
+from samcli.writers.files import write_whole
 
 if TYPE_CHECKING:
     from samcli.tasks.embed import Vector
@@ -41,12 +41,7 @@ def save(vectors: Iterable[Vector], path: str | os.PathLike[str]) -> int:
     """Write all vectors to a .npz, .jsonl or .parquet file; returns how many."""
     suffix = check_suffix(path)
     kept = [one for one in vectors if not one.problem]
-    file = AtomicFile(Path(path))
-    try:
-        file.write(WRITERS[suffix](kept))
-        file.keep()
-    finally:
-        file.discard()
+    write_whole(Path(path), WRITERS[suffix](kept))
     return len(kept)
 
 

@@ -5,6 +5,7 @@ Batch number n is a function of the seed and n alone, so a resumed run sees what
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -47,6 +48,13 @@ class Batch:
     words: Words | None = None  # None: tags only
 
 
+def numbers(start: int) -> Iterator[int]:
+    """Of the batches from `start` on; of several loading processes, each makes its share."""
+    info = torch.utils.data.get_worker_info()
+    worker, workers = (info.id, info.num_workers) if info else (0, 1)
+    return itertools.count(start + worker, workers)
+
+
 class Sampler:
     """Draws clips by label."""
 
@@ -78,12 +86,7 @@ class SceneBatches(IterableDataset[Batch]):
         self.sampler = Sampler([clip for clip in corpus.split("train") if clip in store], options)
 
     def __iter__(self) -> Iterator[Batch]:
-        info = torch.utils.data.get_worker_info()
-        worker, workers = (info.id, info.num_workers) if info else (0, 1)
-        number = self.start + worker
-        while True:
-            yield self.batch(number)
-            number += workers
+        return map(self.batch, numbers(self.start))
 
     def batch(self, number: int) -> Batch:
         options = self.options

@@ -24,10 +24,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from samcli.training.loop import BAD_STEPS, DivergedError, denormals_as_zero, write_whole
+from samcli.training.loop import BAD_STEPS, DivergedError, denormals_as_zero
 from samcli.training.stopping import Stopping
 from samcli.training.team import Team
-from samcli.writers.files import explain
+from samcli.writers.files import explain, write_whole
 
 Report = Callable[[dict[str, Any]], None]
 

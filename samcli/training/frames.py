@@ -21,8 +21,7 @@ from samcli.audio.fbank import FRAME, MELS, SAMPLE_RATE, FilterBank
 from samcli.engine.find import Input
 from samcli.engine.sources import open_input
 from samcli.errors import InputError, UsageError
-from samcli.training.loop import write_whole
-from samcli.writers.files import explain
+from samcli.writers.files import explain, write_whole
 
 Frames = NDArray[np.float16]  # (frames, mel bins) of log energies
 

@@ -28,7 +28,7 @@ from samcli.training.losses import LossWeights, losses
 from samcli.training.optimiser import Average, OptimiserOptions, build_optimiser, schedule
 from samcli.training.second_core import SecondCore
 from samcli.training.stopping import Stopping
-from samcli.writers.files import AtomicFile, explain
+from samcli.writers.files import explain, write_whole
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -221,17 +221,6 @@ def _step_of(line: str) -> float:
         return float(json.loads(line).get("step", 0))
     except (ValueError, AttributeError):  # the last line of a killed run may be half written
         return math.inf
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """A file that is there whole or not at all; a full disk is a sentence."""
-    file = AtomicFile(path)
-    try:
-        file.write(data)
-        file.keep()
-    except BaseException:
-        file.discard()
-        raise
 
 
 def loader(batches: Iterable[Batch]) -> Iterator[Batch]:

@@ -74,10 +74,10 @@ class SecondCore:
                 parameter.grad = None
                 position += size
             gradient(network, batch)
-            while self.ready.value:
+            while self.ready.value and os.getppid() == parent:
                 time.sleep(0.005)
-                if os.getppid() != parent:
-                    return
+            if os.getppid() != parent:  # it was ended by a signal, and nobody will ask for this
+                return
             grads = [p.grad if p.grad is not None else torch.zeros_like(p) for p in self.parameters]
             self.gradients.copy_(torch.cat([grad.reshape(-1) for grad in grads]))
             self.ready.value = 1

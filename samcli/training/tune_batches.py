@@ -19,11 +19,12 @@ from torch.utils.data import IterableDataset
 from samcli.audio.fbank import FRAME, log_mel
 from samcli.text.prompts import Example, caption_example, question_example
 from samcli.text.tokenizer import Tokenizer
+from samcli.training.batches import numbers
 from samcli.training.corpus import Clip
 from samcli.training.mixer import BINS, FRAMES_PER_SECOND, FRAMES_PER_STEP, Mixer, MixOptions
 from samcli.training.recordings import Recording
 from samcli.training.synthetic import synthetic_clips
-from samcli.training.words import LONGEST, Words
+from samcli.training.words import LONGEST, Words, words_of
 
 Mel = NDArray[np.float16]
 NOTHING = Recording("")  # a synthetic sound: none of the names is right
@@ -91,12 +92,7 @@ class TuneBatches(IterableDataset[TuneBatch]):
         self.given_others = list(others)
 
     def __iter__(self) -> Iterator[TuneBatch]:
-        info = torch.utils.data.get_worker_info()
-        worker, workers = (info.id, info.num_workers) if info else (0, 1)
-        number = self.start + worker
-        while True:
-            yield self.batch(number)
-            number += workers
+        return map(self.batch, numbers(self.start))
 
     def batch(self, number: int) -> TuneBatch:
         options = self.options
@@ -165,19 +161,6 @@ class TuneBatches(IterableDataset[TuneBatch]):
 
     def _words(self, rows: list[tuple[int, Example]]) -> Words | None:
         return None if self.tokenizer is None else words_of(rows, self.tokenizer)
-
-
-def words_of(rows: Sequence[tuple[int, Example]], tokenizer: Tokenizer) -> Words | None:
-    """Examples, each with the scene it speaks of, as rows of tokens."""
-    if not rows:
-        return None
-    longest = max(len(example.tokens) for _, example in rows)
-    return Words(
-        torch.tensor([scene for scene, _ in rows]),
-        torch.tensor([example.tokens + [tokenizer.pad] * (longest - len(example.tokens)) for _, example in rows]),
-        torch.tensor([len(example.tokens) for _, example in rows]),
-        torch.tensor([example.answer_start for _, example in rows]),
-    )
 
 
 class Remembered(IterableDataset[TuneBatch]):

@@ -19,10 +19,9 @@ from samcli.models.adapter_files import CONFIG, WEIGHTS
 from samcli.models.lora import AdapterConfig
 from samcli.models.tuned import learned_state
 from samcli.training.examine import Examined
-from samcli.training.loop import write_whole
 from samcli.training.tune_base import STATE, Base, TuneRecipe
 from samcli.training.tune_batches import Mel
-from samcli.writers.files import explain
+from samcli.writers.files import explain, write_whole
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from samcli.training.losses import word_loss
 from samcli.training.mixer import FRAMES_PER_SECOND
 from samcli.training.recordings import Recording
 from samcli.training.script import STEP_SECONDS
-from samcli.training.tune_batches import Mel, stretch_of, words_of
+from samcli.training.tune_batches import Mel, stretch_of
 from samcli.training.tune_losses import Classes
-from samcli.training.words import LONGEST
+from samcli.training.words import LONGEST, words_of
 
 ROWS = 16  # windows heard at once
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -57,13 +58,17 @@ class Writer:
             for _ in range(self.options.questions):
                 rows.append((number, question_example(self.tokenizer, *ask(scene, rng, doubtful))))
         rows = [row for row in rows if len(row[1].tokens) <= LONGEST]
-        if not rows:
-            return None
-        longest = max(len(example.tokens) for _, example in rows)
-        pad = self.tokenizer.pad
-        return Words(
-            torch.tensor([number for number, _ in rows]),
-            torch.tensor([example.tokens + [pad] * (longest - len(example.tokens)) for _, example in rows]),
-            torch.tensor([len(example.tokens) for _, example in rows]),
-            torch.tensor([example.answer_start for _, example in rows]),
-        )
+        return words_of(rows, self.tokenizer)
+
+
+def words_of(rows: Sequence[tuple[int, Example]], tokenizer: Tokenizer) -> Words | None:
+    """Examples, each with the scene it speaks of, as rows of tokens."""
+    if not rows:
+        return None
+    longest = max(len(example.tokens) for _, example in rows)
+    return Words(
+        torch.tensor([scene for scene, _ in rows]),
+        torch.tensor([example.tokens + [tokenizer.pad] * (longest - len(example.tokens)) for _, example in rows]),
+        torch.tensor([len(example.tokens) for _, example in rows]),
+        torch.tensor([example.answer_start for _, example in rows]),
+    )

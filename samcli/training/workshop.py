@@ -19,8 +19,7 @@ from samcli.checkpoints.format import save_module, write_json
 from samcli.checkpoints.pieces import audioset_labels
 from samcli.checkpoints.shards import INDEX, weight_files
 from samcli.errors import OutputError, UsageError
-from samcli.training.loop import write_whole
-from samcli.writers.files import explain, prepare_folder
+from samcli.writers.files import explain, prepare_folder, write_whole
 
 CONFIG = "config.json"
 

@@ -90,6 +90,16 @@ class AtomicFile:
             self._descriptor = -1
 
 
+def write_whole(path: Path | str, data: bytes) -> None:
+    """A file that is there whole or not at all; a full disk is a sentence."""
+    file = AtomicFile(Path(path))
+    try:
+        file.write(data)
+        file.keep()
+    finally:
+        file.discard()
+
+
 def fitting(name: str, suffix: str) -> str:
     """A file's name with something behind it; one too long for a disk is cut, and told from its like by a hash."""
     raw, end = os.fsencode(name), os.fsencode(suffix)

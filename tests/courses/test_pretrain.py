@@ -91,9 +91,13 @@ def test_the_probe_finds_what_lies_open_and_nothing_where_nothing_is() -> None:
     telling = noise.clone()
     telling[::2, 3] += 6
     found, nothing = judge(telling, every), judge(noise, every)
-    assert found.accuracy > 0.95 and found.judged == 40 and found.classes == 2
-    assert found.low <= found.accuracy <= found.high
+    assert found.accuracy > 0.95 and len(found.hits) == 40 and found.classes == 2
+    low, high = found.spread()
+    assert low <= found.accuracy <= high
     assert 0.2 < nothing.accuracy < 0.75
+    gain, least, most = found.gain(nothing)
+    assert gain == pytest.approx(found.accuracy - nothing.accuracy) and 0 < least <= gain <= most
+    assert nothing.gain(nothing) == (0, 0, 0), "the same clips: what both get wrong says nothing of the gain"
 
 
 def test_a_feature_is_the_mean_over_windows() -> None:

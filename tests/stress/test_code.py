@@ -1,6 +1,6 @@
 """Nothing in the package runs what it reads: no eval, no exec, no pickle, no shell; a checker of such things agrees.
 
-    bandit -q -r samcli -ll -ii
+bandit -q -r samcli -ll -ii
 """
 
 from __future__ import annotations

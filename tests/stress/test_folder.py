@@ -1,6 +1,6 @@
 """Thousands of damaged sounds in one run: a record for each, and the good among them as if they had been alone.
 
-    python -m pytest tests/stress/test_folder.py -m stress        # 5,000 damaged files in one run
+python -m pytest tests/stress/test_folder.py -m stress        # 5,000 damaged files in one run
 """
 
 from __future__ import annotations

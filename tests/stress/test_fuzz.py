@@ -1,7 +1,7 @@
 """Any bytes at any door: an answer or one sentence, within bounds of time and memory. The cases are made in fuzz.py.
 
-    python -m pytest tests/stress/test_fuzz.py -m stress          # 226,000 cases
-    python tests/stress/fuzz.py journal --first 812 --count 1     # one of them again
+python -m pytest tests/stress/test_fuzz.py -m stress          # 226,000 cases
+python tests/stress/fuzz.py journal --first 812 --count 1     # one of them again
 """
 
 from __future__ import annotations

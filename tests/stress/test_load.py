@@ -1,6 +1,6 @@
 """Much at once: a very long file, very many files, many processes, little memory. A clear error or slower, never wrong.
 
-    python -m pytest tests/stress/test_load.py -m stress     # 8 hours, 100,000 files, 50 processes, 1 GB
+python -m pytest tests/stress/test_load.py -m stress     # 8 hours, 100,000 files, 50 processes, 1 GB
 """
 
 from __future__ import annotations

@@ -83,13 +83,8 @@ def test_sounds_in_turn_do_not_overlap(material: Material) -> None:
         mixture = Mixer(MixOptions(in_turn=1, room=0), np.random.default_rng(seed)).scene(pair, 500)
         ends = [max(end for _, end in sound.spans) for sound in mixture.placed]
         starts = [min(start for start, _ in sound.spans) for sound in mixture.placed]
-        assert all(end <= start + 0.02 for end, start in pairwise_of(ends, starts)), seed
+        assert all(end <= start + 0.02 for end, start in zip(ends[:-1], starts[1:], strict=True)), seed
         assert ((mixture.activity > 0.5).sum(0) <= 1).mean() > 0.9
-
-
-def pairwise_of(ends: list[float], starts: list[float]) -> list[tuple[float, float]]:
-    """The end of each sound with the start of the next."""
-    return list(zip(ends[:-1], starts[1:], strict=True))
 
 
 def test_a_room_rings_on_and_only_forward() -> None:

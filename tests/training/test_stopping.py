@@ -12,9 +12,10 @@ import torch
 
 from samcli.errors import OutputError
 from samcli.training.batches import Batch, BatchOptions, SceneBatches
-from samcli.training.loop import Trainer, write_whole
+from samcli.training.loop import Trainer
 from samcli.training.nano import Material
 from samcli.training.stopping import Stopping
+from samcli.writers.files import write_whole
 from tests.training.test_loop import QUICK, network
 
 HERE = replace(QUICK, worker=False, steps=5)
