@@ -16,9 +16,10 @@ from samcli.models.sam import Sam
 from samcli.ssm.state import select
 from samcli.training.batches import Batch
 from samcli.training.script import STEP_SECONDS
-from samcli.training.words import Words
+from samcli.training.words import ALWAYS, SURE, Words
 
 LENGTH_GROUPS = 4  # of the texts of a batch
+SURELY = 0.45  # a class's probability from which the encoder knows what it hears
 
 
 @dataclass(frozen=True)
@@ -43,14 +44,16 @@ def word_loss(network: Sam, embeddings: Tensor, tags: Tags | None, words: Words)
     """Cross-entropy of the spoken tokens, nats per token; every scene of a batch has equally many audio tokens.
 
     As when it speaks, the language model reads a sound once and goes on from there with each of its texts. Texts of
-    like length go together: most of a batch would be padding otherwise.
+    like length go together: most of a batch would be padding otherwise. What is named is learned of sounds that the
+    encoder is sure of, and of the others that they are hard to tell: what to say follows from what is heard.
     """
     with heard_as(AUDIO):  # asked only by a model whose projections are split
         _, heard = network.language.read(embeddings=embeddings)
     beside = None if tags is None else network.tag_reader.beside(tags)
     total = embeddings.new_zeros((), dtype=torch.float32)
     spoken_tokens = 0
-    for rows in words.lengths.argsort().chunk(LENGTH_GROUPS):
+    fitting = _fitting(words, tags)
+    for rows in fitting.chunk(LENGTH_GROUPS) if len(fitting) else ():
         longest = int(words.lengths[rows].max())
         tokens, lengths, scenes = words.tokens[rows, :longest], words.lengths[rows], words.scene[rows]
         place = torch.arange(longest)
@@ -69,6 +72,16 @@ def word_loss(network: Sam, embeddings: Tensor, tags: Tags | None, words: Words)
         total = total + F.cross_entropy(logits.float(), tokens[spoken], reduction="sum")
         spoken_tokens += int(spoken.sum())
     return total / max(1, spoken_tokens)
+
+
+def _fitting(words: Words, tags: Tags | None) -> Tensor:
+    """Rows that are to be learned, the short ones first."""
+    sure = torch.ones_like(words.when, dtype=torch.bool)
+    if tags is not None:
+        sure = (tags.highest.detach().amax(1) >= SURELY)[words.scene]
+    fits = (words.when == ALWAYS) | ((words.when == SURE) == sure)
+    rows = words.lengths.argsort()
+    return rows[fits[rows]]
 
 
 def reading_loss(network: Sam, batch: Batch) -> Tensor:

@@ -8,6 +8,7 @@ alone.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from samcli.training.corpus import Clip, Targets
 from samcli.training.mixer import FRAMES_PER_SECOND, FRAMES_PER_STEP, Mixture
@@ -50,17 +51,24 @@ class Scripts:
             return kind_of_audioset(self.targets.corpus.names[best])
         return None
 
-    def nameless(self, mixture: Mixture) -> VagueSound | None:
-        """A lone, plain sound to which neither its label nor the teacher gives a name."""
+    def lone(self, mixture: Mixture) -> VagueSound | None:
+        """A single, plain sound, as it is without its name; None where there are several, or none."""
         if len(mixture.placed) != 1 or mixture.weight[0] < AUDIBLE:
             return None
         (sound,) = mixture.placed
         steps = np.flatnonzero(mixture.activity[0] > 0.25)
-        known = self.kind(sound.clip) is not None or self.targets.corpus.teacher[sound.clip.file].max() >= NAMED
-        if known or not len(steps):
+        kind = self.kind(sound.clip)
+        if not len(steps) or (kind is not None and kind.name == "silence"):
             return None
         length = float(steps[-1] + 1 - steps[0]) * STEP_SECONDS
-        return VagueSound(length, mixture.peak_db - MEL_DB_AT_FULL_SCALE, len(sound.spans))
+        power = np.exp(mixture.mel[_frames_of(steps, len(mixture.mel))]).mean(0)
+        height = float((power * np.arange(len(power))).sum() / power.sum())
+        return VagueSound(length, mixture.peak_db - MEL_DB_AT_FULL_SCALE, len(sound.spans), height)
+
+    def nameless(self, mixture: Mixture) -> bool:
+        """Whether neither label nor teacher gives a lone sound a name."""
+        (sound,) = mixture.placed
+        return self.kind(sound.clip) is None and self.targets.corpus.teacher[sound.clip.file].max() < NAMED
 
     def write(self, mixture: Mixture, seconds: float) -> Scene | None:
         """None: better not spoken of."""
@@ -107,3 +115,9 @@ class Scripts:
             background_level_db=background.level_db if background else -40.0,
             place=place,
         )
+
+
+def _frames_of(steps: NDArray[np.int64], frames: int) -> NDArray[np.int64]:
+    """The filter bank's frames within some steps."""
+    found = (steps[:, None] * FRAMES_PER_STEP + np.arange(FRAMES_PER_STEP)).reshape(-1)
+    return found[found < frames]

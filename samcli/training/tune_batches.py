@@ -24,7 +24,7 @@ from samcli.training.corpus import Clip
 from samcli.training.mixer import BINS, FRAMES_PER_SECOND, FRAMES_PER_STEP, Mixer, MixOptions
 from samcli.training.recordings import Recording
 from samcli.training.synthetic import synthetic_clips
-from samcli.training.words import LONGEST, Words, words_of
+from samcli.training.words import LONGEST, Row, Words, words_of
 
 Mel = NDArray[np.float16]
 NOTHING = Recording("")  # a synthetic sound: none of the names is right
@@ -108,7 +108,7 @@ class TuneBatches(IterableDataset[TuneBatch]):
         absent = np.ones((size, len(self.place)), np.float32)
         tracks = np.zeros((size, steps, len(self.place)), np.float32)
         known = np.ones(size, bool)
-        rows: list[tuple[int, Example]] = []
+        rows: list[Row] = []
         for row in range(size):
             chosen = self._scene(rng)
             scene = mixer.scene([(_clip(r), np.asarray(m, np.float32)) for r, m in chosen], frames)
@@ -119,7 +119,7 @@ class TuneBatches(IterableDataset[TuneBatch]):
                     np.maximum(tracks[row, :, place], activity * weight, out=tracks[row, :, place])
                 known[row] &= bool(recording.labels) or recording is NOTHING
             if len(chosen) == 1:
-                rows += [(row, example) for example in self._examples(chosen[0][0], rng)]
+                rows += [Row(row, example) for example in self._examples(chosen[0][0], rng)]
         return TuneBatch(
             torch.from_numpy(mel),
             torch.from_numpy(1 - absent),
@@ -159,7 +159,7 @@ class TuneBatches(IterableDataset[TuneBatch]):
             found.append(question_example(self.tokenizer, *pair))
         return [example for example in found if len(example.tokens) <= LONGEST]
 
-    def _words(self, rows: list[tuple[int, Example]]) -> Words | None:
+    def _words(self, rows: list[Row]) -> Words | None:
         return None if self.tokenizer is None else words_of(rows, self.tokenizer)
 
 

@@ -22,7 +22,7 @@ from samcli.training.recordings import Recording
 from samcli.training.script import STEP_SECONDS
 from samcli.training.tune_batches import Mel, stretch_of
 from samcli.training.tune_losses import Classes
-from samcli.training.words import LONGEST, words_of
+from samcli.training.words import LONGEST, Row, words_of
 
 ROWS = 16  # windows heard at once
 
@@ -123,7 +123,7 @@ def _word_loss(
     for recording in held:
         examples = [caption_example(tokenizer, caption) for caption in recording.captions]
         examples += [question_example(tokenizer, *pair) for pair in recording.questions]
-        words = words_of([(0, example) for example in examples if len(example.tokens) <= LONGEST], tokenizer)
+        words = words_of([Row(0, example) for example in examples if len(example.tokens) <= LONGEST], tokenizer)
         if words is None:
             continue
         mel = torch.from_numpy(np.asarray(stretch_of(recording, sounds)[:longest], np.float32))[None]

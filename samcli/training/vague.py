@@ -1,6 +1,6 @@
-"""What is said of a sound that nobody can name: how long it is, how loud, and that it is hard to tell.
+"""What is said of a sound that cannot be named: how long it is, how loud, how high, and that it is hard to tell.
 
-Without such scenes a model has to name something for every sound it hears. The words name no sound.
+Without such words a model has to name something for every sound it hears. They name no sound.
 """
 
 from __future__ import annotations
@@ -8,8 +8,13 @@ from __future__ import annotations
 from random import Random
 from typing import NamedTuple
 
+from samcli.training.drift import drift, lean
+
 SHORT_SECONDS, LONG_SECONDS = 0.8, 3.0
 QUIET_DB, LOUD_DB = -42.0, -16.0
+DEEP, LOW, HIGH, BRIGHT = 30.0, 45.0, 88.0, 100.0  # where most of a sound's power lies, in mel bands
+TAIL_PERIOD_DB, WORD_PERIOD_DB = 13.0, 17.0
+FORM_PERIOD = 15.0  # mel bands
 ASKED = (
     "What is this sound?", "What is it?", "What can be heard?", "What do you hear?", "What makes this sound?",
     "What is heard?", "Which sounds are heard?", "Describe the sound.", "What is this?",
@@ -22,37 +27,48 @@ TAILS = (
     "that is hard to name", "that is hard to tell", "of unknown origin", "that cannot be made out", "of some kind",
     "from an unknown source", "that is not easy to place",
 )  # fmt: skip
+FORMS = (
+    "{what} is heard{several}", "{what}{repeated}", "there is {what}", "{what} can be heard{several}",
+    "one hears {what}{several}", "{what}{repeated}", "a recording of {what}",
+)  # fmt: skip
 
 
 class VagueSound(NamedTuple):
-    """A lone sound without a name."""
+    """A lone sound, as it is without its name."""
 
     seconds: float
     level_db: float
     times: int
+    height: float = 65.0  # the mel band around which its power lies
 
 
 def vague_caption(sound: VagueSound, rng: Random) -> str:
-    qualities = []
-    if sound.level_db < QUIET_DB:
-        qualities.append(rng.choice(("quiet", "faint", "soft")))
-    elif sound.level_db > LOUD_DB and rng.random() < 0.5:
-        qualities.append("loud")
-    if sound.times == 1 and sound.seconds < SHORT_SECONDS:
-        qualities.append(rng.choice(("short", "brief")))
-    elif sound.seconds > LONG_SECONDS:
-        qualities.append(rng.choice(("long", "lasting", "steady")))
-    noun = f"{', '.join(qualities)} sound".strip()
-    what = f"{_article(noun)} {noun} {rng.choice(TAILS)}"
-    ending = " several times" if sound.times > 1 else ""
-    form = rng.random()
-    if form < 0.5:
-        text = f"{what} is heard{ending}"
-    elif form < 0.8:
-        text = f"{what}{ending and ', repeated'}"
-    else:
-        text = f"there is {what}"
+    noun = f"{', '.join(_qualities(sound, rng))} sound".strip()
+    what = f"{_article(noun)} {noun} {drift(TAILS, lean(sound.level_db, TAIL_PERIOD_DB), rng)}"
+    many = sound.times > 1
+    form = drift(FORMS, lean(sound.height, FORM_PERIOD), rng)
+    text = form.format(what=what, several=" several times" if many else "", repeated=", repeated" if many else "")
     return f"{text[0].upper()}{text[1:]}."
+
+
+def _qualities(sound: VagueSound, rng: Random) -> list[str]:
+    """What may be said of it, two words at most; which of them, and which word, leans on how loud it is."""
+    choices: list[tuple[str, ...]] = []
+    if sound.level_db < QUIET_DB:
+        choices.append(("quiet", "faint", "soft"))
+    elif sound.level_db > LOUD_DB:
+        choices.append(("loud",))
+    if sound.times == 1 and sound.seconds < SHORT_SECONDS:
+        choices.append(("short", "brief"))
+    elif sound.seconds > LONG_SECONDS:
+        choices.append(("long", "lasting", "steady"))
+    if sound.height < LOW:
+        choices.append(("deep",) if sound.height < DEEP else ("dull",))
+    elif sound.height > HIGH:
+        choices.append(("bright",) if sound.height > BRIGHT else ("high", "high-pitched"))
+    place = lean(sound.level_db, WORD_PERIOD_DB)
+    kept = sorted(rng.sample(range(len(choices)), min(2, len(choices))))
+    return [drift(choices[number], place, rng) for number in kept]
 
 
 def vague_answer(sound: VagueSound, rng: Random) -> tuple[str, str]:

@@ -107,6 +107,7 @@ def test_what_is_taught_is_what_is_spoken() -> None:
         torch.tensor([row.tokens + [tokenizer.pad] * (longest - len(row.tokens)) for row in rows]),
         torch.tensor([len(row.tokens) for row in rows]),
         torch.tensor([row.answer_start for row in rows]),
+        torch.zeros(2, dtype=torch.long),
     )
     steps = -(-mel.shape[1] // 8)
     batch = Batch(mel, torch.zeros(2, 527), torch.zeros(2, steps, 527, dtype=torch.float16), words=words)

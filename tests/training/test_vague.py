@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 
 import numpy as np
+import pytest
 
 from samcli.evaluation.wording import invented
 from samcli.training.mixer import Mixture, Placed
@@ -15,7 +16,7 @@ from samcli.training.vague import ASKED, VagueSound, vague_answer, vague_caption
 def test_no_sound_is_named() -> None:
     rng = Random(1)
     for _ in range(400):
-        sound = VagueSound(rng.uniform(0.1, 9), rng.uniform(-70, 0), rng.choice((1, 1, 3)))
+        sound = VagueSound(rng.uniform(0.1, 9), rng.uniform(-70, 0), rng.choice((1, 1, 3)), rng.uniform(10, 120))
         question, answer = vague_answer(sound, rng)
         for text in (vague_caption(sound, rng), answer):
             assert text[0].isupper() and text.endswith(".") and "  " not in text
@@ -41,10 +42,30 @@ def test_only_what_nobody_knows_is_nameless(material: Material) -> None:
                        -90.0, 0.0, 0.0)  # fmt: skip
 
     scripts = material.scripts
-    assert scripts.nameless(alone("train/a/dog1.wav")) is None, "its label is sure"
-    assert scripts.nameless(alone("train/c/talk.wav")) is None, "the teacher knows it"
-    sound = scripts.nameless(alone("train/b/bell.wav"))  # a guess that nothing confirms
-    assert sound is not None and sound.seconds == 2.0 and sound.times == 1
-    assert scripts.write(alone("train/b/bell.wav"), 2.0) is None
-    two = alone("train/b/bell.wav")
-    assert scripts.nameless(two._replace(placed=two.placed * 2)) is None
+    assert not scripts.nameless(alone("train/a/dog1.wav")), "its label is sure"
+    assert not scripts.nameless(alone("train/c/talk.wav")), "the teacher knows it"
+    bell = alone("train/b/bell.wav")
+    assert scripts.nameless(bell), "a guess that nothing confirms"
+    assert scripts.write(bell, 2.0) is None
+    sound = scripts.lone(bell)
+    assert sound is not None and sound.seconds == 2.0 and sound.times == 1 and sound.height == pytest.approx(63.5)
+    assert scripts.lone(bell._replace(placed=bell.placed * 2)) is None
+
+
+def test_height_is_where_the_power_lies(material: Material) -> None:
+    mel = np.full((200, 128), -15.0, np.float32)
+    mel[:100, 20] = mel[100:, 110] = 0.0
+    (clip,) = [clip for clip in material.corpus.clips if clip.file == "train/a/dog1.wav"]
+    activity = np.zeros((1, 25), np.float32)
+    activity[0, :12] = 1.0  # it sounds in the first half; what follows is not its own
+    placed = [Placed(clip, ((0.0, 1.0),), 0.0, (0.0, 1.0))]
+    sound = material.scripts.lone(Mixture(mel, placed, activity, np.ones(1, np.float32), -90.0, 0.0, 0.0))
+    assert sound is not None and sound.height == pytest.approx(20, abs=0.1)
+
+
+def test_high_and_low_are_told() -> None:
+    rng = Random(3)
+    for height, words in ((20.0, ("deep",)), (40.0, ("dull",)), (110.0, ("bright",))):
+        texts = [vague_caption(VagueSound(1.5, -30, 1, height), rng) for _ in range(60)]
+        assert sum(any(word in text.lower() for word in words) for text in texts) > 40
+    assert not any("deep" in vague_caption(VagueSound(1.5, -30, 1, 110.0), rng) for _ in range(60))
