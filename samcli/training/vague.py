@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 from samcli.training.drift import drift, lean
 
-SHORT_SECONDS, LONG_SECONDS = 0.8, 3.0
-QUIET_DB, LOUD_DB = -42.0, -16.0
-DEEP, LOW, HIGH, BRIGHT = 30.0, 45.0, 88.0, 100.0  # where most of a sound's power lies, in mel bands
+# What is said of about one sound in six each: a word that is said of most tells nothing.
+SHORT_SECONDS, LONG_SECONDS = 0.8, 4.5
+QUIET_DB, LOUD_DB = -38.0, -6.0
+DEEP, LOW, HIGH, BRIGHT = 36.0, 52.0, 84.0, 96.0  # where most of a sound's power lies, in mel bands
 TAIL_PERIOD_DB, WORD_PERIOD_DB = 13.0, 17.0
-FORM_PERIOD = 15.0  # mel bands
+FORM_PERIOD = 24.0  # mel bands
 ASKED = (
     "What is this sound?", "What is it?", "What can be heard?", "What do you hear?", "What makes this sound?",
     "What is heard?", "Which sounds are heard?", "Describe the sound.", "What is this?",
@@ -52,23 +53,22 @@ def vague_caption(sound: VagueSound, rng: Random) -> str:
 
 
 def _qualities(sound: VagueSound, rng: Random) -> list[str]:
-    """What may be said of it, two words at most; which of them, and which word, leans on how loud it is."""
+    """The first two things that stand out: how high it is, how long, how loud. Which word leans on how loud it is."""
     choices: list[tuple[str, ...]] = []
-    if sound.level_db < QUIET_DB:
-        choices.append(("quiet", "faint", "soft"))
-    elif sound.level_db > LOUD_DB:
-        choices.append(("loud",))
-    if sound.times == 1 and sound.seconds < SHORT_SECONDS:
-        choices.append(("short", "brief"))
-    elif sound.seconds > LONG_SECONDS:
-        choices.append(("long", "lasting", "steady"))
     if sound.height < LOW:
         choices.append(("deep",) if sound.height < DEEP else ("dull",))
     elif sound.height > HIGH:
         choices.append(("bright",) if sound.height > BRIGHT else ("high", "high-pitched"))
+    if sound.times == 1 and sound.seconds < SHORT_SECONDS:
+        choices.append(("short", "brief"))
+    elif sound.seconds > LONG_SECONDS:
+        choices.append(("long", "lasting", "steady"))
+    if sound.level_db < QUIET_DB:
+        choices.append(("quiet", "faint", "soft"))
+    elif sound.level_db > LOUD_DB:
+        choices.append(("loud",))
     place = lean(sound.level_db, WORD_PERIOD_DB)
-    kept = sorted(rng.sample(range(len(choices)), min(2, len(choices))))
-    return [drift(choices[number], place, rng) for number in kept]
+    return [drift(words, place, rng) for words in reversed(choices[:2])]
 
 
 def vague_answer(sound: VagueSound, rng: Random) -> tuple[str, str]:

@@ -28,7 +28,7 @@ def test_length_loudness_and_number_are_told() -> None:
     rng = Random(2)
     short = [vague_caption(VagueSound(0.3, -60, 1), rng) for _ in range(50)]
     assert all(("short" in text or "brief" in text) and "loud" not in text for text in short)
-    many = [vague_caption(VagueSound(4.0, -30, 3), rng) for _ in range(200)]
+    many = [vague_caption(VagueSound(5.0, -30, 3), rng) for _ in range(200)]
     assert any("several times" in text or "repeated" in text for text in many)
     assert not any("short" in text for text in many)
     assert len(set(many)) > 30
