@@ -20,6 +20,7 @@ from samcli.ssm.state import State
 
 FADE_SECONDS = 4.0  # how recent, or how early, a sound is falls to 37 per cent in this time
 SPEAKS = 0.25  # a token's association with a class from which it speaks of it
+SURELY, SHARPLY = 0.45, 30.0  # a class's probability from which a sound is known, and how sharp that line is
 
 
 class Tags(NamedTuple):
@@ -107,6 +108,7 @@ class TagReader(nn.Module):
         nn.init.zeros_(self.lexicon.weight)
         self.mark = nn.Linear(3, width, bias=False)
         nn.init.normal_(self.mark.weight, std=0.05)
+        self.doubt = nn.Parameter(torch.zeros(width))  # beside every text token where nothing is surely heard
         # How far support (highest, recent, early, left to say) moves the next token's logit.
         self.urge = nn.Parameter(torch.tensor([0.4, 0.2, 0.2, 0.4]))
         self.done = nn.Parameter(torch.tensor([4.0]))  # how fast a class spoken of is done with
@@ -122,6 +124,8 @@ class TagReader(nn.Module):
         highest, recent, early = (telling(part).to(dtype) for part in (tags.highest, tags.recent, tags.early))
         support = self.lexicon(torch.stack([highest, recent, early], dim=1))  # (batch, 3, vocabulary)
         embedding = self.highest(highest) + self.recent(recent) + self.early(early)
+        unsure = torch.sigmoid((SURELY - tags.highest.amax(1, keepdim=True)) * SHARPLY).to(dtype)  # (batch, 1)
+        embedding = embedding + unsure * self.doubt
         return Beside(highest, embedding, support.transpose(1, 2))
 
     def said(self, tokens: Tensor, spoken: Tensor) -> Tensor:

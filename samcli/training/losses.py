@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from samcli.models.heard import Tags, later, step_probabilities, summary, tags_of
+from samcli.models.heard import SURELY, Tags, later, step_probabilities, summary, tags_of
 from samcli.models.interface import Encoding
 from samcli.models.mixture import AUDIO, heard_as
 from samcli.models.sam import Sam
@@ -19,7 +19,6 @@ from samcli.training.script import STEP_SECONDS
 from samcli.training.words import ALWAYS, SURE, Words
 
 LENGTH_GROUPS = 4  # of the texts of a batch
-SURELY = 0.45  # a class's probability from which the encoder knows what it hears
 
 
 @dataclass(frozen=True)
