@@ -51,8 +51,8 @@ def word_loss(network: Sam, embeddings: Tensor, tags: Tags | None, words: Words)
     beside = None if tags is None else network.tag_reader.beside(tags)
     total = embeddings.new_zeros((), dtype=torch.float32)
     spoken_tokens = 0
-    fitting = _fitting(words, tags)
-    for rows in fitting.chunk(LENGTH_GROUPS) if len(fitting) else ():
+    learned = fitting(words, tags)
+    for rows in learned.chunk(LENGTH_GROUPS) if len(learned) else ():
         longest = int(words.lengths[rows].max())
         tokens, lengths, scenes = words.tokens[rows, :longest], words.lengths[rows], words.scene[rows]
         place = torch.arange(longest)
@@ -73,13 +73,13 @@ def word_loss(network: Sam, embeddings: Tensor, tags: Tags | None, words: Words)
     return total / max(1, spoken_tokens)
 
 
-def _fitting(words: Words, tags: Tags | None) -> Tensor:
+def fitting(words: Words, tags: Tags | None) -> Tensor:
     """Rows that are to be learned, the short ones first."""
     sure = torch.ones_like(words.when, dtype=torch.bool)
     if tags is not None:
         sure = (tags.highest.detach().amax(1) >= SURELY)[words.scene]
     fits = (words.when == ALWAYS) | ((words.when == SURE) == sure)
-    rows = words.lengths.argsort()
+    rows = words.lengths.argsort(stable=True)
     return rows[fits[rows]]
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from samcli.models.connectors import ConnectorConfig
+from samcli.models.heard import Tags
 from samcli.models.interface import SpeakOptions
 from samcli.models.nano import NanoConfig
 from samcli.models.sam import Listener, Sam, SamConfig
@@ -21,11 +22,11 @@ from samcli.text.prompts import caption_example
 from samcli.text.tokenizer import train_tokenizer
 from samcli.training.batches import Batch, BatchOptions, SceneBatches
 from samcli.training.loop import DivergedError, LoopOptions, Trainer
-from samcli.training.losses import LossWeights, losses
+from samcli.training.losses import LossWeights, fitting, losses
 from samcli.training.nano import Material
 from samcli.training.optimiser import OptimiserOptions, schedule
 from samcli.training.second_core import SecondCore
-from samcli.training.words import Words
+from samcli.training.words import ALWAYS, SURE, UNSURE, Words
 
 SMALL = SamConfig(
     encoder=NanoConfig(
@@ -87,6 +88,20 @@ def test_the_schedule_rises_stays_and_falls() -> None:
     assert rates[0] < rates[5] < rates[10] == 1.0
     assert rates[10:50] == [1.0] * 40
     assert all(a >= b for a, b in pairwise(rates[50:])) and rates[-1] < 0.05
+
+
+def test_what_is_named_is_taught_where_it_is_surely_heard() -> None:
+    heard = Tags(*(torch.tensor([[0.9, 0.1], [0.3, 0.2]]) for _ in range(3)), torch.ones(2, 1))
+    each = torch.zeros(6, dtype=torch.long)
+    words = Words(
+        torch.tensor([0, 0, 0, 1, 1, 1]),
+        torch.zeros(6, 4, dtype=torch.long),
+        torch.tensor([4, 3, 2, 4, 3, 2]),
+        each,
+        torch.tensor([ALWAYS, SURE, UNSURE] * 2),
+    )
+    assert fitting(words, heard).tolist() == [5, 1, 0, 3]
+    assert set(fitting(words, None).tolist()) == {0, 1, 3, 4}, "who hears no tags is asked no doubts"
 
 
 def test_what_is_taught_is_what_is_spoken() -> None:
