@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from samcli.cli.completion import complete_device
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import MACHINE, OUTPUT, TalkFlags
+from samcli.cli.flags import MACHINE, OUTPUT, Device, TalkFlags
 from samcli.cli.output import output
 from samcli.cli.progress import span
 from samcli.errors import UsageError
@@ -49,16 +48,7 @@ class CourseFlags(TalkFlags):
         int,
         typer.Option(help="Examples in memory; 0: a whole step's.", metavar="N", min=0, rich_help_panel=MACHINE),
     ] = 0
-    device: Annotated[
-        str,
-        typer.Option(
-            help="auto, cpu, cuda or mps.",
-            metavar="DEVICE",
-            envvar="SAM_DEVICE",
-            autocompletion=complete_device,
-            rich_help_panel=MACHINE,
-        ),
-    ] = "auto"
+    device: Device = "auto"
     dtype: Annotated[
         str,
         typer.Option(
