@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import pty
 import re
-import select
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.terminal import on_a_terminal
 
 TINY = ("--model", "tiny-random", "--device", "cpu")
 OURS = re.compile(r"\x1b\[[0-9;]*m|\r\x1b\[K|\r\n")  # colours, the line of progress, a terminal's line break
@@ -30,27 +29,6 @@ HOSTILE = {
     "tags": "\U000e0001\U000e0041",
     "newline": "a\nb\tc",
 }
-
-
-def on_a_terminal(sam: Any, *arguments: str | bytes, **variables: str) -> tuple[int, str]:
-    """The exit code, and all that a terminal was sent."""
-    master, slave = pty.openpty()
-    environment = {"TERM": "xterm-256color", "COLUMNS": "100"} | variables
-    running = sam.start(*arguments, stdout=slave, stderr=slave, stdin=slave, environment=environment)
-    os.close(slave)
-    seen = b""
-    while True:
-        ready, _, _ = select.select([master], [], [], 250)
-        assert ready, "the program says nothing"
-        try:
-            chunk = os.read(master, 65536)
-        except OSError:
-            break
-        if not chunk:
-            break
-        seen += chunk
-    os.close(master)
-    return running.wait(60), seen.decode("utf-8", "surrogateescape")
 
 
 def obeyed(seen: str) -> list[str]:
