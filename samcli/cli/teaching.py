@@ -18,7 +18,7 @@ from samcli.errors import UsageError
 
 if TYPE_CHECKING:
     from samcli.engine.find import Input
-    from samcli.training.course import CourseOptions
+    from samcli.training.lesson import CourseOptions
     from samcli.training.team import Team
 
 TYPES = ("auto", "float32", "bfloat16")
@@ -84,7 +84,7 @@ def teaching(flags: CourseFlags) -> Iterator[tuple[Path, Team]]:
 
 def course_options(flags: CourseFlags, team: Team, batch: int, at_once: int = 0, average: float = 0.0) -> CourseOptions:
     """These flags as options; bfloat16 by itself on a GPU only, where it is quicker and was published so."""
-    from samcli.training.course import CourseOptions
+    from samcli.training.lesson import CourseOptions
 
     return CourseOptions(
         batch=flags.batch_size or batch,

@@ -26,8 +26,9 @@ from samcli.models.eat import Eat, EatConfig
 from samcli.models.nano import NanoConfig, NanoEncoder
 from samcli.models.presets import DASS_MEDIUM, DASS_SMALL, SSAMBA_BASE, SSAMBA_SMALL, SSAMBA_TINY
 from samcli.models.ssamba import Ssamba, SsambaConfig
-from samcli.training.course import Course, CourseOptions, Outcome, Pace, Report, Stage
+from samcli.training.course import Course, Report
 from samcli.training.frames import FrameStore
+from samcli.training.lesson import CourseOptions, Outcome, Pace, Stage
 from samcli.training.order import Weighted, generator
 from samcli.training.teacher import WINDOW, Probabilities, TeacherLabels, rarity, window_frames, windows_of
 from samcli.training.team import Team

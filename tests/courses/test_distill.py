@@ -19,7 +19,6 @@ from samcli.models.ssamba import Ssamba, SsambaConfig
 from samcli.ssm.bidirectional import BidirectionalConfig
 from samcli.text.labels import labels
 from samcli.training import distillation
-from samcli.training.course import CourseOptions, Pace
 from samcli.training.distillation import (
     DistillRecipe,
     Imitation,
@@ -30,6 +29,7 @@ from samcli.training.distillation import (
     mixed,
 )
 from samcli.training.frames import FrameStore, make_frames
+from samcli.training.lesson import CourseOptions, Pace
 from samcli.training.teacher import (
     SCORES,
     TeacherLabels,
