@@ -71,9 +71,9 @@ def test_a_model_that_cannot_be_had_ends_with_3(sam, make_wav):
 
 
 @pytest.mark.parametrize("target", ["/dev/full", "/proc/out.csv", "missing/out.csv"])
-def test_output_that_cannot_be_written_ends_with_4(sam, make_wav, target):
-    make_wav(sam.folder / "a.wav")
-    done = sam("tag", "a.wav", "-f", "csv", "-o", target, *TINY)
+def test_output_that_cannot_be_written_ends_with_4(here, make_wav, target):
+    make_wav(here.folder / "a.wav")
+    done = here("tag", "a.wav", "-f", "csv", "-o", target, *TINY)
     assert done.returncode == 4 and target in one_line(done)
 
 
