@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from samcli.training.lexicon import single_sounds
 from samcli.training.loop import LoopOptions
 from samcli.training.nano import NanoRecipe, bigger, train_nano
 from samcli.training.release import attribution, card, release
+from samcli.training.synthetic import synthetic_clips
 
 TINY = NanoRecipe(
     encoder=NanoConfig(
@@ -53,6 +55,7 @@ def test_three_stages_resumed_and_released(
         return single_sounds(scripts, sampler, tokenizer, count, seed)
 
     monkeypatch.setattr(nano, "single_sounds", counted)
+    monkeypatch.setattr(nano, "synthetic_clips", partial(synthetic_clips, each=2))
     corpus = Corpus.read(corpus_folder, labels())
     stopped = train_nano(corpus, tmp_path / "work", replace(TINY, loop=replace(TINY.loop, steps=5)))
     network = train_nano(corpus, tmp_path / "work", TINY)
