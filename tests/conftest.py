@@ -76,7 +76,8 @@ class Sam:
 class Here:
     """The same program run in this process, for tests that ask what it answers and not how a process starts and ends.
 
-    It takes the arguments and gives the answer of `Sam`: exit code and what was written, to no terminal.
+    It takes the arguments and gives the answer of `Sam`: exit code and what was written, to no terminal. What goes to
+    the Hub or its cache needs `Sam`, because HF_HOME and its like are read once, when huggingface_hub is imported.
     """
 
     def __init__(self, environment: dict[str, str], folder: Path) -> None:

@@ -110,7 +110,7 @@ def test_a_models_words_on_a_terminal(sam: Any, make_wav: Callable[..., Path]) -
 FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "=cmd|' /C calc'!A0", "'=1", "\uff1d1+1", "\ufeff=1", "\u200b=1")
 
 
-def test_a_spreadsheet_runs_nothing(sam: Any, make_wav: Callable[..., Path]) -> None:
+def test_a_spreadsheet_runs_nothing(sam: Any, here: Any, make_wav: Callable[..., Path]) -> None:
     """Cells of CSV that begin like a formula stand behind an apostrophe; --raw-cells leaves them as they are."""
     names = [f"{formula.replace('/', '_')}.wav" for formula in FORMULAS]
     for name in names:
@@ -121,6 +121,6 @@ def test_a_spreadsheet_runs_nothing(sam: Any, make_wav: Callable[..., Path]) -> 
         safe = [cell for row in list(csv.reader(file))[1:] for cell in row]
     assert not [cell for cell in safe if re.match(r"[\s\ufeff\u200b]*[=+\-@\uff1d\uff0b\uff0d\uff20]", cell)]
     assert {f"'{name}" for name in names} <= set(safe)
-    assert sam("tag", *TINY, "-o", "raw.csv", "--raw-cells", *given).returncode == 0
+    assert here("tag", *TINY, "-o", "raw.csv", "--raw-cells", *given).returncode == 0
     with (sam.folder / "raw.csv").open(newline="", encoding="utf-8") as file:
         assert {row[0] for row in list(csv.reader(file))[1:]} == set(names)
