@@ -1,14 +1,17 @@
-"""Shared by all tests: the program as a person runs it, and sounds to run it on."""
+"""Shared by all tests: the program as a person runs it, the same without a process of its own, and sounds for it."""
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -68,6 +71,51 @@ class Sam:
         return subprocess.Popen(
             [self.program, *arguments], cwd=self.folder, env=environment, **(streams | heeding | options)
         )
+
+
+class Here:
+    """The same program run in this process, for tests that ask what it answers and not how a process starts and ends.
+
+    It takes the arguments and gives the answer of `Sam`: exit code and what was written, to no terminal. What goes to
+    the Hub or its cache needs `Sam`, because HF_HOME and its like are read once, when huggingface_hub is imported.
+    """
+
+    def __init__(self, environment: dict[str, str], folder: Path) -> None:
+        self.environment, self.folder = environment, folder
+
+    def __call__(
+        self, *arguments: str | bytes | Path, input: bytes = b"", environment: Mapping[str, str] = MappingProxyType({})
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run it to its end; the process is left as it was."""
+        from samcli.cli import signals
+        from samcli.cli.app import run
+        from samcli.cli.output import output
+
+        before, heeded = Path.cwd(), [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
+        written = io.BytesIO(), io.BytesIO()
+        stdout, stderr = (io.TextIOWrapper(stream, encoding="utf-8", write_through=True) for stream in written)
+        stdin = io.TextIOWrapper(io.BytesIO(input), encoding="utf-8")
+        with (
+            patch.dict(os.environ, {**self.environment, **environment}, clear=True),
+            patch.multiple(sys, stdin=stdin, stdout=stdout, stderr=stderr),
+            patch.object(signals, "received", None),
+        ):
+            os.chdir(self.folder)
+            output.cache_clear()
+            try:
+                code = run([os.fsdecode(argument) for argument in arguments])
+            finally:
+                output.cache_clear()
+                os.chdir(before)
+                for number, handler in heeded:
+                    signal.signal(number, handler)
+        return subprocess.CompletedProcess(arguments, code, *(stream.getvalue() for stream in written))
+
+
+@pytest.fixture
+def here(environment: dict[str, str], tmp_path: Path) -> Here:
+    """The program without a process of its own, in the same folder as `sam`."""
+    return Here(environment, tmp_path)
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def embed(flags: EmbedFlags) -> ExitCode:
     Without -o they go to standard output as JSON Lines.
     """
     from samcli.cli.engines import load_here
-    from samcli.engine.find import find_inputs
+    from samcli.cli.listen import inputs_of
     from samcli.tasks.embed import embed as embedded
     from samcli.tasks.embed_files import check_suffix, json_line, save
 
@@ -49,14 +49,7 @@ def embed(flags: EmbedFlags) -> ExitCode:
     to_file = flags.output if flags.output not in (None, "-") else None
     if to_file is not None:
         check_suffix(to_file)
-    inputs = find_inputs(
-        flags.paths or (),
-        recursive=flags.recursive,
-        glob=flags.glob or (),
-        files_from=flags.files_from,
-        files0_from=flags.files0_from,
-        stdin=streams.stdin,
-    )
+    inputs = inputs_of(flags)
     if to_file is not None:
         check_file(to_file, inputs)
     vectors = Told(streams, embedded(inputs, load_here(flags), flags.windows), len(inputs))

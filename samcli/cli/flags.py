@@ -19,6 +19,17 @@ from samcli.cli.completion import complete_device, complete_dtype, complete_engi
 INPUT, OUTPUT, MODEL, MACHINE = "What to hear", "What to write", "Model", "Machine"
 PANELS = (None, INPUT, OUTPUT, MODEL, MACHINE)
 
+Device = Annotated[
+    str,
+    typer.Option(
+        help="auto, cpu, cuda or mps.",
+        metavar="DEVICE",
+        envvar="SAM_DEVICE",
+        autocompletion=complete_device,
+        rich_help_panel=MACHINE,
+    ),
+]
+
 
 @dataclass(kw_only=True)
 class TalkFlags:
@@ -77,16 +88,7 @@ class ModelFlags(TalkFlags):
     offline: Annotated[
         bool, typer.Option("--offline", help="Never use the network.", metavar="", rich_help_panel=MODEL)
     ] = False
-    device: Annotated[
-        str,
-        typer.Option(
-            help="auto, cpu, cuda or mps.",
-            metavar="DEVICE",
-            envvar="SAM_DEVICE",
-            autocompletion=complete_device,
-            rich_help_panel=MACHINE,
-        ),
-    ] = "auto"
+    device: Device = "auto"
     dtype: Annotated[
         str,
         typer.Option(

@@ -37,20 +37,12 @@ def index(flags: IndexFlags) -> ExitCode:
     Only what is new or changed is heard; what is gone is forgotten. It may be stopped at any moment.
     """
     from samcli.cli.engines import load_here
-    from samcli.cli.listen import named
-    from samcli.engine.find import find_inputs
+    from samcli.cli.listen import inputs_of, named
     from samcli.engine.index import Index
 
     streams = output()
     name = flags.index or own_index(flags.paths or [])
-    inputs = find_inputs(
-        flags.paths or (),
-        recursive=flags.recursive,
-        glob=flags.glob or (),
-        files_from=flags.files_from,
-        files0_from=flags.files0_from,
-        stdin=streams.stdin,
-    )
+    inputs = inputs_of(flags)
     if any(item.source is not None for item in inputs):
         raise UsageError("Standard input has no place on disk to find it again: an index holds files.")
     streams.farewell = "stopped; what was heard is in the index, and the same command goes on."

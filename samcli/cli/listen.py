@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from samcli.cli.destination import check, is_durable, is_folder, open_sink
 from samcli.cli.engines import check_engine, open_engine
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import CaptionFlags, ListenFlags, SpeakFlags, TagFlags
+from samcli.cli.flags import CaptionFlags, InputFlags, ListenFlags, SpeakFlags, TagFlags
 from samcli.cli.output import Output, output
 from samcli.cli.progress import Progress
 from samcli.errors import UsageError
@@ -29,21 +29,12 @@ if TYPE_CHECKING:
 
 def listen(task: str, flags: ListenFlags, question: str = "") -> ExitCode:
     """Run one task over everything the flags name."""
-    from samcli.engine.find import find_inputs
-
     streams = output()
     if "-" in [*(flags.paths or ()), flags.files_from, flags.files0_from] and streams.stdin_is_terminal:
         raise UsageError("Standard input is a terminal: pipe something into it, or name a file instead of '-'.")
     options = run_options(flags, question)
     check_engine(flags)
-    inputs = find_inputs(
-        flags.paths or (),
-        recursive=flags.recursive,
-        glob=flags.glob or (),
-        files_from=flags.files_from,
-        files0_from=flags.files0_from,
-        stdin=streams.stdin,
-    )
+    inputs = inputs_of(flags)
     shard = None
     if flags.shard is not None:
         from samcli.engine.shard import Shard
@@ -53,6 +44,20 @@ def listen(task: str, flags: ListenFlags, question: str = "") -> ExitCode:
     check(flags, inputs)
     layout = Layout(task, timed=options.segment is not None or options.timeline, safe_cells=flags.safe_cells)
     return hear(streams, task, flags, inputs, options, layout, shard)
+
+
+def inputs_of(flags: InputFlags, paths: Sequence[str] | None = None) -> list[Input]:
+    """What the flags name, found; `paths` stand in for those of the flags."""
+    from samcli.engine.find import find_inputs
+
+    return find_inputs(
+        (flags.paths if paths is None else paths) or (),
+        recursive=flags.recursive,
+        glob=flags.glob or (),
+        files_from=flags.files_from,
+        files0_from=flags.files0_from,
+        stdin=output().stdin,
+    )
 
 
 def run_options(flags: ListenFlags, question: str = "") -> RunOptions:

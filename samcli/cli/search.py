@@ -85,19 +85,12 @@ def search(
 
 def sounds_for(queries: Sequence[str], paths: Sequence[str], flags: SearchFlags) -> ExitCode:
     """Rankings of recordings."""
-    from samcli.engine.find import find_inputs
+    from samcli.cli.listen import inputs_of
 
     streams = output()
     inputs: list[Input] = []
     if paths or flags.files_from or flags.files0_from or not flags.index:
-        inputs = find_inputs(
-            paths,
-            recursive=flags.recursive,
-            glob=flags.glob or (),
-            files_from=flags.files_from,
-            files0_from=flags.files0_from,
-            stdin=streams.stdin,
-        )
+        inputs = inputs_of(flags, paths)
     place = Place.of(flags.output, flags.format, flags.safe_cells, inputs)
     name = index_name(flags, paths)
     if name is None:

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from samcli.cli.completion import complete_device
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import MACHINE, OUTPUT, TalkFlags
+from samcli.cli.flags import MACHINE, OUTPUT, Device, TalkFlags
 from samcli.cli.output import output
 from samcli.cli.progress import span
 from samcli.errors import UsageError
 
 if TYPE_CHECKING:
     from samcli.engine.find import Input
-    from samcli.training.course import CourseOptions
+    from samcli.training.lesson import CourseOptions
     from samcli.training.team import Team
 
 TYPES = ("auto", "float32", "bfloat16")
@@ -49,16 +48,7 @@ class CourseFlags(TalkFlags):
         int,
         typer.Option(help="Examples in memory; 0: a whole step's.", metavar="N", min=0, rich_help_panel=MACHINE),
     ] = 0
-    device: Annotated[
-        str,
-        typer.Option(
-            help="auto, cpu, cuda or mps.",
-            metavar="DEVICE",
-            envvar="SAM_DEVICE",
-            autocompletion=complete_device,
-            rich_help_panel=MACHINE,
-        ),
-    ] = "auto"
+    device: Device = "auto"
     dtype: Annotated[
         str,
         typer.Option(
@@ -94,7 +84,7 @@ def teaching(flags: CourseFlags) -> Iterator[tuple[Path, Team]]:
 
 def course_options(flags: CourseFlags, team: Team, batch: int, at_once: int = 0, average: float = 0.0) -> CourseOptions:
     """These flags as options; bfloat16 by itself on a GPU only, where it is quicker and was published so."""
-    from samcli.training.course import CourseOptions
+    from samcli.training.lesson import CourseOptions
 
     return CourseOptions(
         batch=flags.batch_size or batch,

@@ -96,9 +96,9 @@ def nano(
             streams.note(words)
 
     streams.note("reading the corpus")
-    network = train_nano(corpus, out, labels(), recipe, start, report=report)
-    thanks = attribution(Corpus.read(corpus, labels()))
-    release(network, out / "tokenizer.json", out / "model", card(network, recipe, flags.start), thanks)
+    material = Corpus.read(corpus, labels())
+    network = train_nano(material, out, recipe, start, report=report)
+    release(network, out / "tokenizer.json", out / "model", card(network, recipe, flags.start), attribution(material))
     streams.write(f"{out / 'model'}\n")
     return ExitCode.OK
 

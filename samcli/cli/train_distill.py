@@ -16,8 +16,9 @@ from samcli.cli.teaching import CourseFlags, course_options, end, find_sounds, r
 from samcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from samcli.training.distillation import DistillRecipe, TeacherLabels
+    from samcli.training.distillation import DistillRecipe
     from samcli.training.frames import FrameStore
+    from samcli.training.teacher import TeacherLabels
     from samcli.training.team import Team
 
 STUDENTS = ("nano", "dass-small", "dass-medium", "ssamba-tiny", "ssamba-small", "ssamba-base")
@@ -79,6 +80,7 @@ def distill(
     with teaching(flags) as (out, team):
         from samcli.training import distillation
         from samcli.training.frames import FrameStore, make_frames
+        from samcli.training.teacher import known_targets
         from samcli.training.workshop import Workshop
 
         streams = output()
@@ -97,7 +99,7 @@ def distill(
         team.wait()
         store = FrameStore(workshop.state / "frames")
         said = said_by(teacher, store, workshop.state, flags, team)
-        known = distillation.known_targets(Path(folders[0]), store, said) if len(folders) == 1 else {}
+        known = known_targets(Path(folders[0]), store, said) if len(folders) == 1 else {}
         network, _ = distillation.make_student(flags.student, len(said.labels), flags.seed)
         streams.note(f"learning from {store.seconds / 3600:.2f} hours of sound, {len(known)} windows with labels")
         finished = distillation.distill(network, store, said, known, workshop.state, recipe, team, reporter())
@@ -118,7 +120,7 @@ def labels_of(folders: list[str]) -> str:
 def said_by(teacher: str, store: FrameStore, folder: Path, flags: DistillFlags, team: Team) -> TeacherLabels:
     """What the teacher says of every ten seconds; it listens once."""
     from samcli.checkpoints.loading import load_model
-    from samcli.training.distillation import hear_all, read_labels
+    from samcli.training.teacher import hear_all, read_labels
 
     if teacher.endswith(".npz"):
         return read_labels(Path(teacher), store)

@@ -9,7 +9,6 @@ beforehand, and the model is heard through the same windows, level gate and deco
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,8 @@ from typing import Any
 from samcli.engine.hearing import Progress, hear
 from samcli.evaluation import figures as tables
 from samcli.evaluation import nano_tags, nano_words
-from samcli.evaluation.dev_sounds import DevSounds, corpus_of
 from samcli.evaluation.figures import Figure
+from samcli.evaluation.measurement import Measurement
 from samcli.evaluation.nano_marks import MARKS
 from samcli.evaluation.quiz import exam
 from samcli.models.interface import SoundModel
@@ -56,11 +55,10 @@ def measure(
     model: SoundModel, corpus_folder: str | Path, extent: Extent, progress: Progress = _quietly
 ) -> dict[str, Any]:
     """The same to any extent."""
-    began = time.monotonic()
-    corpus = corpus_of(Path(corpus_folder))
-    sounds = DevSounds.read(corpus, extent.every, lambda done, total: progress("reading the clips", done, total))
+    measurement = Measurement(model, corpus_folder, extent.every, progress)
+    sounds = measurement.sounds
     speaks = {"caption", "ask"} <= model.tasks
-    exams = [exam(clip, corpus.names) if clip.single else None for clip in sounds.clips]
+    exams = [exam(clip, sounds.corpus.names) if clip.single else None for clip in sounds.clips]
     heard = hear(
         model,
         [clip.wave for clip in sounds.clips],
@@ -84,15 +82,8 @@ def measure(
         figures += nano_tags.variant_figures(sounds, model, heard, extent.variants, progress)
     order = list(MARKS)
     figures.sort(key=lambda figure: order.index(figure.key))
-    return {
-        "model": model.name,
-        "revision": model.revision,
-        "clips": len(sounds.clips),
-        "seconds_of_audio": round(sum(clip.clip.seconds for clip in sounds.clips), 1),
-        "seconds_taken": round(time.monotonic() - began, 1),
-        "figures": [figure.to_dict() for figure in figures],
-        "details": details,
-    }
+    seconds = round(sum(clip.clip.seconds for clip in sounds.clips), 1)
+    return measurement.report({"clips": len(sounds.clips), "seconds_of_audio": seconds}, figures, details)
 
 
 def report_rows(report: dict[str, Any]) -> list[tuple[str, ...]]:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from samcli.engine.hearing import Heard, Progress, hear
-from samcli.evaluation.dev_sounds import DevSounds, corpus_of
+from samcli.evaluation.dev_sounds import DevSounds
 from samcli.evaluation.figures import Figure, share
+from samcli.evaluation.measurement import Measurement
 from samcli.evaluation.wording import invented, names_any
 from samcli.models.interface import SoundModel
 
@@ -26,11 +27,8 @@ def refine_figures(
     progress: Progress = lambda what, done, total: None,
 ) -> dict[str, Any]:
     """Sounds named and invented by either kind of caption, in the shape of the other reports."""
-    began = time.monotonic()
-    corpus = corpus_of(Path(corpus_folder))
-    sounds = DevSounds.read(
-        corpus, EVERY if quick else 1, lambda done, total: progress("reading the clips", done, total)
-    )
+    measurement = Measurement(model, corpus_folder, EVERY if quick else 1, progress)
+    sounds = measurement.sounds
     figures: list[Figure] = []
     seconds: list[float] = []
     texts: list[list[str]] = []
@@ -47,20 +45,11 @@ def refine_figures(
         Figure("cost", "cost, as a multiple", seconds[1] / max(1e-9, seconds[0]), plain=True),
         share("changed", "captions that refinement changed", [one != other for one, other in zip(*texts, strict=True)]),
     ]
-    return {
-        "model": model.name,
-        "revision": model.revision,
-        "quick": quick,
-        "clips": len(sounds.clips),
-        "seconds_taken": round(time.monotonic() - began, 1),
-        "figures": [figure.to_dict() for figure in figures],
-        "details": {
-            "captions": [
-                {"file": clip.clip.file, "label": clip.clip.label, "plain": plain, "refined": better}
-                for clip, plain, better in zip(sounds.clips, *texts, strict=True)
-            ]
-        },
-    }
+    captions = [
+        {"file": clip.clip.file, "label": clip.clip.label, "plain": plain, "refined": better}
+        for clip, plain, better in zip(sounds.clips, *texts, strict=True)
+    ]
+    return measurement.report({"quick": quick, "clips": len(sounds.clips)}, figures, {"captions": captions})
 
 
 def _captions(model: SoundModel, sounds: DevSounds, refine: bool, progress: Progress, name: str) -> list[Heard]:

@@ -7,7 +7,6 @@ as an index does: tags, captions and embeddings choose a hundred clips, the loss
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,16 @@ from numpy.typing import NDArray
 
 from samcli.engine.hearing import Heard, Progress, hear
 from samcli.engine.index import Window
-from samcli.evaluation.dev_sounds import DevClip, DevSounds, corpus_of
+from samcli.evaluation.dev_sounds import DevClip
 from samcli.evaluation.figures import Figure, share
+from samcli.evaluation.measurement import Measurement
 from samcli.evaluation.ranking import CUTS, average_precisions, ranked_by, recall_hits
 from samcli.models.interface import SoundModel
 from samcli.tasks.embed import unit
 from samcli.tasks.search import FIRST_SHARE, SHORTLIST, USUAL_SHARE, shortlist_scores, usual_losses
 from samcli.training.sounds import Kind, find_kind
+
+EVERY = 8  # n-th clip, when it must be quick
 
 Losses = NDArray[np.float64]  # (clips, phrases)
 
@@ -40,9 +42,8 @@ def retrieval_figures(
     progress: Progress = lambda what, done, total: None,
 ) -> dict[str, Any]:
     """Recall at 1, 5 and 10 and mean average precision at 10, in the shape of the other reports."""
-    began = time.monotonic()
-    corpus = corpus_of(Path(corpus_folder))
-    sounds = DevSounds.read(corpus, 8 if quick else 1, lambda done, total: progress("reading the clips", done, total))
+    measurement = Measurement(model, corpus_folder, EVERY if quick else 1, progress)
+    sounds = measurement.sounds
     clips = list(sounds.singles)
     kinds = list(sounds.by_kind())
     phrases = [phrase_of(find_kind(kind)) for kind in kinds]
@@ -74,16 +75,7 @@ def retrieval_figures(
         for cut in CUTS:
             figures.append(share(f"{key}_r{cut}", f"{name}, R@{cut}", recall_hits(relevant, ranked, cut)))
         figures.append(share(f"{key}_map10", f"{name}, mAP@10", average_precisions(relevant, ranked)))
-    return {
-        "model": model.name,
-        "revision": model.revision,
-        "quick": quick,
-        "clips": len(names),
-        "phrases": len(phrases),
-        "seconds_taken": round(time.monotonic() - began, 1),
-        "figures": [figure.to_dict() for figure in figures],
-        "details": {},
-    }
+    return measurement.report({"quick": quick, "clips": len(names), "phrases": len(phrases)}, figures, {})
 
 
 def _kind_name(clip: DevClip) -> str:

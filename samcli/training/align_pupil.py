@@ -22,7 +22,7 @@ from samcli.models.lora import AdapterConfig, add_adapter, merge_adapters
 from samcli.models.sam import Sam, SamConfig
 from samcli.ssm.language import LanguageConfig, LanguageModel
 from samcli.text.tokenizer import SPECIAL_TOKENS, Tokenizer
-from samcli.training.course import CourseOptions
+from samcli.training.lesson import CourseOptions
 
 ADAPTER = "align"
 SEPARATOR = "&&"  # SAM's, between the groups of connectors b and c

@@ -29,7 +29,8 @@ from samcli.models.sam import Sam
 from samcli.text.prompts import Example
 from samcli.text.tokenizer import Tokenizer
 from samcli.training.align_pupil import ADAPTER, AlignRecipe, Heard, Parts, Pupil, assemble
-from samcli.training.course import Course, Outcome, Pace, Report, Stage
+from samcli.training.course import Course, Report
+from samcli.training.lesson import Outcome, Pace, Stage
 from samcli.training.openaqa import CAPTION_ANSWER, PREFIX, Questions
 from samcli.training.order import Shuffled, generator
 from samcli.training.recompute import recompute

@@ -30,6 +30,8 @@ from samcli.training.second_core import SecondCore
 from samcli.training.stopping import Stopping
 from samcli.writers.files import explain, write_whole
 
+SAVED = "last.pt"
+
 Report = Callable[[dict[str, Any]], None]
 
 
@@ -75,7 +77,7 @@ class Trainer:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise explain(out, error) from error
-        if (out / "last.pt").exists():
+        if (out / SAVED).exists():
             self._load()
 
     @denormals_as_zero()
@@ -125,7 +127,7 @@ class Trainer:
                 bad = 0
             elif (bad := bad + 1) >= BAD_STEPS:
                 raise DivergedError(
-                    f"The loss has not been a number for {BAD_STEPS} steps; the last good state is in last.pt."
+                    f"The loss has not been a number for {BAD_STEPS} steps; the last good state is in {SAVED}."
                 )
             self.optimiser.zero_grad(set_to_none=True)
             if helper is not None:
@@ -189,7 +191,7 @@ class Trainer:
         }
         packed = io.BytesIO()  # torch's own writer says nothing of a full disk
         torch.save(state, packed)
-        write_whole(self.out / "last.pt", packed.getvalue())
+        write_whole(self.out / SAVED, packed.getvalue())
 
     def _learned(self, network: nn.Module) -> dict[str, Any]:
         """What training changes of a network; the rest is where it came from."""
@@ -197,7 +199,7 @@ class Trainer:
         return {name: value for name, value in network.state_dict().items() if name not in frozen}
 
     def _load(self) -> None:
-        state = torch.load(self.out / "last.pt", weights_only=True)
+        state = torch.load(self.out / SAVED, weights_only=True)
         for network, part in ((self.network, "network"), (self.average.network, "average")):
             network.load_state_dict({**network.state_dict(), **state[part]})
         self.optimiser.load_state_dict(state["optimiser"])

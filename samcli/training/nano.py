@@ -30,7 +30,7 @@ from samcli.training.batches import BatchOptions, Sampler, SceneBatches
 from samcli.training.corpus import Corpus, Targets
 from samcli.training.features import FeatureStore, build_features
 from samcli.training.lexicon import associations, single_sounds
-from samcli.training.loop import LoopOptions, Report, Trainer
+from samcli.training.loop import SAVED, LoopOptions, Report, Trainer
 from samcli.training.rehearsal import rehearse_sentences
 from samcli.training.script import Scripts
 from samcli.training.synthetic import synthetic_clips
@@ -77,11 +77,10 @@ class Material:
     scripts: Scripts
 
 
-def prepare(folder: Path, cache: Path, names: tuple[str, ...]) -> Material:
-    """Read the corpus, compute its features once, add the synthetic sounds."""
-    corpus = Corpus.read(folder, names)
+def prepare(corpus: Corpus, cache: Path) -> Material:
+    """Compute the corpus' features once, add the synthetic sounds."""
     ready = (cache / "index.json").exists()
-    store = FeatureStore(cache) if ready else build_features(folder, corpus.clips, cache)
+    store = FeatureStore(cache) if ready else build_features(corpus.folder, corpus.clips, cache)
     made = synthetic_clips()
     corpus = corpus.plus(clip for clip, _ in made)
     for clip, wave in made:
@@ -90,9 +89,8 @@ def prepare(folder: Path, cache: Path, names: tuple[str, ...]) -> Material:
 
 
 def train_nano(
-    corpus: Path,
+    corpus: Corpus,
     out: Path,
-    names: tuple[str, ...],
     recipe: NanoRecipe | None = None,
     start: Path | None = None,
     judge: Callable[[Material], Callable[[Sam], dict[str, float]]] | None = None,
@@ -104,14 +102,16 @@ def train_nano(
     """
     recipe = recipe or NanoRecipe()
     out.mkdir(parents=True, exist_ok=True)
-    material = prepare(corpus, out / "features", names)
+    material = prepare(corpus, out / "features")
     torch.manual_seed(recipe.seed)
     if start is not None:
         network, tokenizer = begun(start)
     else:
         known = out / "tokenizer.json"
         tokenizer = Tokenizer.load(known) if known.exists() else new_tokenizer(recipe)
-        network = beginning(material, tokenizer, recipe)
+        network = beginning(tokenizer, recipe)
+        if not (out / "state" / SAVED).exists():  # a training that goes on brings its own
+            count_lexicon(network, material, tokenizer, recipe)
     tokenizer.save(out / "tokenizer.json")
     network.encoder.to(memory_format=torch.channels_last)
     judged = judge(material) if judge else None
@@ -139,16 +139,20 @@ def new_tokenizer(recipe: NanoRecipe) -> Tokenizer:
     return train_tokenizer(rehearse_sentences(recipe.told), recipe.vocabulary)
 
 
-def beginning(material: Material, tokenizer: Tokenizer, recipe: NanoRecipe) -> Sam:
-    """A network that knows nothing yet but which words go with which classes."""
+def beginning(tokenizer: Tokenizer, recipe: NanoRecipe) -> Sam:
+    """A network that knows nothing yet."""
     network = Sam(recipe.config(len(tokenizer), aligned=True))
     lengthen_memory(network.language)
+    return network
+
+
+def count_lexicon(network: Sam, material: Material, tokenizer: Tokenizer, recipe: NanoRecipe) -> None:
+    """Let it know which words go with which classes; with thousands of sounds told, this takes minutes."""
     sampler = Sampler(material.corpus.split("train"), recipe.batches)
     pairs = single_sounds(material.scripts, sampler, tokenizer, recipe.counted, recipe.seed)
     with torch.no_grad():
         lexicon = network.tag_reader.lexicon
         lexicon.weight.copy_(associations(pairs, lexicon.out_features))
-    return network
 
 
 def begun(folder: Path) -> tuple[Sam, Tokenizer]:

@@ -20,8 +20,9 @@ from torch import Tensor
 
 from samcli.models.presets import SSAMBA_BASE, SSAMBA_SMALL, SSAMBA_TINY
 from samcli.models.ssamba import Ssamba, SsambaConfig
-from samcli.training.course import Course, CourseOptions, Outcome, Pace, Report, Stage
+from samcli.training.course import Course, Report
 from samcli.training.frames import FrameStore
+from samcli.training.lesson import CourseOptions, Outcome, Pace, Stage
 from samcli.training.order import Shuffled, generator
 from samcli.training.team import Team
 

@@ -75,19 +75,19 @@ def test_eval_of_no_corpus_is_a_usage_error(sam):
     assert done.returncode == 2 and b"manifest.csv" in done.stderr
 
 
-def test_eval_compares_records_with_references(sam):
+def test_eval_compares_records_with_references(here):
     said = [{"path": f"{name}.wav", "caption": text} for name, text in (("a", "a dog barks"), ("b", "rain falls"))]
     records = [Record(task="caption", **row).to_dict() for row in said]
-    (sam.folder / "said.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
-    (sam.folder / "truth.jsonl").write_bytes((sam.folder / "said.jsonl").read_bytes())
-    done = sam("eval", "said.jsonl", "truth.jsonl", "--json")
+    (here.folder / "said.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    (here.folder / "truth.jsonl").write_bytes((here.folder / "said.jsonl").read_bytes())
+    done = here("eval", "said.jsonl", "truth.jsonl", "--json")
     assert done.returncode == 0, done.stderr
     figures = {figure["key"]: figure["value"] for figure in json.loads(done.stdout)["figures"]}
     assert figures["bleu_1"] == figures["rouge_l"] == 1
-    (sam.folder / "truth.jsonl").write_text(json.dumps(records[0]) + "\n")
-    less = sam("eval", "said.jsonl", "truth.jsonl")
+    (here.folder / "truth.jsonl").write_text(json.dumps(records[0]) + "\n")
+    less = here("eval", "said.jsonl", "truth.jsonl")
     assert less.returncode == 2 and b"no reference: b" in less.stderr
-    assert sam("eval", "said.jsonl", "missing.csv").returncode == 2
+    assert here("eval", "said.jsonl", "missing.csv").returncode == 2
 
 
 def test_python_m_samcli_is_sam(sam, environment):
@@ -100,8 +100,8 @@ def test_python_m_samcli_is_sam(sam, environment):
     assert done.stdout == sam("--version").stdout and re.fullmatch(rb"sam \d+\.\d+\.\d+\n", done.stdout)
 
 
-def test_bench_model_shows_where_the_time_goes(sam):
-    done = sam("bench", "model", "--quick", "--json", "--model", "tiny-random")
+def test_bench_model_shows_where_the_time_goes(here):
+    done = here("bench", "model", "--quick", "--json", "--model", "tiny-random")
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)["rows"]
     assert [row["name"].split()[0] for row in rows] == ["filter", "encoder,", "language", "language"]

@@ -1,4 +1,7 @@
-"""The real program in a process of its own, on a tiny model with random weights: inputs, formats, outputs."""
+"""The whole program on a tiny model with random weights: inputs, formats, outputs.
+
+It runs in a process of its own (`sam`) wherever that may matter, and once for each command; else in this one (`here`).
+"""
 
 import csv
 import io
@@ -21,9 +24,9 @@ def lines(done):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_every_format(name, sam, make_wav):
-    make_wav(sam.folder / "a.wav", seconds=2)
-    done = sam("tag", "a.wav", "-f", name, "--top-k", "2", "--threshold", "0", *TINY)
+def test_every_format(name, here, make_wav):
+    make_wav(here.folder / "a.wav", seconds=2)
+    done = here("tag", "a.wav", "-f", name, "--top-k", "2", "--threshold", "0", *TINY)
     assert (done.returncode, done.stderr) == (0, b"")
     text = done.stdout.decode()
     if name == "jsonl":
@@ -75,14 +78,14 @@ ODD = [
 ]
 
 
-def test_odd_names_survive_every_way_in_and_out(sam, make_wav):
+def test_odd_names_survive_every_way_in_and_out(sam, here, make_wav):
     for name in ODD:
         make_wav(sam.folder / "odd" / os.fsdecode(name))
     (sam.folder / "list0").write_bytes(b"\0".join(b"odd/" + name for name in ODD))
-    folder = sam("tag", "odd", "-f", "jsonl", *TINY)
+    folder = here("tag", "odd", "-f", "jsonl", *TINY)
     assert folder.returncode == 0
     assert sorted(os.fsencode(record["path"]) for record in lines(folder)) == sorted(b"odd/" + name for name in ODD)
-    table = sam("tag", "--files0-from", "list0", "--top-k", "1", "--threshold", "0", *TINY)
+    table = here("tag", "--files0-from", "list0", "--top-k", "1", "--threshold", "0", *TINY)
     paths = [plain_cell(os.fsdecode(line).split("\t")[0]) for line in table.stdout.split(b"\n")[:-1]]
     assert [os.fsencode(path) for path in paths] == [b"odd/" + name for name in ODD]
     named = sam(
@@ -110,22 +113,22 @@ def test_bad_inputs_are_named_and_the_good_ones_go_on(sam, make_wav):
     assert len(messages) == 3 and all(re.search("empty.wav|text.wav|cut.wav", message) for message in messages)
 
 
-def test_fail_fast_stops_at_the_first_bad_input(sam, make_wav):
-    (sam.folder / "in").mkdir()
-    (sam.folder / "in/a.wav").touch()
-    make_wav(sam.folder / "in/b.wav")
-    done = sam("tag", "in", "--fail-fast", "-f", "jsonl", *TINY)
+def test_fail_fast_stops_at_the_first_bad_input(here, make_wav):
+    (here.folder / "in").mkdir()
+    (here.folder / "in/a.wav").touch()
+    make_wav(here.folder / "in/b.wav")
+    done = here("tag", "in", "--fail-fast", "-f", "jsonl", *TINY)
     assert done.returncode == 1 and [record["path"] for record in lines(done)] == ["in/a.wav"]
 
 
-def test_one_file_per_input(sam, make_wav):
+def test_one_file_per_input(here, make_wav):
     for name in ("in/a.wav", "in/deep/a.wav"):
-        make_wav(sam.folder / name, seconds=2)
-    done = sam("caption", "in", "--segment", "1", "-f", "srt", "-o", "out/", *TINY)
+        make_wav(here.folder / name, seconds=2)
+    done = here("caption", "in", "--segment", "1", "-f", "srt", "-o", "out/", *TINY)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-    files = {str(path.relative_to(sam.folder / "out")) for path in (sam.folder / "out").rglob("*") if path.is_file()}
+    files = {str(path.relative_to(here.folder / "out")) for path in (here.folder / "out").rglob("*") if path.is_file()}
     assert files == {"a.wav.srt", "deep/a.wav.srt"}
-    assert "00:00:01,000 --> 00:00:02,000" in (sam.folder / "out/deep/a.wav.srt").read_text()
+    assert "00:00:01,000 --> 00:00:02,000" in (here.folder / "out/deep/a.wav.srt").read_text()
 
 
 def test_the_suffix_tells_the_format_and_the_old_file_is_replaced(sam, make_wav):
@@ -150,33 +153,33 @@ def test_resume_switches_the_format_without_hearing_again(sam, make_wav):
     assert list(dict.fromkeys(row["path"] for row in rows)) == ["in/a.wav", "in/b.wav", "in/c.wav"]
 
 
-def test_labels_from_a_list_and_from_a_file(sam, make_wav):
-    make_wav(sam.folder / "a.wav")
-    (sam.folder / "labels.txt").write_text("Dog\nInside, small room\n")
+def test_labels_from_a_list_and_from_a_file(here, make_wav):
+    make_wav(here.folder / "a.wav")
+    (here.folder / "labels.txt").write_text("Dog\nInside, small room\n")
     for labels in ('Dog,"Inside, small room"', "labels.txt"):
-        done = sam("tag", "a.wav", "--labels", labels, "-f", "jsonl", *TINY)
+        done = here("tag", "a.wav", "--labels", labels, "-f", "jsonl", *TINY)
         (record,) = lines(done)
         assert {tag["label"] for tag in record["tags"]} == {"Dog", "Inside, small room"}
-    wrong = sam("tag", "a.wav", "--labels", "Dgo", *TINY)
+    wrong = here("tag", "a.wav", "--labels", "Dgo", *TINY)
     assert wrong.returncode == 2 and b"Dog" in wrong.stderr and wrong.stdout == b""
 
 
-def test_shards_come_together_again(sam, make_wav):
+def test_shards_come_together_again(sam, here, make_wav):
     for number in range(6):
         make_wav(sam.folder / f"in/{number}.wav", pitch=200 + 50 * number)
-    whole = sam("tag", "in", "-f", "jsonl", *TINY)
-    for shard in (1, 2):
-        assert sam("tag", "in", "--shard", f"{shard}/2", "-o", f"part{shard}.jsonl", *TINY).returncode == 0
+    whole = here("tag", "in", "-f", "jsonl", *TINY)
+    for run, shard in ((here, 1), (sam, 2)):
+        assert run("tag", "in", "--shard", f"{shard}/2", "-o", f"part{shard}.jsonl", *TINY).returncode == 0
     merged = sam("merge", "all.jsonl", "part1.jsonl", "part2.jsonl")
     assert merged.returncode == 0
     assert (sam.folder / "all.jsonl").read_bytes() == whole.stdout
-    missing = sam("merge", "less.jsonl", "part1.jsonl")
+    missing = here("merge", "less.jsonl", "part1.jsonl")
     assert missing.returncode == 2 and b"2/2" in missing.stderr and not (sam.folder / "less.jsonl").exists()
 
 
-def test_the_environment_chooses_the_model(sam, make_wav):
-    make_wav(sam.folder / "a.wav")
-    done = sam("tag", "a.wav", "-f", "jsonl", environment={"SAM_MODEL": "tiny-random", "SAM_DEVICE": "cpu"})
+def test_the_environment_chooses_the_model(here, make_wav):
+    make_wav(here.folder / "a.wav")
+    done = here("tag", "a.wav", "-f", "jsonl", environment={"SAM_MODEL": "tiny-random", "SAM_DEVICE": "cpu"})
     assert lines(done)[0]["model"] == "tiny-random"
 
 

@@ -2,16 +2,16 @@
 
 import json
 import os
-import pty
 import re
 import resource
-import select
 import signal
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
+
+from tests.terminal import on_a_terminal
 
 TINY = ("--model", "tiny-random", "--device", "cpu")
 
@@ -71,9 +71,9 @@ def test_a_model_that_cannot_be_had_ends_with_3(sam, make_wav):
 
 
 @pytest.mark.parametrize("target", ["/dev/full", "/proc/out.csv", "missing/out.csv"])
-def test_output_that_cannot_be_written_ends_with_4(sam, make_wav, target):
-    make_wav(sam.folder / "a.wav")
-    done = sam("tag", "a.wav", "-f", "csv", "-o", target, *TINY)
+def test_output_that_cannot_be_written_ends_with_4(here, make_wav, target):
+    make_wav(here.folder / "a.wav")
+    done = here("tag", "a.wav", "-f", "csv", "-o", target, *TINY)
     assert done.returncode == 4 and target in one_line(done)
 
 
@@ -150,31 +150,11 @@ def test_a_traceback_only_when_asked(sam):
     assert plain.returncode == asked.returncode == debug.returncode == 2
 
 
-def on_a_terminal(sam, *arguments, columns=120):
-    """What the program writes when all its streams are a terminal."""
-    master, slave = pty.openpty()
-    running = sam.start(*arguments, stdout=slave, stderr=slave, stdin=slave, environment={"COLUMNS": str(columns)})
-    os.close(slave)
-    seen = b""
-    while True:
-        ready, _, _ = select.select([master], [], [], 60)
-        assert ready, "the program says nothing"
-        try:
-            chunk = os.read(master, 65536)
-        except OSError:
-            break
-        if not chunk:
-            break
-        seen += chunk
-    os.close(master)
-    return running.wait(60), seen.decode()
-
-
 def test_a_terminal_gets_a_table_and_no_escape_of_a_file_name(sam, make_wav):
     make_wav(sam.folder / "in" / "x\x1b[31mred\x1b]0;title\x07.wav")
     (sam.folder / "in" / "bad\x1b[2J.wav").write_text("no sound")
-    sam.environment["TERM"] = "xterm"
-    code, seen = on_a_terminal(sam, "tag", "in", "--top-k", "1", "--threshold", "0", *TINY)
+    look = ("tag", "in", "--top-k", "1", "--threshold", "0", *TINY)
+    code, seen = on_a_terminal(sam, *look, TERM="xterm", COLUMNS="120")
     assert code == 1
     assert "file" in seen and "tags" in seen and r"x\x1b[31mred\x1b]0;title\x07.wav" in seen
     for escape in ("\x1b[31mred", "\x1b]0;", "\x1b[2J", "\x07"):
@@ -182,7 +162,7 @@ def test_a_terminal_gets_a_table_and_no_escape_of_a_file_name(sam, make_wav):
 
 
 def test_a_terminal_is_not_a_sound(sam):
-    code, seen = on_a_terminal(sam, "tag", "-", *TINY)
+    code, seen = on_a_terminal(sam, "tag", "-", *TINY, TERM="dumb")
     assert code == 2 and "terminal" in seen
 
 
@@ -214,12 +194,10 @@ def test_help_and_version_import_nothing_heavy(sam):
 
 @pytest.mark.parametrize("variables, coloured", [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
 def test_colours_are_for_those_who_want_them(sam, variables, coloured):
-    sam.environment.update({"TERM": "xterm"} | variables)
-    _, seen = on_a_terminal(sam, "--help")
+    _, seen = on_a_terminal(sam, "--help", **({"TERM": "xterm"} | variables))
     assert bool(re.search(r"\x1b\[([0-9]+;)*3[0-7]m", seen)) is coloured
 
 
 def test_columns_are_honoured(sam):
-    sam.environment["TERM"] = "xterm"
-    _, seen = on_a_terminal(sam, "--help", columns=70)
+    _, seen = on_a_terminal(sam, "--help", TERM="xterm", COLUMNS="70")
     assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", row)) for row in seen.splitlines()) == 70

@@ -41,11 +41,11 @@ CASES = {
 
 
 @pytest.mark.parametrize("source", CASES)
-def test_every_kind_of_file(source, sam):
+def test_every_kind_of_file(source, here):
     references, said, keys = CASES[source]
-    (sam.folder / "truth").write_text(references)
-    (sam.folder / "said.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in said))
-    done = sam("eval", "said.jsonl", "truth", "--json")
+    (here.folder / "truth").write_text(references)
+    (here.folder / "said.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in said))
+    done = here("eval", "said.jsonl", "truth", "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     figures = {figure["key"]: figure for figure in report["figures"]}
@@ -55,20 +55,20 @@ def test_every_kind_of_file(source, sam):
             assert figure["low"] <= figure["value"] + 1e-9 and figure["value"] - 1e-9 <= figure["high"]
 
 
-def test_tables_for_people(sam):
+def test_tables_for_people(sam, here):
     references, said, _ = CASES["AudioSet"]
     (sam.folder / "truth.csv").write_text(references)
     (sam.folder / "said.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in said))
     rows = [line.split("\t") for line in sam("eval", "said.jsonl", "truth.csv").stdout.decode().splitlines()]
     assert rows[0][:4] == ["measure", "value", "95 % interval", "items"]
     assert rows[1][:2] == ["mean average precision", "100.0 %"]
-    classes = sam("eval", "said.jsonl", "truth.csv", "--classes").stdout.decode()
+    classes = here("eval", "said.jsonl", "truth.csv", "--classes").stdout.decode()
     rows = [line.split("\t") for line in classes.splitlines()]
     assert rows[0] == ["label", "positives", "average_precision", "auc", "d_prime"]
     assert [row[0] for row in rows[1:]] == ["Dog", "Music"]
 
 
-def test_a_model_on_a_data_set(sam, make_wav):
+def test_a_model_on_a_data_set(sam, here, make_wav):
     make_wav(sam.folder / "audio" / "1-A-0.wav")
     make_wav(sam.folder / "audio" / "1-B-10.wav", pitch=900)
     (sam.folder / "esc50.csv").write_text("filename,fold,target,category\n1-A-0.wav,1,0,dog\n1-B-10.wav,1,10,rain\n")
@@ -76,7 +76,7 @@ def test_a_model_on_a_data_set(sam, make_wav):
     report = json.loads(done.stdout)
     assert done.returncode == 0 and report["format"] == "ESC-50" and report["model"] == "tiny-random"
     (sam.folder / "audio" / "1-B-10.wav").unlink()
-    done = sam("eval", "esc50.csv", "--sounds", "audio", "--model", "tiny-random")
+    done = here("eval", "esc50.csv", "--sounds", "audio", "--model", "tiny-random")
     assert done.returncode == 2 and b"1-B-10" in done.stderr
 
 
@@ -91,7 +91,7 @@ def test_a_model_on_a_data_set(sam, make_wav):
         (("a", "b", "c"), "two files"),
     ],
 )
-def test_what_is_refused(sam, arguments, words):
-    (sam.folder / "esc50.csv").write_text("filename,fold,target,category\n1-A-0.wav,1,0,dog\n")
-    done = sam("eval", *arguments)
+def test_what_is_refused(here, arguments, words):
+    (here.folder / "esc50.csv").write_text("filename,fold,target,category\n1-A-0.wav,1,0,dog\n")
+    done = here("eval", *arguments)
     assert (done.returncode, done.stdout) == (2, b"") and words in done.stderr.decode()

@@ -1,4 +1,7 @@
-"""search, index and embed as a person runs them: rankings, formats, what failed, stopping, and what is left on disk."""
+"""search, index and embed as a person runs them: rankings, formats, what failed, stopping, and what is left on disk.
+
+The first run of a kind has a process of its own (`sam`); what follows from it is asked in this one (`here`).
+"""
 
 import csv
 import io
@@ -26,7 +29,7 @@ def lines(done):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_search_hears_a_folder_and_ranks_it(sam, folder):
+def test_search_hears_a_folder_and_ranks_it(sam, here, folder):
     (folder / "bad.wav").write_bytes(b"nothing")
     done = sam("search", "a dog barks", "in", *TINY)
     rows = [line.split("\t") for line in done.stdout.decode().splitlines()]
@@ -35,39 +38,39 @@ def test_search_hears_a_folder_and_ranks_it(sam, folder):
     assert sorted(row[0] for row in rows) == ["in/a.wav", "in/d.wav", "in/deep/b c.wav"]
     assert [float(row[3]) for row in rows] == sorted((float(row[3]) for row in rows), reverse=True)
     (folder / "bad.wav").unlink()
-    records = lines(sam("search", "a dog barks", "in", "-k", "2", "-f", "jsonl", *TINY))
+    records = lines(here("search", "a dog barks", "in", "-k", "2", "-f", "jsonl", *TINY))
     assert [list(record) for record in records] == [KEYS, KEYS]
     assert [(record["rank"], record["path"]) for record in records] == [(1, rows[0][0]), (2, rows[1][0])]
     assert {record["query"] for record in records} == {"a dog barks"} and records[0]["model"] == "tiny-random"
 
 
-def test_an_index_is_made_used_and_refreshed(sam, folder, make_wav):
+def test_an_index_is_made_used_and_refreshed(sam, here, folder, make_wav):
     (folder / "bad.wav").write_bytes(b"nothing")
     done = sam("index", "in", *TINY)
     assert (done.returncode, done.stdout) == (1, f"in/{NAME}\n".encode())
     assert b"heard 3, kept 0, forgot 0 files, 1 cannot be heard" in done.stderr and b"in/bad.wav" in done.stderr
     (folder / "bad.wav").unlink()
-    assert b"heard 0, kept 3, forgot 1" in sam("index", "in", *TINY).stderr
+    assert b"heard 0, kept 3, forgot 1" in here("index", "in", *TINY).stderr
     done = sam("search", "rain", "in", "-o", "hits.csv", *TINY)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     rows = list(csv.DictReader(io.StringIO((sam.folder / "hits.csv").read_text(), newline="")))
     assert list(rows[0]) == KEYS
     assert sorted(row["path"] for row in rows) == ["in/a.wav", "in/d.wav", "in/deep/b c.wav"]  # as they were given
     # Without a second stage no model is loaded; the order is the index's own.
-    first = sam("search", "rain", "in", "--shortlist", "0", "-f", "txt", "-q")
+    first = here("search", "rain", "in", "--shortlist", "0", "-f", "txt", "-q")
     assert first.returncode == 0 and len(first.stdout.splitlines()) == 3
-    part = sam("search", "rain", "in/deep", "--index", f"in/{NAME}", "--shortlist", "0", "-f", "json")
+    part = here("search", "rain", "in/deep", "--index", f"in/{NAME}", "--shortlist", "0", "-f", "json")
     assert [hit["path"] for hit in json.loads(part.stdout)] == ["in/deep/b c.wav"]
     # What came since is told, not lost in silence.
     make_wav(folder / "new.wav")
-    done = sam("search", "rain", "in", "--shortlist", "0", "-f", "txt")
+    done = here("search", "rain", "in", "--shortlist", "0", "-f", "txt")
     assert len(done.stdout.splitlines()) == 3 and b"1 files are new or changed" in done.stderr
 
 
-def test_captions_are_ranked_for_a_sound(sam, folder):
+def test_captions_are_ranked_for_a_sound(sam, here, folder):
     texts = ["a dog barks", "rain falls on a roof", "music"]
     (sam.folder / "captions.txt").write_text("\n".join([*texts, "", texts[0]]) + "\n")
-    done = sam("search", "--audio", "in/a.wav", "captions.txt", *TINY)
+    done = here("search", "--audio", "in/a.wav", "captions.txt", *TINY)
     rows = [line.split("\t") for line in done.stdout.decode().splitlines()]
     assert done.returncode == 0 and sorted(row[1] for row in rows) == sorted(texts)
     assert {row[0] for row in rows} == {"in/a.wav"}
@@ -79,17 +82,19 @@ def test_captions_are_ranked_for_a_sound(sam, folder):
         assert scores[hit["caption"]] > hit["score"]
 
 
-def test_many_queries_make_what_eval_reads(sam, folder):
-    (sam.folder / "truth.csv").write_text("file_name,caption\na.wav,a dog barks\nb c.wav,it rains\nd.wav,music plays\n")
-    done = sam("search", "--queries", "truth.csv", "in", "-o", "hits.jsonl", *TINY)
+def test_many_queries_make_what_eval_reads(here, folder):
+    (here.folder / "truth.csv").write_text(
+        "file_name,caption\na.wav,a dog barks\nb c.wav,it rains\nd.wav,music plays\n"
+    )
+    done = here("search", "--queries", "truth.csv", "in", "-o", "hits.jsonl", *TINY)
     assert done.returncode == 0, done.stderr
-    report = json.loads(sam("eval", "hits.jsonl", "truth.csv", "--json").stdout)
+    report = json.loads(here("eval", "hits.jsonl", "truth.csv", "--json").stdout)
     figures = {figure["key"]: figure["value"] for figure in report["figures"]}
     assert report["kind"] == "retrieval" and report["items"] == 3
     assert figures["text_audio_r1"] <= figures["text_audio_r5"] == figures["text_audio_r10"] == 1.0
-    hits = [json.loads(line) for line in (sam.folder / "hits.jsonl").read_text().splitlines()]
-    (sam.folder / "less.jsonl").write_text("".join(json.dumps(hit) + "\n" for hit in hits[:3]))
-    less = sam("eval", "less.jsonl", "truth.csv")
+    hits = [json.loads(line) for line in (here.folder / "hits.jsonl").read_text().splitlines()]
+    (here.folder / "less.jsonl").write_text("".join(json.dumps(hit) + "\n" for hit in hits[:3]))
+    less = here("eval", "less.jsonl", "truth.csv")
     assert less.returncode == 2 and b"2 references have no prediction" in less.stderr and b"it rains" in less.stderr
 
 
@@ -110,24 +115,24 @@ def test_many_queries_make_what_eval_reads(sam, folder):
         (("embed", "in", "-o", "gone/v.npz"), 4, "gone"),
     ],
 )
-def test_what_cannot_be_met_is_refused_at_once(sam, folder, arguments, code, words):
-    (sam.folder / "empty.txt").write_text("\n")
-    done = sam(*arguments)
+def test_what_cannot_be_met_is_refused_at_once(here, folder, arguments, code, words):
+    (here.folder / "empty.txt").write_text("\n")
+    done = here(*arguments)
     assert (done.returncode, done.stdout) == (code, b"")
     text = done.stderr.decode()
     assert words in text and text.count("\n") == 1 and "Traceback" not in text
 
 
-def test_another_model_s_index_and_no_index_are_refused(sam, folder):
+def test_another_model_s_index_and_no_index_are_refused(here, folder):
     (folder / NAME).write_bytes(b"no index at all, but long enough to be taken for one" * 40)
-    done = sam("index", "in", *TINY)
+    done = here("index", "in", *TINY)
     assert done.returncode == 2 and b"is no index of sam" in done.stderr
     (folder / NAME).unlink()
-    assert sam("index", "in", *TINY).returncode == 0
+    assert here("index", "in", *TINY).returncode == 0
     with sqlite3.connect(folder / NAME) as base:
         base.execute("UPDATE about SET value = 'other@1' WHERE key = 'model'")
     base.close()
-    done = sam("search", "rain", "in", *TINY)
+    done = here("search", "rain", "in", *TINY)
     assert done.returncode == 2 and b"belongs to other@1" in done.stderr
 
 
@@ -163,7 +168,7 @@ def held(path):
         base.close()
 
 
-def test_embed_writes_vectors(sam, folder, make_wav):
+def test_embed_writes_vectors(sam, here, folder, make_wav):
     make_wav(folder / "long.wav", seconds=12)
     (folder / "bad.wav").write_bytes(b"nothing")
     done = sam("embed", "in", *TINY)
@@ -174,7 +179,7 @@ def test_embed_writes_vectors(sam, folder, make_wav):
     assert by_path["in/bad.wav"]["vector"] is None and by_path["in/bad.wav"]["error"]["type"]
     assert np.linalg.norm(by_path["in/long.wav"]["vector"]) == pytest.approx(1, abs=1e-3)
     (folder / "bad.wav").unlink()
-    done = sam("embed", "in", "--windows", "-o", "v.npz", *TINY)
+    done = here("embed", "in", "--windows", "-o", "v.npz", *TINY)
     assert (done.returncode, done.stdout) == (0, b"")
     with np.load(sam.folder / "v.npz") as stored:
         paths = stored["paths"].tolist()
@@ -183,10 +188,10 @@ def test_embed_writes_vectors(sam, folder, make_wav):
     assert sorted(path.name for path in sam.folder.iterdir() if path.name.startswith(("v", ".v"))) == ["v.npz"]
 
 
-def test_embed_writes_parquet_where_pyarrow_is(sam, folder):
+def test_embed_writes_parquet_where_pyarrow_is(here, folder):
     parquet = pytest.importorskip("pyarrow.parquet", exc_type=ImportError)
-    assert sam("embed", "in", "-o", "v.parquet", *TINY).returncode == 0
-    table = parquet.read_table(sam.folder / "v.parquet").to_pydict()
+    assert here("embed", "in", "-o", "v.parquet", *TINY).returncode == 0
+    table = parquet.read_table(here.folder / "v.parquet").to_pydict()
     assert table["path"] == ["in/a.wav", "in/d.wav", "in/deep/b c.wav"]
     assert all(np.linalg.norm(vector) == pytest.approx(1, abs=1e-3) for vector in table["vector"])
 
@@ -198,12 +203,12 @@ def test_parquet_without_pyarrow_says_what_to_do(sam, folder):
     assert done.returncode == 2 and b"pip install pyarrow" in done.stderr
 
 
-def test_refined_captions_from_the_command_line(sam, folder):
-    plain = lines(sam("caption", "in", "-f", "jsonl", "--max-new-tokens", "6", *TINY))
+def test_refined_captions_from_the_command_line(sam, here, folder):
+    plain = lines(here("caption", "in", "-f", "jsonl", "--max-new-tokens", "6", *TINY))
     done = sam("caption", "in", "-f", "jsonl", "--max-new-tokens", "6", "--refine", *TINY)
     refined = lines(done)
     assert (done.returncode, done.stderr) == (0, b"")
     assert [record["path"] for record in refined] == [record["path"] for record in plain]
     assert all(record["caption"] and record["error"] is None for record in refined)
-    refused = sam("caption", "in", "--refine-with", "nowhere", *TINY)
+    refused = here("caption", "in", "--refine-with", "nowhere", *TINY)
     assert refused.returncode == 3 and b"CLAP" in refused.stderr

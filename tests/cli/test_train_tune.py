@@ -55,7 +55,7 @@ def test_check_ends_with_1_when_something_would_bite(desk):
     assert not (desk.folder / "mine").exists()
 
 
-def test_a_tuned_model_is_used_by_its_name(desk):
+def test_a_tuned_model_is_used_by_its_name(desk, here):
     done = desk("train", "tune", "birds", "-o", "mine", "--base", "base", "--method", "head", "--epochs", "40")
     assert (done.returncode, done.stdout) == (0, b"mine\n"), done.stderr
     assert b"4 names" not in done.stderr and b"2 names, 2 of them new" in done.stderr and b"% before" in done.stderr
@@ -65,13 +65,13 @@ def test_a_tuned_model_is_used_by_its_name(desk):
     records = [json.loads(line) for line in tagged.stdout.splitlines()]
     assert [record["tags"][0]["label"] for record in records] == ["hiss", "warble"]
     assert records[0]["model"] == "mine" and "+" in records[0]["revision"]
-    unknown = desk("tag", "new", "--model", "mine", "--labels", "warbel")
+    unknown = here("tag", "new", "--model", "mine", "--labels", "warbel")
     assert unknown.returncode == 2 and b"'warble'" in unknown.stderr
-    shown = json.loads(desk("models", "show", "mine", "--json").stdout)
+    shown = json.loads(here("models", "show", "mine", "--json").stdout)
     assert shown["base"].startswith(str(desk.folder / "base")) and shown["labels"] == ["hiss", "warble"]
     assert shown["kind"] == "adapter (head)" and shown["bytes"] < 3_000_000
     save_base(desk.folder / "other", seed=3)
-    assert desk("tag", "new", "--model", "other+mine").returncode == 3
+    assert here("tag", "new", "--model", "other+mine").returncode == 3
     chart = desk("train", "plot", "mine", "--only", "loss")
     assert chart.returncode == 0 and "█" in chart.stdout.decode() and chart.stdout.startswith(b"loss: ")
 
@@ -120,10 +120,10 @@ def test_a_full_disk_is_a_sentence(desk):
         (("birds", "-o", "mine", "--resume"), b"nothing to go on with"),
     ],
 )
-def test_what_cannot_be_is_refused(sam, arguments, sentence):
-    write_sound(sam.folder / "birds/hiss/a.wav", "hiss", 0)
-    done = sam("train", "tune", *arguments)
-    assert done.returncode == 2 and sentence in done.stderr and not (sam.folder / "mine").exists()
+def test_what_cannot_be_is_refused(here, arguments, sentence):
+    write_sound(here.folder / "birds/hiss/a.wav", "hiss", 0)
+    done = here("train", "tune", *arguments)
+    assert done.returncode == 2 and sentence in done.stderr and not (here.folder / "mine").exists()
 
 
 def test_a_png_where_matplotlib_is(sam):

@@ -19,7 +19,7 @@ from samcli.models.sam import Listener
 from samcli.models.ssamba import Ssamba, SsambaConfig
 from samcli.training.align_pupil import AlignRecipe, Parts, assemble
 from samcli.training.alignment import Answers, align, curriculum, load_parts, without_stale_head
-from samcli.training.course import CourseOptions
+from samcli.training.lesson import CourseOptions
 from samcli.training.openaqa import Questions, find_audio, read_questions
 from samcli.training.recompute import recompute
 from samcli.training.team import Team

@@ -30,7 +30,7 @@ def weights(out: Path) -> dict[str, torch.Tensor]:
     return load_file(out / "model.safetensors")
 
 
-def test_align_teaches_a_model_that_answers(sam: Any, questions_file: Path, sounds: Path) -> None:
+def test_align_teaches_a_model_that_answers(sam: Any, here: Any, questions_file: Path, sounds: Path) -> None:
     arguments = ("train", "align", questions_file, "--audio", sounds, *ALIGN, "--steps", "2,1,1,2")
     done = sam(*arguments, "--batch-size", "4", "--recompute", "-o", "my-sam")
     assert done.returncode == 0, done.stderr
@@ -39,15 +39,15 @@ def test_align_teaches_a_model_that_answers(sam: Any, questions_file: Path, soun
     assert b"stage 4  step 6 of 6" in done.stderr
     lines = [json.loads(line) for line in (sam.folder / "my-sam/training/metrics.jsonl").read_text().splitlines()]
     assert [line["stage"] for line in lines] == ["stage 1", "stage 2", "stage 3", "stage 4"]
-    answered = sam("ask", "what happens?", sounds / "two.wav", "--model", "my-sam", "-f", "jsonl")
+    answered = here("ask", "what happens?", sounds / "two.wav", "--model", "my-sam", "-f", "jsonl")
     assert answered.returncode == 0, answered.stderr
     assert json.loads(answered.stdout)["question"] == "what happens?"
-    other = sam(*arguments, "--batch-size", "8", "-o", "my-sam")
+    other = here(*arguments, "--batch-size", "8", "-o", "my-sam")
     assert other.returncode == 2 and b"course" in other.stderr and b"4" in other.stderr and b"8" in other.stderr
 
 
 def test_two_processes_learn_what_one_with_twice_the_batch_learns(
-    sam: Any, questions_file: Path, sounds: Path, environment: dict[str, str]
+    sam: Any, here: Any, questions_file: Path, sounds: Path, environment: dict[str, str]
 ) -> None:
     arguments = [str(part) for part in ("train", "align", questions_file, "--audio", sounds, *ALIGN)]
     arguments += ["--steps", "2,1,1,2", "--batch-size", "4", "--rate", "1e-3", "--save-every", "0"]
@@ -61,7 +61,7 @@ def test_two_processes_learn_what_one_with_twice_the_batch_learns(
     )
     assert together.returncode == 0, together.stderr
     assert together.stdout == b"two\n"  # one of them speaks for both
-    alone = sam(*arguments, "--at-once", "4", "-o", "one")
+    alone = here(*arguments, "--at-once", "4", "-o", "one")
     assert alone.returncode == 0, alone.stderr
     two, one = weights(sam.folder / "two"), weights(sam.folder / "one")
     assert two.keys() == one.keys()
@@ -74,11 +74,11 @@ def test_two_processes_learn_what_one_with_twice_the_batch_learns(
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
-def test_distill_makes_a_tagger(sam: Any, sounds: Path, student_folder: Path) -> None:
+def test_distill_makes_a_tagger(sam: Any, here: Any, sounds: Path, student_folder: Path) -> None:
     done = sam("train", "distill", sounds, "--teacher", "tiny-random", "--student", student_folder, "--steps", "3",
                "--batch-size", "2", "-o", "my-tagger")  # fmt: skip
     assert done.returncode == 0, done.stderr
-    tags = sam("tag", sounds / "two.wav", "--model", "my-tagger", "-f", "jsonl", "--threshold", "0")
+    tags = here("tag", sounds / "two.wav", "--model", "my-tagger", "-f", "jsonl", "--threshold", "0")
     assert tags.returncode == 0, tags.stderr
     assert {tag["label"] for tag in json.loads(tags.stdout)["tags"]} <= {"Speech", "Music", "Dog", "Bark", "Siren",
         "Rain", "Bird", "Vehicle", "Water", "Silence", "Inside, small room", "Outside, urban or manmade"}  # fmt: skip
@@ -132,12 +132,12 @@ def test_a_disk_that_is_full_is_said_and_nothing_is_half_written(sam: Any, sound
         (("pretrain", "in", "-o", "x", "--probe", "in"), b"manifest.csv"),
     ],
 )
-def test_what_cannot_work_is_refused_before_it_starts(sam: Any, sounds: Path, arguments: Any, words: bytes) -> None:
-    (sam.folder / "q.json").write_text("[]")
-    (sam.folder / "in").symlink_to(sounds)
-    done = sam("train", *arguments)
+def test_what_cannot_work_is_refused_before_it_starts(here: Any, sounds: Path, arguments: Any, words: bytes) -> None:
+    (here.folder / "q.json").write_text("[]")
+    (here.folder / "in").symlink_to(sounds)
+    done = here("train", *arguments)
     assert done.returncode == 2 and words in done.stderr, done.stderr
-    assert not (sam.folder / "x").exists()
+    assert not (here.folder / "x").exists()
 
 
 def test_a_number_for_each_stage_or_one_for_all() -> None:

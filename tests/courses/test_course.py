@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from samcli.errors import OutputError
-from samcli.training.course import Course, CourseOptions, Outcome, Pace, Stage
+from samcli.training.course import Course
+from samcli.training.lesson import CourseOptions, Outcome, Pace, Stage
 from samcli.training.loop import DivergedError
 from samcli.training.order import Shuffled, Weighted, generator
 from samcli.training.team import Team

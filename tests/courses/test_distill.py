@@ -19,23 +19,26 @@ from samcli.models.ssamba import Ssamba, SsambaConfig
 from samcli.ssm.bidirectional import BidirectionalConfig
 from samcli.text.labels import labels
 from samcli.training import distillation
-from samcli.training.course import CourseOptions, Pace
 from samcli.training.distillation import (
     DistillRecipe,
     Imitation,
     Pair,
-    TeacherLabels,
     blot,
     distill,
-    hear_all,
-    known_targets,
     make_student,
     mixed,
+)
+from samcli.training.frames import FrameStore, make_frames
+from samcli.training.lesson import CourseOptions, Pace
+from samcli.training.teacher import (
+    SCORES,
+    TeacherLabels,
+    hear_all,
+    known_targets,
     rarity,
     read_labels,
     windows_of,
 )
-from samcli.training.frames import FrameStore, make_frames
 from samcli.training.team import Team
 from samcli.training.workshop import Workshop
 from tests.training.conftest import make_corpus
@@ -81,7 +84,7 @@ def test_the_teacher_listens_once_and_goes_on_where_it_was(store: FrameStore, tm
     assert whole.scores.shape == (4, len(teacher.labels)) and whole.labels == teacher.labels
     expected = torch.sigmoid(teacher.encode(torch.zeros(1, 16000), torch.tensor([16000])).clip_logits)
     assert expected.shape[1] == whole.scores.shape[1]
-    path = tmp_path / distillation.SCORES
+    path = tmp_path / SCORES
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2 + 3])  # stopped within a row
     again = hear_all(teacher, store, tmp_path)

@@ -14,8 +14,8 @@ from samcli.engine.find import find_inputs
 from samcli.evaluation.probe import feature, judge
 from samcli.models.ssamba import SsambaConfig
 from samcli.training.corpus import Clip
-from samcli.training.course import CourseOptions, Pace
 from samcli.training.frames import FrameStore, make_frames
+from samcli.training.lesson import CourseOptions, Pace
 from samcli.training.pretraining import HiddenPatches, PretrainRecipe, fresh, hide, pretrain, sized
 from samcli.training.team import Team
 

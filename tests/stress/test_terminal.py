@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import pty
 import re
-import select
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.terminal import on_a_terminal
 
 TINY = ("--model", "tiny-random", "--device", "cpu")
 OURS = re.compile(r"\x1b\[[0-9;]*m|\r\x1b\[K|\r\n")  # colours, the line of progress, a terminal's line break
@@ -30,27 +29,6 @@ HOSTILE = {
     "tags": "\U000e0001\U000e0041",
     "newline": "a\nb\tc",
 }
-
-
-def on_a_terminal(sam: Any, *arguments: str | bytes, **variables: str) -> tuple[int, str]:
-    """The exit code, and all that a terminal was sent."""
-    master, slave = pty.openpty()
-    environment = {"TERM": "xterm-256color", "COLUMNS": "100"} | variables
-    running = sam.start(*arguments, stdout=slave, stderr=slave, stdin=slave, environment=environment)
-    os.close(slave)
-    seen = b""
-    while True:
-        ready, _, _ = select.select([master], [], [], 250)
-        assert ready, "the program says nothing"
-        try:
-            chunk = os.read(master, 65536)
-        except OSError:
-            break
-        if not chunk:
-            break
-        seen += chunk
-    os.close(master)
-    return running.wait(60), seen.decode("utf-8", "surrogateescape")
 
 
 def obeyed(seen: str) -> list[str]:
@@ -132,7 +110,7 @@ def test_a_models_words_on_a_terminal(sam: Any, make_wav: Callable[..., Path]) -
 FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "=cmd|' /C calc'!A0", "'=1", "\uff1d1+1", "\ufeff=1", "\u200b=1")
 
 
-def test_a_spreadsheet_runs_nothing(sam: Any, make_wav: Callable[..., Path]) -> None:
+def test_a_spreadsheet_runs_nothing(sam: Any, here: Any, make_wav: Callable[..., Path]) -> None:
     """Cells of CSV that begin like a formula stand behind an apostrophe; --raw-cells leaves them as they are."""
     names = [f"{formula.replace('/', '_')}.wav" for formula in FORMULAS]
     for name in names:
@@ -143,6 +121,6 @@ def test_a_spreadsheet_runs_nothing(sam: Any, make_wav: Callable[..., Path]) -> 
         safe = [cell for row in list(csv.reader(file))[1:] for cell in row]
     assert not [cell for cell in safe if re.match(r"[\s\ufeff\u200b]*[=+\-@\uff1d\uff0b\uff0d\uff20]", cell)]
     assert {f"'{name}" for name in names} <= set(safe)
-    assert sam("tag", *TINY, "-o", "raw.csv", "--raw-cells", *given).returncode == 0
+    assert here("tag", *TINY, "-o", "raw.csv", "--raw-cells", *given).returncode == 0
     with (sam.folder / "raw.csv").open(newline="", encoding="utf-8") as file:
         assert {row[0] for row in list(csv.reader(file))[1:]} == set(names)

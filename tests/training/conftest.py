@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from samcli.text.labels import labels
+from samcli.training.corpus import Corpus
 from samcli.training.nano import Material, prepare
 
 ROWS = (
@@ -71,4 +72,4 @@ def corpus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def material(corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Material:
-    return prepare(corpus_folder, tmp_path_factory.mktemp("features"), tuple(labels()))
+    return prepare(Corpus.read(corpus_folder, labels()), tmp_path_factory.mktemp("features"))
