@@ -113,9 +113,7 @@ def _by_label(events: Iterable[LabelledEvent]) -> dict[str, list[LabelledEvent]]
     return sorted_events
 
 
-def _stretches(
-    events: Iterable[LabelledEvent], duration: float, segment: float
-) -> dict[str, list[tuple[int, int]]]:
+def _stretches(events: Iterable[LabelledEvent], duration: float, segment: float) -> dict[str, list[tuple[int, int]]]:
     """The segments in which each label sounds, as ranges in order that do not touch: a time may be any number."""
     stretches: dict[str, list[tuple[int, int]]] = {}
     for label, marked in _by_label(events).items():
