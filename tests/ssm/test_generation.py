@@ -138,6 +138,8 @@ def test_a_search_goes_on_while_the_best_open_beam_can_win() -> None:
     state = torch.full((1, 1), -1)
     options = GenerationOptions(max_new_tokens=6, stop_tokens=(0,), beams=2, length_penalty=0.0)
     assert generate(Told(), state, Told().logits(state), options) == [[1, 3]]
+    only_to_stop = replace(options, suppressed=(1, 2, 3))
+    assert generate(Told(), state, Told().logits(state), only_to_stop) == [[]]
 
 
 def test_seeds_make_samples(model: LanguageModel) -> None:
