@@ -282,6 +282,26 @@ def test_a_broken_model_is_not_blamed_on_the_inputs(folder: Path) -> None:
 
     with pytest.raises(ModelError, match="fails on every input: mat1"):
         list(run("tag", find_inputs([folder]), Dead()))
+    three = find_inputs([folder / f"{number:02}.wav" for number in range(3)])
+    with pytest.raises(ModelError, match="fails on every input: mat1"):
+        list(run("tag", three, Dead()))
+    assert [record.error and record.error.type for record in run("tag", three[:2], Dead())] == ["model"] * 2
+
+
+def test_a_long_input_the_model_chokes_on_counts_once(tmp_path: Path, write: Callable[..., Path], model: Toy) -> None:
+    """All of its windows fail, together and before anything else is heard; the model is not broken for that."""
+    loud = write(tmp_path / "a.wav", 60, level=1.5)
+    inputs = find_inputs([loud, *(write(tmp_path / f"{seed}.wav", 1, seed=seed) for seed in range(3))])
+
+    class Picky(Toy):
+        def encode(self, waves: torch.Tensor, lengths: torch.Tensor) -> Encoding:
+            if (waves.square().mean(1) > 0.2).any():
+                raise ValueError("too loud for me")
+            return super().encode(waves, lengths)
+
+    first, *others = run("tag", inputs, Picky(), RunOptions(batch_size=6, threads=1))
+    assert first.error is not None and first.error.type == "model"
+    alike(others, list(run("tag", inputs[1:], model)))
 
 
 def test_fail_fast_ends_after_the_first_error(folder: Path, model: Toy) -> None:
