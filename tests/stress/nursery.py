@@ -19,7 +19,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 
 LOADED = """
-import json, os, sys
+import json, os, signal, sys
 sys.path.insert(0, sys.argv[1])
 import huggingface_hub, numpy, safetensors.torch, soundfile, soxr, tokenizers, torch
 import samcli.audio.decode, samcli.checkpoints.hub, samcli.checkpoints.loading, samcli.checkpoints.tiny
@@ -38,6 +38,7 @@ NURSE = f"""{LOADED}
 while line := sys.stdin.buffer.readline():
     child = os.fork()
     if not child:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # not what Python made of it for the nurse
         live(json.loads(line), os.devnull, "said")
     print(child, flush=True)
     os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)  # its number is nobody else's until the next is asked for
@@ -129,11 +130,15 @@ class Newborn:
         return self.returncode
 
     def kill(self) -> None:
-        if self.poll() is None:
-            os.kill(self.pid, signal.SIGKILL)  # at worst it has just ended and is still there to be asked
+        self.send_signal(signal.SIGKILL)
 
-    def communicate(self) -> tuple[bytes, bytes]:
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)  # at worst it has just ended, and its number is still its own
+
+    def communicate(self, timeout: float | None = None) -> tuple[bytes, bytes]:
         if self.returncode is None:
+            assert timeout is None or select.select([self.nursery.nurse.stdout], [], [], timeout)[0], "it hangs"
             self._end()
         return b"", (self.nursery.folder / "said").read_bytes()
 
