@@ -46,9 +46,3 @@ def test_only_the_encoder_is_fetched_and_it_tags(fetched: list[str]) -> None:
     for speak in (lambda: model.listen(encoding, None), lambda: model.speak(None, [""], SpeakOptions())):
         with pytest.raises(ModelError, match="sam-130m has no connector trained for words"):
             speak()
-
-
-def test_what_is_not_put_together_is_refused(fetched: list[str]) -> None:
-    with pytest.raises(ModelError, match="is not put together from parts"):
-        parts.load_parts("sam-nano")
-    assert fetched == []
