@@ -7,25 +7,16 @@ refuses to caption or to answer, rather than speak as if it had heard.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, NoReturn, cast
+from typing import Any, NoReturn, cast
 
 import torch
 
 from samcli.checkpoints import catalogue
-from samcli.checkpoints.loading import Source, load_tokenizer, locate, with_second_fetch
-from samcli.checkpoints.pieces import Piece, load_piece
+from samcli.checkpoints.loading import Source, locate, with_second_fetch
+from samcli.checkpoints.pieces import load_piece
 from samcli.errors import ModelError
 from samcli.models.interface import Encoding, SpeakOptions
 from samcli.models.tagger import Tagger
-
-
-class Parts(NamedTuple):
-    """What a connector is trained between."""
-
-    encoder: Piece
-    language: Piece
-    tokenizer: Any  # samcli.text.tokenizer.Tokenizer of the language model
-    sources: dict[str, Source]  # role to files, for the record of what was trained on
 
 
 class Unaligned(Tagger):
@@ -55,21 +46,3 @@ def load_unaligned(
         return Unaligned(cast(Any, piece.module), name=entry.name, revision=at.revision, labels=piece.labels)
 
     return with_second_fetch(source, load, offline=offline, progress=progress)
-
-
-def load_parts(
-    name: str, *, device: str = "cpu", dtype: torch.dtype = torch.float32, offline: bool = False, progress: bool = False
-) -> Parts:
-    """Encoder, language model and tokenizer of a catalogue entry such as sam-130m, to train a connector between."""
-    entry = catalogue.find(name)
-    if entry is None or not entry.parts:
-        raise ModelError(f"{name} is not put together from parts. {catalogue.suggest(name)}")
-    sources = {role: locate(part, offline=offline, progress=progress) for role, part in entry.parts.items()}
-
-    def load(at: Source) -> Piece:
-        return load_piece(at.folder, dtype=dtype, device=device)
-
-    pieces = {
-        role: with_second_fetch(source, load, offline=offline, progress=progress) for role, source in sources.items()
-    }
-    return Parts(pieces["encoder"], pieces["language"], load_tokenizer(sources["language"].folder), sources)

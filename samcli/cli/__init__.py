@@ -5,6 +5,10 @@ from __future__ import annotations
 
 def main() -> int:
     """Run `sam` on this process's arguments and streams; the exit code."""
+    from samcli.cli import signals
     from samcli.cli.app import run
 
-    return run()
+    try:
+        return run()
+    finally:
+        signals.release()

@@ -21,6 +21,16 @@ def install() -> None:
             signal.signal(number, _stop)
 
 
+def release() -> None:
+    """From here on they end the process at once: the exit code is known, and what is left is the interpreter's own end.
+
+    An exception there could only be shown, never caught.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is _stop:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
     global received
     if received is not None:

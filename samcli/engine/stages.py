@@ -275,6 +275,8 @@ class Stages:
 
     def _give_up(self, segment: Segment, error: Exception) -> None:
         """A row that fails alone: memory, or the model."""
+        if segment.file.failed:  # another of its windows was told, and an input counts once
+            return
         if out_of_memory(error):
             self._fail(segment.file, InputError(f"There is not enough memory to hear {segment.file.name}.", "memory"))
             return

@@ -81,9 +81,13 @@ def segment_counts(
     segment: float = SEGMENT_SECONDS,
 ) -> Counts:
     """Labels that sound in each stretch of `segment` seconds, of one recording."""
-    guesses = {cell for event in found for cell in _cells(event, duration, segment)}
-    truths = {cell for event in there for cell in _cells(event, duration, segment)}
-    return Counts(len(guesses & truths), len(truths - guesses), len(guesses - truths))
+    guesses, truths = _stretches(found, duration, segment), _stretches(there, duration, segment)
+    total = Counts()
+    for label in guesses.keys() | truths.keys():
+        mine, true = guesses.get(label, []), truths.get(label, [])
+        hits = _shared(mine, true)
+        total += Counts(hits, _cells(true) - hits, _cells(mine) - hits)
+    return total
 
 
 def most_pairs(fits: Sequence[Sequence[int]]) -> int:
@@ -109,7 +113,35 @@ def _by_label(events: Iterable[LabelledEvent]) -> dict[str, list[LabelledEvent]]
     return sorted_events
 
 
-def _cells(event: LabelledEvent, duration: float, segment: float) -> list[tuple[str, int]]:
+def _stretches(events: Iterable[LabelledEvent], duration: float, segment: float) -> dict[str, list[tuple[int, int]]]:
+    """The segments in which each label sounds, as ranges in order that do not touch: a time may be any number."""
+    stretches: dict[str, list[tuple[int, int]]] = {}
+    for label, marked in _by_label(events).items():
+        joined: list[tuple[int, int]] = []
+        for first, last in sorted(_range(event, duration, segment) for event in marked):
+            if joined and first <= joined[-1][1]:
+                joined[-1] = (joined[-1][0], max(last, joined[-1][1]))
+            else:
+                joined.append((first, last))
+        stretches[label] = joined
+    return stretches
+
+
+def _range(event: LabelledEvent, duration: float, segment: float) -> tuple[int, int]:
     first = int(np.floor(event.start / segment + 1e-9))
     last = int(np.ceil(min(event.end, duration) / segment - 1e-9))
-    return [(event.label, cell) for cell in range(first, max(last, first))]
+    return first, max(last, first)
+
+
+def _cells(stretches: Sequence[tuple[int, int]]) -> int:
+    return sum(last - first for first, last in stretches)
+
+
+def _shared(mine: Sequence[tuple[int, int]], true: Sequence[tuple[int, int]]) -> int:
+    """How many segments are in both."""
+    shared, here, there = 0, 0, 0
+    while here < len(mine) and there < len(true):
+        (first, last), (start, end) = mine[here], true[there]
+        shared += max(0, min(last, end) - max(first, start))
+        here, there = here + (last <= end), there + (last > end)
+    return shared

@@ -118,6 +118,19 @@ def test_help_into_a_closed_pipe(sam):
     assert (running.stderr.read(), running.wait(60)) == (b"", 141)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_comes_when_all_is_done(program, environment, tmp_path, number):
+    """In the interpreter's own end nothing can catch an exception: no traceback, and what a shell calls 130 or 143."""
+    late = f"import atexit, os; atexit.register(lambda: os.kill(os.getpid(), {int(number)}))\n"
+    script = tmp_path / "late"
+    script.write_text(program.read_text().replace("import sys\n", "import sys\n" + late, 1))
+    script.chmod(0o755)
+    heeding = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    done = subprocess.run([script, "--version"], env=environment, capture_output=True, timeout=250, **heeding)
+    assert done.stdout.startswith(b"sam ") and done.stderr == b""
+    assert done.returncode == -number
+
+
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_asked_to_stop_what_is_finished_is_on_disk(sam, make_wav, number, code):
     for name in "ab":

@@ -157,6 +157,7 @@ def test_little_memory_changes_rounding_only(tmp_path: Path, alone: Team) -> Non
         assert torch.allclose(value, pieces[name], atol=1e-5), name
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine, or a share of one, with one core
 def test_who_prepares_the_examples_does_not_matter(tmp_path: Path, alone: Team, same_weights: Any) -> None:
     helped, by_itself = (
         course(tmp_path / str(workers), alone, CourseOptions(batch=6, workers=workers)) for workers in (2, 0)

@@ -182,7 +182,7 @@ def test_a_folder_that_cannot_be_listed_is_told(here: Path, monkeypatch: pytest.
         ("a**b.wav", ["ab.wav", "axxb.wav"], ["a/b.wav"]),
         ("./x/*", ["x/a"], ["a", "y/x/a"]),
         ("x/**", ["x/a", "x/y/z"], ["x", "a/x/b"]),
-        ("**/x/**/y/*", ["x/y/a", "b/x/c/x/d/y/a"], ["x/a", "y/x/a"]),
+        ("**/x/**/y/*", ["x/y/a", "b/x/c/x/d/y/a"], ["x/a", "y/x/a", "b/c/y/a"]),
         ("*\n*", ["a\nb"], ["ab"]),
     ],
 )

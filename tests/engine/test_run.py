@@ -14,10 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from toy import Toy
 
+from samcli.engine.batches import LEAST_SECONDS, padded_samples
 from samcli.engine.find import Input, find_inputs
 from samcli.engine.options import RunOptions, RunReport
 from samcli.errors import ModelError, UsageError
-from samcli.models.interface import Encoding
+from samcli.models.interface import Encoding, SpeakOptions
 from samcli.records import Record
 from samcli.tasks.run import run
 
@@ -282,6 +283,26 @@ def test_a_broken_model_is_not_blamed_on_the_inputs(folder: Path) -> None:
 
     with pytest.raises(ModelError, match="fails on every input: mat1"):
         list(run("tag", find_inputs([folder]), Dead()))
+    three = find_inputs([folder / f"{number:02}.wav" for number in range(3)])
+    with pytest.raises(ModelError, match="fails on every input: mat1"):
+        list(run("tag", three, Dead()))
+    assert [record.error and record.error.type for record in run("tag", three[:2], Dead())] == ["model"] * 2
+
+
+def test_a_long_input_the_model_chokes_on_counts_once(tmp_path: Path, write: Callable[..., Path], model: Toy) -> None:
+    """All of its windows fail, together and before anything else is heard; the model is not broken for that."""
+    loud = write(tmp_path / "a.wav", 60, level=1.5)
+    inputs = find_inputs([loud, *(write(tmp_path / f"{seed}.wav", 1, seed=seed) for seed in range(3))])
+
+    class Picky(Toy):
+        def encode(self, waves: torch.Tensor, lengths: torch.Tensor) -> Encoding:
+            if (waves.square().mean(1) > 0.2).any():
+                raise ValueError("too loud for me")
+            return super().encode(waves, lengths)
+
+    first, *others = run("tag", inputs, Picky(), RunOptions(batch_size=6, threads=1))
+    assert first.error is not None and first.error.type == "model"
+    alike(others, list(run("tag", inputs[1:], model)))
 
 
 def test_fail_fast_ends_after_the_first_error(folder: Path, model: Toy) -> None:
@@ -381,7 +402,8 @@ def test_no_failure_of_a_decoder_ends_the_run(
     monkeypatch.setattr(decode_ahead, "open_input", breaks)
     inputs = find_inputs([write(tmp_path / "a.wav"), write(tmp_path / "b.wav")])
     odd, good = run("tag", inputs, model, RunOptions(threads=1))
-    assert odd.error is not None and "a.wav' cannot be decoded: ZeroDivisionError" in odd.error.message
+    assert odd.error is not None and odd.error.type == "not-audio"
+    assert "a.wav' cannot be decoded: ZeroDivisionError" in odd.error.message
     assert good.error is None and good.tags is not None
 
 
@@ -394,3 +416,20 @@ def test_an_input_list_that_breaks_is_not_swallowed(tmp_path: Path, write: Calla
 
     with pytest.raises(ZeroDivisionError):
         list(run("tag", inputs(), model))
+
+
+def test_an_octave_has_eight_lengths() -> None:
+    """What a window is padded to: no shorter than it is, an eighth longer at most, and few lengths in all."""
+    least = round(LEAST_SECONDS * 16_000)
+    lengths = {samples: padded_samples(samples, 16_000) for samples in range(1, 16 * least + 1, 7)}
+    assert all(length == least for samples, length in lengths.items() if samples <= least)
+    assert all(samples <= length <= samples * 9 / 8 for samples, length in lengths.items() if samples > least)
+    for octave in (least, 2 * least, 4 * least, 8 * least):
+        assert len({length for length in lengths.values() if octave < length <= 2 * octave}) == 8
+
+
+def test_speaking_is_greedy_unless_something_else_is_asked_for() -> None:
+    usual, run_options = SpeakOptions(), RunOptions()
+    assert (usual.beams, usual.temperature) == (1, 0.0)
+    for name in ("max_new_tokens", "beams", "seed"):
+        assert getattr(run_options, name) == getattr(usual, name), name

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from itertools import permutations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,6 +31,28 @@ def test_segments() -> None:
     there = [LabelledEvent("dog", 1.2, 2.9), LabelledEvent("cat", 0.0, 0.1)]
     assert segment_counts(found, there, 4.0) == Counts(1, 2, 1)
     assert segment_counts([], [], 4.0).f1 == 0.0
+
+
+def test_segments_are_counted_one_by_one_however_events_overlap() -> None:
+    chance = np.random.default_rng(3)
+    for _ in range(200):
+        sides = []
+        for _ in range(2):
+            starts = chance.integers(-4, 24, chance.integers(0, 6)) / 2
+            sides.append(
+                [LabelledEvent(str(chance.choice(["a", "b"])), at, at + chance.integers(0, 9) / 2) for at in starts]
+            )
+        cells = [
+            {(e.label, n) for e in side for n in range(math.floor(e.start), math.ceil(min(e.end, 10.0)))}
+            for side in sides
+        ]
+        wanted = Counts(len(cells[0] & cells[1]), len(cells[1] - cells[0]), len(cells[0] - cells[1]))
+        assert segment_counts(*sides, 10.0) == wanted
+
+
+def test_a_time_of_ages_takes_no_memory() -> None:
+    ages = [LabelledEvent("Dog", 0.0, 1e15)]
+    assert segment_counts(ages, [LabelledEvent("Dog", 0.5, 2.0)], 1e15) == Counts(2, 0, 10**15 - 2)
 
 
 def test_scores() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 import torch
@@ -108,6 +109,37 @@ def test_wider_beams_never_score_below_greedy(model: LanguageModel) -> None:
         assert score(model, prompt, tuple(beams[row])) >= score(model, prompt, tuple(greedy[row])) - 1e-9
         better += beams[row] != greedy[row]
     assert better  # the search did something
+
+
+class Told:
+    """A speaker whose chances after each beginning are written down."""
+
+    vocab_size = 4
+    chances: ClassVar = {
+        (): (0.4, 0.5, 0.1, 0),
+        (1,): (0.1, 0, 0, 0.9),
+        (2,): (0.9, 0.1, 0, 0),
+        (1, 3): (0.99, 0.01, 0, 0),
+    }
+
+    def prepare(self) -> None: ...
+
+    def logits(self, state: torch.Tensor) -> torch.Tensor:
+        said = [tuple(token for token in row if token >= 0) for row in state.tolist()]
+        return torch.tensor([self.chances.get(row, (0.25,) * 4) for row in said]).clamp(min=1e-9).log()
+
+    def step(self, tokens: torch.Tensor, state: torch.Tensor, owned: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+        state = torch.cat([state, tokens[:, None]], dim=1)
+        return self.logits(state), state
+
+
+def test_a_search_goes_on_while_the_best_open_beam_can_win() -> None:
+    """Both beams have a finished hypothesis, the second open beam is hopeless, and the first becomes the answer."""
+    state = torch.full((1, 1), -1)
+    options = GenerationOptions(max_new_tokens=6, stop_tokens=(0,), beams=2, length_penalty=0.0)
+    assert generate(Told(), state, Told().logits(state), options) == [[1, 3]]
+    only_to_stop = replace(options, suppressed=(1, 2, 3))
+    assert generate(Told(), state, Told().logits(state), only_to_stop) == [[]]
 
 
 def test_seeds_make_samples(model: LanguageModel) -> None:

@@ -16,7 +16,7 @@ from torch import nn
 from samcli.ssm import kernels
 from samcli.ssm.generation import GenerationOptions, generate
 from samcli.ssm.language import LanguageConfig, LanguageModel
-from samcli.ssm.linear import FastLinear, accelerate, onednn_products, times_transposed
+from samcli.ssm.linear import FastLinear, PackedProduct, accelerate, onednn_products, times_transposed
 
 
 @pytest.fixture
@@ -103,6 +103,21 @@ def test_accelerated_layers_keep_weights_names_and_gradients() -> None:
         torch.testing.assert_close(
             quick(x), plain[2](nn.functional.gelu(nn.functional.linear(x, *quick[0].parameters())))
         )
+
+
+def test_packed_layers_learn_and_are_used_only_where_nothing_is_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, x, used = FastLinear(9, 4), torch.randn(3, 9), []
+    layer.pack()
+    monkeypatch.setattr(PackedProduct, "__call__", lambda self, x: used.append(x) or self.weight.new_ones(len(x), 4))
+    with torch.no_grad():
+        assert layer(x).eq(1).all() and len(used) == 1
+    layer(x).sum().backward()
+    torch.testing.assert_close(layer.weight.grad, x.sum(0).expand(4, 9))
+    assert len(used) == 1
+    with torch.no_grad():
+        layer.weight.zero_()
+        torch.testing.assert_close(layer(x), layer.bias.expand(3, 4))
+    assert len(used) == 1, "not for a weight that has changed"
 
 
 def test_a_double_precision_model_stays_exact() -> None:

@@ -151,3 +151,11 @@ def test_a_projection_may_look_at_the_whole_batch_while_speaking() -> None:
     model.prepare()
     close(model.step(tokens[:, 0], state)[0], expected)
     assert all(layer.mixer.in_proj.shapes == {3} for layer in model.backbone.layers)
+
+
+def test_the_defaults_are_the_smallest_published_model() -> None:
+    """Mamba-2 of 130 million weights: 24 layers, and GPT-NeoX's 50,277 tokens in 50,288 rows."""
+    assert (LanguageConfig().vocab_size, LanguageConfig().padded_vocab_size) == (50277, 50288)
+    with torch.device("meta"):
+        model = LanguageModel(LanguageConfig())
+    assert sum(weight.numel() for weight in model.parameters()) == 128_989_632

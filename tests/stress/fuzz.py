@@ -359,21 +359,36 @@ def read_text_safely(path: Path) -> None:
 
 
 def read_eval(path: Path) -> None:
+    """Damaged predictions, against the references of every kind."""
     from samcli.cli.evaluate import compared
 
-    good = path.with_name("good")
-    if not good.exists():
-        good.write_bytes(EVAL_SEEDS[0])
-    compared(path, good)
+    accepted(path, [references for _, references in EVAL_PAIRS], compared)
 
 
 def read_eval_reference(path: Path) -> None:
+    """Damaged references, for the predictions of every kind."""
     from samcli.cli.evaluate import compared
 
-    good = path.with_name("good.jsonl")
-    if not good.exists():
-        good.write_bytes(lines_of_records())
-    compared(good, path)
+    accepted(path, [predictions for predictions, _ in EVAL_PAIRS], lambda one, other: compared(other, one))
+
+
+def accepted(path: Path, partners: Sequence[bytes], compare: Callable[[Path, Path], object]) -> None:
+    """A report with one of the partners, or the last one's refusal."""
+    from samcli.errors import SamError
+
+    refusal: SamError | None = None
+    for number, partner in enumerate(partners):
+        good = path.with_name(f"good{number}")
+        if not good.exists():
+            good.write_bytes(partner)
+        try:
+            compare(path, good)
+        except SamError as error:
+            refusal = error
+        else:
+            return
+    assert refusal is not None
+    raise refusal
 
 
 class Screen(io.BytesIO):
@@ -428,11 +443,30 @@ def argument_seeds() -> list[bytes]:
     return ["\0".join(line).encode() for line in lines]
 
 
-EVAL_SEEDS = (
-    b"fname,labels\n00,\"Dog,Rain\"\n01,Dog\n02,Siren\n03,Dog\n04,Rain\n05,Rain\n",
-    b"filename\tonset\toffset\tevent_label\n00.wav\t0.0\t1.0\tDog\n01.wav\t0.5\t2\tRain\n",
-    b"file_name,caption_1,caption_2\n00.wav,a dog barks,dogs\n01.wav,rain falls,it rains\n",
-    b'[{"id": "1", "question": "what?", "choices": ["a", "b"], "answer": "a", "path": "00.wav"}]',
+# What is scored by `sam eval`, kind by kind: predictions, and the references they belong to.
+EVAL_PAIRS = (
+    (
+        b'{"path": "t0.wav", "tags": [{"label": "Dog", "score": 0.5}, {"label": "Rain", "score": 0.2}]}\n'
+        b'{"path": "t1.wav", "tags": [{"label": "Rain", "score": 0.9}]}\n{"path": "t2.wav", "tags": []}\n',
+        b'fname,labels\nt0,"Dog,Rain"\nt1,Dog\nt2,Siren\n',
+    ),
+    (
+        b"filename\tonset\toffset\tevent_label\ne0.wav\t0.1\t1.4\tDog\ne0.wav\t0.5\t1\tRain\ne1.wav\t0.5\t2\tRain\n",
+        b"filename\tonset\toffset\tevent_label\ne0.wav\t0.0\t1.0\tDog\ne1.wav\t0.5\t2\tRain\n",
+    ),
+    (
+        b'{"path": "c0.wav", "caption": "A dog barks."}\n{"path": "c1.wav", "caption": "Rain falls."}\n',
+        b"file_name,caption_1,caption_2\nc0.wav,a dog barks,dogs\nc1.wav,rain falls,it rains\n",
+    ),
+    (
+        b'[{"id": "q0", "answer": "(a) a"}, {"id": "q1", "model_prediction": "Yes."}]',
+        b'[{"id": "q0", "question": "what?", "choices": ["a", "b"], "answer": "a", "path": "00.wav"},'
+        b' {"id": "q1", "question": "is it?", "choices": [], "answer": "yes"}]',
+    ),
+    (
+        b"file\ttext\ns0.wav\tone two\ns1.wav\tthree\n",
+        b"file\ttranscript\ns0.wav\tone too\ns1.wav\tthree four\n",
+    ),
 )  # fmt: skip
 
 QUESTIONS = ("Is there a dog? a) yes", "¿Was \u201cth\u00e9\u201d \u2026 SIREN\u202e?", "\x1b]0;t\x07how many\nvoices?")
@@ -466,8 +500,8 @@ TARGETS: dict[str, Target] = {
     "question": Target(texts(*QUESTIONS), read_question, lambda: ()),
     "cells": Target(texts(*CELLS), read_text_safely, lambda: ()),
     "arguments": Target(argument_seeds, run_arguments, lambda: ()),
-    "eval-predictions": Target(lambda: [lines_of_records(), *EVAL_SEEDS], read_eval, sam_error),
-    "eval-references": Target(lambda: EVAL_SEEDS, read_eval_reference, sam_error),
+    "eval-predictions": Target(lambda: [said for said, _ in EVAL_PAIRS], read_eval, sam_error),
+    "eval-references": Target(lambda: [truth for _, truth in EVAL_PAIRS], read_eval_reference, sam_error),
 }
 
 
@@ -495,6 +529,7 @@ def prepared(target: Target, folder: Path) -> Path:
 
 def fuzz(name: str, count: int, first: int = 0, seed: int = 0, go_on: bool = False) -> dict[str, Any]:
     """The cases `first` to `first + count` of a target; returns what became of them."""
+    os.environ.update(NO_COLOR="1", TERM="dumb", HF_HUB_OFFLINE="1")  # colours would be control characters
     faulthandler.enable()
     faulthandler.register(signal.SIGPROF, chain=True)  # where it was computing, and the end of this process
     target, seeds = TARGETS[name], TARGETS[name].seeds()

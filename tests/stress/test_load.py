@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from nursery import litter
 
 from tests.checkpoints.conftest import Client
 from tests.checkpoints.hub_server import HubServer, Repo
@@ -84,16 +85,23 @@ def test_a_very_long_file(sam: Any, hours: float) -> None:
     print(f"{hours} hours in {peak:.0f} MB")
 
 
+def many(sam: Any, folder: str, count: int) -> None:
+    """So many files, a thousand a folder: names for fifty, of which two are no sound."""
+    files = sorted((sam.folder / "few").iterdir())
+    for number in range(count):
+        place = sam.folder / folder / f"{number // 1000:03}"
+        place.mkdir(parents=True, exist_ok=True)
+        os.link(files[number % 50], place / f"{number:06}.wav")
+
+
 @pytest.mark.parametrize("count", [400, pytest.param(100_000, marks=FULL)])
 def test_very_many_files(sam: Any, fill: Callable[..., int], count: int) -> None:
     """A record for each, in order; memory grows by little more than the names."""
     fill(sam.folder / "few", 50, seconds=0.1)
-    files = sorted((sam.folder / "few").iterdir())
-    for number in range(count):
-        folder = sam.folder / "in" / f"{number // 1000:03}"
-        folder.mkdir(parents=True, exist_ok=True)
-        os.link(files[number % 50], folder / f"{number:06}.wav")
+    many(sam, "in", count)
+    began = time.monotonic()
     run, peak = measured(sam, "tag", "in", "-o", "tags.jsonl", "--resume", "--top-k", "1", *TINY)
+    took = time.monotonic() - began
     assert run.returncode == 1, run.stderr[-1000:]
     first: dict[str, Any] = {}
     with (sam.folder / "tags.jsonl").open() as file:
@@ -107,7 +115,13 @@ def test_very_many_files(sam: Any, fill: Callable[..., int], count: int) -> None
     again, _ = measured(sam, "tag", "in", "-o", "tags.csv", "--resume", "--top-k", "1", "--verbose", *TINY)
     known = sum(number % 50 not in (17, 33) for number in range(count))
     assert f"{known} files were known".encode() in again.stderr
-    print(f"{count} files in {peak:.0f} MB")
+    print(f"{count} files in {peak:.0f} MB and {took:.0f} s")
+    if count > 1000:
+        many(sam, "fewer", 1000)
+        run, usual = measured(sam, "tag", "fewer", "-o", "fewer.jsonl", "--top-k", "1", *TINY)
+        assert run.returncode == 1, run.stderr[-1000:]
+        print(f"1000 files in {usual:.0f} MB")
+        assert peak < usual + 50 + count * 0.003, f"{peak:.0f} MB for {count} files, {usual:.0f} MB for 1000"
 
 
 FIXTURE = ROOT / "tests" / "fixtures" / "dass_hf" / "weights.safetensors"
@@ -127,21 +141,33 @@ def hub(tmp_path: Path) -> Any:
 def test_many_processes_share_a_cache(
     hub: HubServer, tmp_path: Path, make_wav: Callable[..., Path], count: int
 ) -> None:
-    """All begin with an empty cache at once: the weights are fetched once, and everyone's records are the same."""
+    """All begin with an empty cache at once: the weights are fetched once, and everyone's records are the same.
+
+    Four are whole programs. Fifty are forks of one that has its libraries loaded: they come to the cache closer
+    together, and do not ask for ten gigabytes.
+    """
     client = Client(hub, tmp_path / "home")
     client.home.mkdir()
     sound = make_wav(tmp_path / "a.wav", seconds=1.0)
     asked = ("tag", str(sound), "--model", "org/tagger", "--device", "cpu", "-f", "jsonl")
-    command = [sys.executable, "-m", "samcli", *asked]
     environment = client.environment(OMP_NUM_THREADS="1")
-    running = [
-        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(count)
-    ]
-    done = [(process.communicate(timeout=3000), process.returncode) for process in running]
-    assert {code for _, code in done} == {0}, [errors for (_, errors), code in done if code][:1]
-    assert len({output for (output, _), _ in done}) == 1 and json.loads(done[0][0][0])["model"] == "org/tagger"
+    if count > 10:
+        done = litter(count, asked, environment, tmp_path / "litter")
+    else:
+        command = [sys.executable, "-m", "samcli", *asked]
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        running = [subprocess.Popen(command, env=environment, **pipes) for _ in range(count)]
+        ended = [(*process.communicate(timeout=3000), process.returncode) for process in running]
+        done = [(code, output, errors) for output, errors, code in ended]
+    assert [code for code, _, _ in done] == [0] * count, [errors for code, _, errors in done if code][:1]
+    assert len({output for _, output, _ in done}) == 1 and json.loads(done[0][1])["model"] == "org/tagger"
     assert len(hub.seen("signature", "GET")) == 1
     assert not [name for name in client.cache_files() if "incomplete" in name]
+    alone = subprocess.run(
+        [sys.executable, "-m", "samcli", *asked, "--offline"], env=environment, capture_output=True, timeout=300
+    )
+    assert (alone.returncode, alone.stdout) == (0, done[0][1]), "the cache they leave serves the next"
+    print(f"{count} processes, {len(client.cache_files())} files in the cache")
 
 
 def virtual(sam: Any) -> int:
