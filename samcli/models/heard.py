@@ -85,6 +85,7 @@ class Beside(NamedTuple):
     heard: Tensor  # (batch, classes): how surely each class was heard
     embedding: Tensor  # (batch, width): what was heard, for every token alike
     support: Tensor  # (batch, vocabulary, 3): how well each token fits what was heard: by highest, recent and early
+    lean: Tensor  # (batch, vocabulary): how far that alone moves a next token's logit
 
 
 class TagReader(nn.Module):
@@ -122,11 +123,11 @@ class TagReader(nn.Module):
         """Beside every text token of a recording."""
         dtype = self.highest.weight.dtype
         highest, recent, early = (telling(part).to(dtype) for part in (tags.highest, tags.recent, tags.early))
-        support = self.lexicon(torch.stack([highest, recent, early], dim=1))  # (batch, 3, vocabulary)
+        support = self.lexicon(torch.stack([highest, recent, early], dim=1)).transpose(1, 2)  # (batch, vocabulary, 3)
         embedding = self.highest(highest) + self.recent(recent) + self.early(early)
         unsure = torch.sigmoid((SURELY - tags.highest.amax(1, keepdim=True)) * SHARPLY).to(dtype)  # (batch, 1)
         embedding = embedding + unsure * self.doubt
-        return Beside(highest, embedding, support.transpose(1, 2))
+        return Beside(highest, embedding, support, (support * self.urge[:3]).sum(-1))
 
     def said(self, tokens: Tensor, spoken: Tensor) -> Tensor:
         """How far each class has been spoken of after each token: (batch, length) twice -> (batch, length, classes).
@@ -149,8 +150,7 @@ class TagReader(nn.Module):
         Each place is in one of the rows of `beside` (places,) and has what was said until then (places, classes).
         """
         left: Tensor = self.lexicon(beside.heard[rows] * torch.exp(-said)) * self.urge[3]
-        lean = (beside.support * self.urge[:3]).sum(-1)
-        return left + lean[rows]
+        return left + beside.lean[rows]
 
 
 class Speech(NamedTuple):
@@ -173,10 +173,10 @@ class Voice:
 
     def prefill(self, tokens: Tensor, *, state: Heard, lengths: Tensor | None) -> tuple[Tensor, Speech]:
         beside = self.reader.beside(state.tags)
-        said = self.reader.said(tokens, torch.zeros_like(tokens, dtype=torch.bool))
-        embeddings = self.reader.read(self.language.embed(tokens), tokens, beside, said)
+        nothing = torch.zeros_like(beside.heard)  # a prompt's words are not its own
+        embeddings = self.reader.read(self.language.embed(tokens), tokens, beside, nothing[:, None])
         logits, memory = self.language.prefill(embeddings=embeddings, state=state.memory, lengths=lengths)
-        speech = Speech(memory, beside, said[:, 0])
+        speech = Speech(memory, beside, nothing)
         return logits + self._urges(speech), speech
 
     def step(self, tokens: Tensor, state: Speech, owned: bool = False) -> tuple[Tensor, Speech]:

@@ -65,24 +65,15 @@ def _losses(listener: Listener, state: Any, rows: list[list[int]], opening: int)
     longest = max(len(row) for row in rows)
     tokens = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=device)  # (batch, tokens)
     lengths = torch.tensor([len(row) for row in rows], device=device)
-    embeddings = network.language.embed(tokens)
     place = torch.arange(longest, device=device)
     spoken = (place >= opening) & (place < lengths[:, None])  # (batch, tokens)
-    ahead = F.pad(spoken[:, 1:], (0, 1))  # the token at place t is predicted by the one before it
-    rows_ahead = ahead.nonzero()[:, 0]
-    memory, urges = state, None
+    memory, beside = state, None
     if isinstance(state, Heard):
         memory = state.memory
-        if network.config.reads_tags:
-            beside = network.tag_reader.beside(state.tags)
-            said = network.tag_reader.said(tokens, spoken)
-            embeddings = network.tag_reader.read(embeddings, tokens, beside, said)
-            urges = network.tag_reader.urges(beside, said[ahead], rows_ahead)
-    logits, _ = network.language(embeddings=embeddings, state=memory, lengths=lengths, positions=ahead)
-    if urges is not None:
-        logits = logits + urges
+        beside = network.tag_reader.beside(state.tags) if network.config.reads_tags else None
+    logits = network.predict(tokens, lengths, spoken, memory, beside)
     each = F.cross_entropy(logits.float(), tokens[spoken], reduction="none")
-    total = torch.zeros(len(rows), device=device).index_add(0, rows_ahead, each)
+    total = torch.zeros(len(rows), device=device).index_add(0, spoken.nonzero()[:, 0], each)
     return total.div(spoken.sum(1)).cpu()
 
 

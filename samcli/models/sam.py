@@ -22,7 +22,7 @@ from samcli.errors import ModelError
 from samcli.models.connectors import ConnectorConfig, build_connector
 from samcli.models.dass import DassConfig
 from samcli.models.eat import EatConfig
-from samcli.models.heard import Heard, TagReader, Voice, later, no_tags, step_probabilities, tags_of
+from samcli.models.heard import Beside, Heard, TagReader, Voice, later, no_tags, step_probabilities, tags_of
 from samcli.models.interface import Encoding, SpeakOptions
 from samcli.models.mixture import AUDIO, heard_as, split_projections
 from samcli.models.nano import NanoConfig, NanoEncoder
@@ -30,7 +30,7 @@ from samcli.models.ssamba import SsambaConfig
 from samcli.ssm.beams import beam_candidates
 from samcli.ssm.generation import GenerationOptions, generate
 from samcli.ssm.language import LanguageConfig, LanguageModel
-from samcli.ssm.state import join, select
+from samcli.ssm.state import State, join, select
 from samcli.text.prompts import spoken
 
 if TYPE_CHECKING:
@@ -103,6 +103,24 @@ class Sam(nn.Module):
             steps = steps.reshape(*steps.shape[:2], stack, -1).mean(2)  # (batch, tokens, classes)
             embeddings = embeddings + self.tag_reader.along(steps).to(embeddings.dtype)
         return embeddings, counts
+
+    def predict(self, tokens: Tensor, lengths: Tensor, spoken: Tensor, memory: State, beside: Beside | None) -> Tensor:
+        """Logits (spoken tokens, vocabulary), row by row, of each spoken token from what stands before it.
+
+        `tokens` and `spoken` are (rows, longest); `beside` is what was heard in each row, None where no tags are read.
+        """
+        ahead = F.pad(spoken[:, 1:], (0, 1))  # the token at place t is predicted by the one before it
+        embeddings = self.language.embed(tokens)
+        if beside is None:
+            return self._logits(embeddings, memory, lengths, ahead)
+        said = self.tag_reader.said(tokens, spoken)
+        embeddings = self.tag_reader.read(embeddings, tokens, beside, said)
+        urges = self.tag_reader.urges(beside, said[ahead], ahead.nonzero()[:, 0])
+        return self._logits(embeddings, memory, lengths, ahead) + urges
+
+    def _logits(self, embeddings: Tensor, memory: State, lengths: Tensor, places: Tensor) -> Tensor:
+        found: Tensor = self.language(embeddings=embeddings, state=memory, lengths=lengths, positions=places)[0]
+        return found
 
 
 def stack_steps(features: Tensor, lengths: Tensor, stack: int) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,6 @@ Batch number n is a function of the seed and n alone, so a resumed run sees what
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from torch.utils.data import IterableDataset
 from samcli.training.corpus import Clip, Corpus, Targets
 from samcli.training.features import FeatureStore
 from samcli.training.mixer import BINS, FRAMES_PER_SECOND, FRAMES_PER_STEP, Mixer, MixOptions, Mixture
+from samcli.training.order import numbers
 
 if TYPE_CHECKING:
     from samcli.training.words import Words, Writer
@@ -46,13 +46,6 @@ class Batch:
     step_target: Tensor  # (scenes * windows, steps, classes) float16
     windows: int = 1  # of each scene
     words: Words | None = None  # None: tags only
-
-
-def numbers(start: int) -> Iterator[int]:
-    """Of the batches from `start` on; of several loading processes, each makes its share."""
-    info = torch.utils.data.get_worker_info()
-    worker, workers = (info.id, info.num_workers) if info else (0, 1)
-    return itertools.count(start + worker, workers)
 
 
 class Sampler:

@@ -15,7 +15,6 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from samcli.training.lesson import CourseOptions, Pace, Stage, Steps, to_device
-from samcli.training.loop import BAD_STEPS, DivergedError, denormals_as_zero
+from samcli.training.loop import BAD_STEPS, DivergedError, denormals_as_zero, forget_after
 from samcli.training.stopping import Stopping
 from samcli.training.team import Team
 from samcli.writers.files import explain, write_whole
@@ -211,14 +210,5 @@ class Course:
         self.stage, self.step = int(state["stage"]), int(state["step"])
         self.mean, self._saved_optimiser = state["mean"], state["optimiser"]
         self._sums = {name: value.cpu() for name, value in state["sums"].items()} if self.team.leads else {}
-        if self.team.leads and self.log.exists():
-            lines = self.log.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = [line for line in lines if _step_of(line) <= self.done]
-            if len(kept) < len(lines):  # of steps that a killed run took and could not save
-                write_whole(self.log, "".join(kept).encode())
-
-
-def _step_of(line: str) -> float:
-    with suppress(ValueError, AttributeError):  # the last line of a killed run may be half written
-        return float(json.loads(line).get("step", 0))
-    return math.inf
+        if self.team.leads:
+            forget_after(self.log, self.done)

@@ -9,8 +9,9 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
-from torch.utils.data import IterableDataset, get_worker_info
+from torch.utils.data import IterableDataset
 
+from samcli.training.order import numbers
 from samcli.training.team import Team
 
 
@@ -83,10 +84,8 @@ class Steps(IterableDataset[Any]):
         self.lesson, self.team, self.options, self.start, self.stop = lesson, team, options, start, stop
 
     def __iter__(self) -> Iterator[list[Any]]:
-        info = get_worker_info()
-        worker, workers = (info.id, info.num_workers) if info else (0, 1)
         count = self.options.batch
-        for step in range(self.start + worker, self.stop, workers):
+        for step in numbers(self.start, self.stop):
             mine = self.team.mine(range(step * count, (step + 1) * count))
             size = self.options.at_once or max(1, len(mine))
             yield [self.lesson.batch(mine[at : at + size]) for at in range(0, len(mine), size)]

@@ -205,17 +205,17 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.step = int(state["step"])
         self.notes = state.get("notes", {})
-        self._forget_after(self.step)
+        forget_after(self.out / "metrics.jsonl", self.step)
 
-    def _forget_after(self, step: int) -> None:
-        """Take back what the log says of steps that were lost with a killed run."""
-        path = self.out / "metrics.jsonl"
-        if not path.exists():
-            return
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if _step_of(line) <= step]
-        if len(kept) < len(lines):
-            write_whole(path, "".join(kept).encode())
+
+def forget_after(log: Path, step: int) -> None:
+    """Take back what a log says of steps that were lost with a killed run."""
+    if not log.exists():
+        return
+    lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if _step_of(line) <= step]
+    if len(kept) < len(lines):
+        write_whole(log, "".join(kept).encode())
 
 
 def _step_of(line: str) -> float:

@@ -57,17 +57,8 @@ def word_loss(network: Sam, embeddings: Tensor, tags: Tags | None, words: Words)
         tokens, lengths, scenes = words.tokens[rows, :longest], words.lengths[rows], words.scene[rows]
         place = torch.arange(longest)
         spoken = (place >= words.spoken_from[rows, None]) & (place < lengths[:, None])  # (rows, longest)
-        ahead = F.pad(spoken[:, 1:], (0, 1))  # the token at place t is predicted by the one before it
-        text = network.language.embed(tokens)
-        urges = None
-        if beside is not None:
-            mine = select(beside, scenes)
-            said = network.tag_reader.said(tokens, spoken)
-            text = network.tag_reader.read(text, tokens, mine, said)
-            urges = network.tag_reader.urges(mine, said[ahead], ahead.nonzero()[:, 0])
-        logits, _ = network.language(embeddings=text, state=select(heard, scenes), lengths=lengths, positions=ahead)
-        if urges is not None:
-            logits = logits + urges
+        mine = None if beside is None else select(beside, scenes)
+        logits = network.predict(tokens, lengths, spoken, select(heard, scenes), mine)
         total = total + F.cross_entropy(logits.float(), tokens[spoken], reduction="sum")
         spoken_tokens += int(spoken.sum())
     return total / max(1, spoken_tokens)

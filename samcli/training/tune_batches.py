@@ -19,9 +19,9 @@ from torch.utils.data import IterableDataset
 from samcli.audio.fbank import FRAME, log_mel
 from samcli.text.prompts import Example, caption_example, question_example
 from samcli.text.tokenizer import Tokenizer
-from samcli.training.batches import numbers
 from samcli.training.corpus import Clip
 from samcli.training.mixer import BINS, FRAMES_PER_SECOND, FRAMES_PER_STEP, Mixer, MixOptions
+from samcli.training.order import numbers
 from samcli.training.recordings import Recording
 from samcli.training.synthetic import synthetic_clips
 from samcli.training.words import LONGEST, Row, Words, words_of

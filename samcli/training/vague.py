@@ -8,6 +8,7 @@ from __future__ import annotations
 from random import Random
 from typing import NamedTuple
 
+from samcli.text.inflection import article
 from samcli.training.drift import drift, lean
 
 # What is said of about one sound in six each: a word that is said of most tells nothing.
@@ -45,7 +46,7 @@ class VagueSound(NamedTuple):
 
 def vague_caption(sound: VagueSound, rng: Random) -> str:
     noun = f"{', '.join(_qualities(sound, rng))} sound".strip()
-    what = f"{_article(noun)} {noun} {drift(TAILS, lean(sound.level_db, TAIL_PERIOD_DB), rng)}"
+    what = f"{article(noun)} {noun} {drift(TAILS, lean(sound.level_db, TAIL_PERIOD_DB), rng)}"
     many = sound.times > 1
     form = drift(FORMS, lean(sound.height, FORM_PERIOD), rng)
     text = form.format(what=what, several=" several times" if many else "", repeated=", repeated" if many else "")
@@ -75,7 +76,3 @@ def vague_answer(sound: VagueSound, rng: Random) -> tuple[str, str]:
     """A question and its honest answer."""
     answer = rng.choice(UNSURE) if rng.random() < 0.6 else vague_caption(sound, rng)
     return rng.choice(ASKED), answer
-
-
-def _article(noun: str) -> str:
-    return "an" if noun[0] in "aeiou" else "a"

@@ -22,9 +22,7 @@ from samcli.training.vague import ASKED, vague_answer, vague_caption
 
 LONGEST = 72  # tokens of a row; longer ones are dropped, not cut
 DOUBTFUL = 0.08  # a probability from which a sound may be there although the script does not state it
-
-
-ALWAYS, SURE, UNSURE = 0, 1, -1
+ALWAYS, SURE, UNSURE = 0, 1, -1  # when a row is to be learned
 
 
 @dataclass
