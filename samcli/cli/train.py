@@ -21,7 +21,8 @@ from samcli.cli.train_tune import tune
 from samcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from samcli.training.nano import NanoRecipe
+    from samcli.training.optimiser import OptimiserOptions
+    from samcli.training.recipe import NanoRecipe
 
 SIZES = ("nano", "small", "base")
 train = typer.Typer(name="train", no_args_is_help=True, rich_markup_mode="rich")
@@ -42,6 +43,12 @@ def complete_size(incomplete: str) -> list[str]:
     return [size for size in SIZES if size.startswith(incomplete)]
 
 
+def complete_variant(incomplete: str) -> list[str]:
+    from samcli.training.recipe import VARIANTS
+
+    return [name for name in VARIANTS if name.startswith(incomplete)]
+
+
 @dataclass(kw_only=True)
 class NanoFlags(TalkFlags):
     """For `sam train nano`."""
@@ -50,6 +57,16 @@ class NanoFlags(TalkFlags):
     steps: Annotated[int | None, typer.Option(help="Of the whole training.", metavar="N", min=10)] = None
     start: Annotated[
         str | None, typer.Option("--from", help="sam-nano or a folder: a trained model to go on from.", metavar="MODEL")
+    ] = None
+    ears: Annotated[
+        str | None,
+        typer.Option(help="sam-nano or a folder: keep this model's encoder, learn only words.", metavar="MODEL"),
+    ] = None
+    variant: Annotated[
+        str | None,
+        typer.Option(
+            help="One choice made otherwise, to compare: no-scan...", metavar="NAME", autocompletion=complete_variant
+        ),
     ] = None
     both_cores: Annotated[
         bool, typer.Option("--both-cores", help="Half as fast again; no longer the same to the bit.", metavar="")
@@ -69,6 +86,7 @@ def nano(
     sam train nano corpus/ work/
     sam train nano corpus/ work/ --size small --steps 100000
     sam train nano corpus/ work/ --from sam-nano --steps 5000
+    sam train nano corpus/ work/ --ears sam-nano --variant connector-b
     sam eval corpus/ --model work/model
 
     Stopped, the same command goes on from the last save.
@@ -83,7 +101,9 @@ def nano(
     from samcli.training.nano import train_nano
     from samcli.training.release import attribution, card, release
 
-    start = locate(flags.start, offline=True).folder if flags.start is not None else None
+    if flags.start is not None and (flags.ears is not None or flags.variant is not None):
+        raise UsageError("--from goes on with a model as it is: neither --ears nor --variant goes with it.")
+    start, ears = (locate(name, offline=True).folder if name else None for name in (flags.start, flags.ears))
     streams = output()
     streams.farewell = "stopped; the same command goes on from the last save."
     recipe = recipe_of(flags)
@@ -97,7 +117,7 @@ def nano(
 
     streams.note("reading the corpus")
     material = Corpus.read(corpus, labels())
-    network = train_nano(material, out, recipe, start, report=report)
+    network = train_nano(material, out, recipe, start, ears, report=report)
     release(network, out / "tokenizer.json", out / "model", card(network, recipe, flags.start), attribution(material))
     streams.write(f"{out / 'model'}\n")
     return ExitCode.OK
@@ -107,24 +127,37 @@ def recipe_of(flags: NanoFlags) -> NanoRecipe:
     """The recipe these flags ask for."""
     from dataclasses import replace
 
-    from samcli.training.nano import NanoRecipe, bigger
+    from samcli.training.recipe import VARIANTS, NanoRecipe, bigger
 
     recipe = NanoRecipe(seed=flags.seed)
     recipe = replace(recipe, loop=replace(recipe.loop, second_core=flags.both_cores))
     if flags.size != "nano":
         recipe = bigger(recipe, flags.size)
+    if flags.variant is not None:
+        if flags.variant not in VARIANTS:
+            raise UsageError(f"There is no --variant {flags.variant!r}: choose {', '.join(VARIANTS)}.")
+        recipe = VARIANTS[flags.variant](recipe)
     if flags.steps is not None:
         # The stages keep their shares of the whole.
         share = flags.steps / recipe.loop.steps
         recipe = replace(
             recipe,
-            loop=replace(recipe.loop, steps=flags.steps),
+            loop=replace(recipe.loop, steps=flags.steps, optimiser=shortened(recipe.loop.optimiser, flags.steps)),
             tag_steps=round(recipe.tag_steps * share),
             read_steps=round(recipe.read_steps * share),
         )
     if flags.start is not None:  # it has been through the first two stages
         recipe = replace(recipe, tag_steps=0, read_steps=0)
+    if flags.ears is not None:  # what hears is there
+        recipe = replace(recipe, tag_steps=0)
     return recipe
+
+
+def shortened(optimiser: OptimiserOptions, steps: int) -> OptimiserOptions:
+    """For a short training: its rate rises within a tenth of it."""
+    from dataclasses import replace
+
+    return replace(optimiser, warm_up=max(1, min(optimiser.warm_up, steps // 10)))
 
 
 def describe(line: dict[str, Any], steps: int) -> str:

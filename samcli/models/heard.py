@@ -20,6 +20,7 @@ from samcli.ssm.state import State
 
 FADE_SECONDS = 4.0  # how recent, or how early, a sound is falls to 37 per cent in this time
 SPEAKS = 0.25  # a token's association with a class from which it speaks of it
+TURN_SECONDS = 1.0  # by how much earlier than the rest a sound is for its turn to be plain
 SURELY, SHARPLY = 0.6, 30.0  # a class's probability from which a sound is known, and how sharp that line is
 
 
@@ -27,6 +28,7 @@ class Tags(NamedTuple):
     highest: Tensor  # (batch, classes) the highest probability of each class in any window
     recent: Tensor  # (batch, classes) the highest probability of any step, faded by how long ago it was
     early: Tensor  # (batch, classes) the same, faded by how long after the beginning it was
+    peak: Tensor  # (batch, classes) the same, not faded
     seconds: Tensor  # (batch, 1) how long this was
 
 
@@ -54,8 +56,9 @@ def summary(steps: Tensor, clip: Tensor, lengths: Tensor, step_seconds: float) -
     age = (lengths[:, None] - 1 - place) * step_seconds  # (batch, steps); negative behind a row's end
     lately = torch.exp(-age / FADE_SECONDS).masked_fill(age < 0, 0.0)
     early = torch.exp(-place * (step_seconds / FADE_SECONDS)).masked_fill(age < 0, 0.0)
-    recent, first = ((steps * weight[..., None]).amax(1) for weight in (lately, early))
-    return Tags(clip, recent, first, lengths[:, None] * step_seconds)
+    always = torch.where(age < 0, 0.0, 1.0)
+    recent, first, peak = ((steps * weight[..., None]).amax(1) for weight in (lately, early, always))
+    return Tags(clip, recent, first, peak, lengths[:, None] * step_seconds)
 
 
 def later(before: Tags, now: Tags) -> Tags:
@@ -64,6 +67,7 @@ def later(before: Tags, now: Tags) -> Tags:
         torch.maximum(before.highest, now.highest),
         torch.maximum(before.recent * torch.exp(-now.seconds / FADE_SECONDS), now.recent),
         torch.maximum(before.early, now.early * torch.exp(-before.seconds / FADE_SECONDS)),
+        torch.maximum(before.peak, now.peak),
         before.seconds + now.seconds,
     )
 
@@ -71,7 +75,12 @@ def later(before: Tags, now: Tags) -> Tags:
 def no_tags(batch: int, device: torch.device, classes: int = 0) -> Tags:
     """Of nothing heard."""
     nothing = torch.zeros(batch, classes, device=device)
-    return Tags(nothing, nothing, nothing, torch.zeros(batch, 1, device=device))
+    return Tags(nothing, nothing, nothing, nothing, torch.zeros(batch, 1, device=device))
+
+
+def onset(tags: Tags) -> Tensor:
+    """(batch, classes): after how many seconds each class is first nearly as plain as it gets, up to 27."""
+    return -FADE_SECONDS * (tags.early / tags.peak.clamp(min=1e-9)).clamp(1e-3, 1.0).log()
 
 
 def telling(probabilities: Tensor) -> Tensor:
@@ -83,6 +92,7 @@ class Beside(NamedTuple):
     """What accompanies the text tokens of a recording."""
 
     heard: Tensor  # (batch, classes): how surely each class was heard
+    onset: Tensor  # (batch, classes): when, in seconds
     embedding: Tensor  # (batch, width): what was heard, for every token alike
     support: Tensor  # (batch, vocabulary, 3): how well each token fits what was heard: by highest, recent and early
     lean: Tensor  # (batch, vocabulary): how far that alone moves a next token's logit
@@ -94,6 +104,7 @@ class TagReader(nn.Module):
     The lexicon is read both ways. A token that comes in is marked with how well it fits what was heard, so "is there a
     dog?" needs no long search; a token that goes out is likelier the better it fits. And a class that was spoken of is
     taken off what is left to say: without that, a second sound that is softly heard loses to the first one, said twice.
+    Of what is left, the earlier comes before the later: sounds are told in the order in which they were heard.
     """
 
     def __init__(self, classes: int, width: int, vocabulary: int) -> None:
@@ -127,7 +138,8 @@ class TagReader(nn.Module):
         embedding = self.highest(highest) + self.recent(recent) + self.early(early)
         unsure = torch.sigmoid((SURELY - tags.highest.amax(1, keepdim=True)) * SHARPLY).to(dtype)  # (batch, 1)
         embedding = embedding + unsure * self.doubt
-        return Beside(highest, embedding, support, (support * self.urge[:3]).sum(-1))
+        when = onset(tags).detach().to(dtype)
+        return Beside(highest, when, embedding, support, (support * self.urge[:3]).sum(-1))
 
     def said(self, tokens: Tensor, spoken: Tensor) -> Tensor:
         """How far each class has been spoken of after each token: (batch, length) twice -> (batch, length, classes).
@@ -140,7 +152,7 @@ class TagReader(nn.Module):
     def read(self, embeddings: Tensor, tokens: Tensor, beside: Beside, said: Tensor) -> Tensor:
         """Token embeddings (batch, length, width) with what was heard beside them."""
         support = beside.support.gather(1, tokens[..., None].expand(*tokens.shape, 3))  # (batch, length, 3)
-        left = self.left(beside.heard[:, None] * torch.exp(-said))
+        left = self.left(next_to_say(beside.heard[:, None], beside.onset[:, None], said))
         found: Tensor = embeddings + beside.embedding[:, None] + self.mark(support) + left
         return found
 
@@ -149,8 +161,16 @@ class TagReader(nn.Module):
 
         Each place is in one of the rows of `beside` (places,) and has what was said until then (places, classes).
         """
-        left: Tensor = self.lexicon(beside.heard[rows] * torch.exp(-said)) * self.urge[3]
+        left: Tensor = self.lexicon(next_to_say(beside.heard[rows], beside.onset[rows], said)) * self.urge[3]
         return left + beside.lean[rows]
+
+
+def next_to_say(heard: Tensor, when: Tensor, said: Tensor) -> Tensor:
+    """(..., classes) of what was heard: what is not said yet, up to twice as strong where it comes before the rest."""
+    left = heard * torch.exp(-said)
+    weight = left.square()
+    middle = (weight * when).sum(-1, keepdim=True) / weight.sum(-1, keepdim=True).clamp(min=1e-6)
+    return left * (1 + torch.tanh((middle - when) / TURN_SECONDS))
 
 
 class Speech(NamedTuple):

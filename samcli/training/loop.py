@@ -162,13 +162,17 @@ class Trainer:
         return build_optimiser(self.network, self.options.optimiser)
 
     def _teach(self) -> None:
-        """Make the network ready to learn."""
+        """Make the network ready to learn; a part of it that is frozen stays as it is, its norms' statistics too."""
         self.network.train()
+        for part in self.network.children():
+            if not any(parameter.requires_grad for parameter in part.parameters()):
+                part.eval()
 
     def _gradient(self, network: Any, batch: Batch) -> dict[str, float]:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.options.autocast):
             total, parts = losses(network, batch, self.options.weights)
-        total.backward()  # type: ignore[no-untyped-call]
+        if total.requires_grad:  # a frozen encoder learns nothing from a batch without words
+            total.backward()  # type: ignore[no-untyped-call]
         return parts
 
     def _log(self, line: dict[str, Any], report: Report) -> None:

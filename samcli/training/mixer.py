@@ -28,8 +28,8 @@ NATS_PER_DB = np.float32(np.log(10) / 10)
 
 @dataclass(frozen=True)
 class MixOptions:
-    sources: tuple[float, ...] = (0.02, 0.5, 0.38, 0.1)  # chance of 0, 1, 2, 3 sounds
-    in_turn: float = 0.5  # chance that several sounds follow each other; otherwise they may overlap
+    sources: tuple[float, ...] = (0.02, 0.46, 0.42, 0.1)  # chance of 0, 1, 2, 3 sounds
+    in_turn: float = 0.6  # chance that several sounds follow each other; otherwise they may overlap
     second_level_db: tuple[float, float] = (-14.0, 3.0)  # of later sounds against the first
     turn_level_db: tuple[float, float] = (-8.0, 8.0)  # the same where they follow each other
     gain_db: float = 10.0  # spread of the whole scene's level

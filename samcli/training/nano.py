@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,51 +21,19 @@ import torch
 from samcli.audio.fbank import log_mel
 from samcli.checkpoints.format import load_module
 from samcli.errors import ModelError
-from samcli.models.connectors import ConnectorConfig
-from samcli.models.nano import NanoConfig
-from samcli.models.sam import Sam, SamConfig
-from samcli.ssm.language import LanguageConfig, LanguageModel
+from samcli.models.sam import Sam
+from samcli.ssm.language import LanguageModel
 from samcli.text.tokenizer import Tokenizer, train_tokenizer
-from samcli.training.batches import BatchOptions, Sampler, SceneBatches
+from samcli.training.batches import Sampler, SceneBatches
 from samcli.training.corpus import Corpus, Targets
 from samcli.training.features import FeatureStore, build_features
 from samcli.training.lexicon import associations, single_sounds
-from samcli.training.loop import SAVED, LoopOptions, Report, Trainer
+from samcli.training.loop import SAVED, Report, Trainer
+from samcli.training.recipe import NanoRecipe
 from samcli.training.rehearsal import rehearse_sentences
 from samcli.training.script import Scripts
 from samcli.training.synthetic import synthetic_clips
-from samcli.training.words import WordOptions, Writer
-
-
-@dataclass(frozen=True)
-class NanoRecipe:
-    """Every choice of the training; the shipped model's values are the defaults."""
-
-    encoder: NanoConfig = field(default_factory=NanoConfig)
-    language_layers: int = 6
-    language_width: int = 256
-    language_state: int = 64
-    stack: int = 4  # encoder steps per audio token: 3.1 tokens a second
-    tag_steps: int = 3_000  # steps of tags alone
-    read_steps: int = 1_500  # steps of words alone
-    batches: BatchOptions = field(default_factory=BatchOptions)
-    words: WordOptions = field(default_factory=WordOptions)
-    loop: LoopOptions = field(default_factory=LoopOptions)
-    vocabulary: int = 2560
-    told: int = 200_000  # sentences that make the vocabulary
-    counted: int = 12_000  # sounds told to make the lexicon
-    seed: int = 0
-
-    def config(self, vocabulary: int, aligned: bool = False) -> SamConfig:
-        language = LanguageConfig(
-            d_model=self.language_width,
-            n_layer=self.language_layers,
-            vocab_size=vocabulary,
-            d_state=self.language_state,
-        )
-        return SamConfig(
-            self.encoder, language, ConnectorConfig(kind="concat"), stack=self.stack, reads_tags=True, aligned=aligned
-        )
+from samcli.training.words import Writer
 
 
 @dataclass(frozen=True)
@@ -93,23 +61,28 @@ def train_nano(
     out: Path,
     recipe: NanoRecipe | None = None,
     start: Path | None = None,
+    ears: Path | None = None,
     judge: Callable[[Material], Callable[[Sam], dict[str, float]]] | None = None,
     report: Report = lambda line: None,
 ) -> Sam:
     """Train, or go on training, in the folder `out`; the averaged network comes back.
 
-    `start`: a model of this kind to begin with, in place of a new one.
+    `start`: a model of this kind to begin with, in place of a new one. `ears`: one whose encoder and tokenizer are
+    taken over and stay as they are; only words are learned.
     """
     recipe = recipe or NanoRecipe()
     out.mkdir(parents=True, exist_ok=True)
-    material = prepare(corpus, out / "features")
+    material = prepare(corpus if recipe.teacher else untaught(corpus), out / "features")
     torch.manual_seed(recipe.seed)
     if start is not None:
         network, tokenizer = begun(start)
     else:
-        known = out / "tokenizer.json"
-        tokenizer = Tokenizer.load(known) if known.exists() else new_tokenizer(recipe)
+        known = ears if ears is not None else out
+        tokenizer = Tokenizer.load(known) if (known / "tokenizer.json").exists() else new_tokenizer(recipe)
         network = beginning(tokenizer, recipe)
+        if ears is not None:
+            network.encoder.load_state_dict(begun(ears)[0].encoder.state_dict())
+            network.encoder.requires_grad_(False)
         if not (out / "state" / SAVED).exists():  # a training that goes on brings its own
             count_lexicon(network, material, tokenizer, recipe)
     tokenizer.save(out / "tokenizer.json")
@@ -155,6 +128,13 @@ def count_lexicon(network: Sam, material: Material, tokenizer: Tokenizer, recipe
         lexicon.weight.copy_(associations(pairs, lexicon.out_features))
 
 
+def untaught(corpus: Corpus) -> Corpus:
+    """The corpus as it is without the teacher: labels alone, and no clip to learn from that has none."""
+    clips = tuple(clip for clip in corpus.clips if clip.split != "train" or clip.label)
+    nothing = {file: np.zeros_like(windows) for file, windows in corpus.teacher.items()}
+    return replace(corpus, clips=clips, teacher=nothing)
+
+
 def begun(folder: Path) -> tuple[Sam, Tokenizer]:
     """A trained network, to be trained on."""
     network, _ = load_module(folder, dtype=torch.float32)
@@ -168,6 +148,8 @@ def lengthen_memory(language: LanguageModel) -> None:
     with torch.no_grad():
         for layer in language.backbone.layers:
             mixer: Any = layer.mixer
+            if not hasattr(mixer, "A_log"):
+                continue  # no scan, no memory
             heads = len(mixer.A_log)
             dt = torch.exp(torch.empty(heads).uniform_(math.log(0.05), math.log(0.6)))
             mixer.dt_bias.copy_(dt + torch.log(-torch.expm1(-dt)))  # inverse of softplus
@@ -179,12 +161,3 @@ def lengthen_memory(language: LanguageModel) -> None:
 def _batches(material: Material, recipe: NanoRecipe, writer: Writer | None, offset: int) -> SceneBatches:
     options = replace(recipe.batches, seed=recipe.batches.seed + 1000 * offset)
     return SceneBatches(material.corpus, material.store, options, writer)
-
-
-def bigger(recipe: NanoRecipe, size: str) -> NanoRecipe:
-    """The same recipe for more hardware: `small` (38 M parameters) or `base` (129 M)."""
-    widths = {"small": (384, 12, 512, 12), "base": (768, 16, 768, 16)}
-    width, layers, words, language_layers = widths[size]
-    mixer = replace(recipe.encoder.mixer, d_model=width)
-    encoder = replace(recipe.encoder, mixer=mixer, layers=layers, stem=(48, 96, 160, 256))
-    return replace(recipe, encoder=encoder, language_width=words, language_layers=language_layers)

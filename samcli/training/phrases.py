@@ -25,7 +25,7 @@ OFTEN = ("many times", "again and again", "repeatedly", "over and over", "a numb
 SEVERAL = ("several times", "a few times", "repeatedly")
 
 # Decibels over which the wording runs through its choices once; unlike each other, so that the choices part company.
-SAYING_PERIOD_DB, NOUN_PERIOD_DB = 13.0, 9.0
+SAYING_PERIOD_DB, NOUN_PERIOD_DB, HOW_PERIOD_DB = 13.0, 9.0, 7.0
 BRIEF_SECONDS = 1.2
 WHOLE_SHARE = 0.85
 
@@ -130,12 +130,12 @@ def _modifiers(
     mannered = any(word in saying.base for word in ("ly", " away", " distance", " along", " on"))
     words = [] if mannered else _how_loud(scene, level, loudness, rng)
     if count is not None:
-        words.extend(_how_often(count, rng))
+        words.extend(_how_often(count, level, rng))
     elif len(group) > 1 and kind.shape != "lasting":
         if rng.random() < 0.6:
             words.append(rng.choice(SEVERAL if len(group) > 2 else ("more than once", "again and again")))
     elif kind.shape == "lasting" and not mannered:
-        words.extend(_how_long(scene, group, rng))
+        words.extend(_how_long(scene, group, level, rng))
     return loudness, "".join(f" {word}" for word in words)
 
 
@@ -143,22 +143,23 @@ def _how_loud(scene: Scene, level: float, loudness: str, rng: Random) -> list[st
     loudest = scene.loudest
     beneath = loudest is not None and loudest.level_db - level >= QUIETER_DB
     if loudness == "faint":
-        return [rng.choice(FAINTLY)] if rng.random() < 0.7 else []
+        return [drift(FAINTLY, lean(level, HOW_PERIOD_DB), rng)] if rng.random() < 0.7 else []
     if beneath:
         return [rng.choice(BENEATH)] if rng.random() < 0.6 else []
-    return [rng.choice(LOUDLY)] if loudness == "loud" and rng.random() < 0.5 else []
+    return [drift(LOUDLY, lean(level, HOW_PERIOD_DB), rng)] if loudness == "loud" and rng.random() < 0.65 else []
 
 
-def _how_long(scene: Scene, group: list[Event], rng: Random) -> list[str]:
+def _how_long(scene: Scene, group: list[Event], level: float, rng: Random) -> list[str]:
     sounding = sum(event.duration for event in group)
     if sounding > WHOLE_SHARE * scene.duration and scene.duration > 3 and len(scene.events) == len(group):
-        return [rng.choice(ALL_ALONG)] if rng.random() < 0.4 else []
-    return [rng.choice(FOR_A_MOMENT)] if sounding < BRIEF_SECONDS and rng.random() < 0.4 else []
+        return [drift(ALL_ALONG, lean(level, HOW_PERIOD_DB), rng)] if rng.random() < 0.6 else []
+    brief = sounding < BRIEF_SECONDS and rng.random() < 0.65
+    return [drift(FOR_A_MOMENT, lean(level, HOW_PERIOD_DB), rng)] if brief else []
 
 
-def _how_often(count: int, rng: Random) -> list[str]:
-    if count == 1:
-        return ["once"] if rng.random() < 0.25 else []
+def _how_often(count: int, level: float, rng: Random) -> list[str]:
+    if count == 1:  # worth a word, but not at every bark
+        return ["once"] if rng.random() < 0.25 + 0.5 * (lean(level, HOW_PERIOD_DB) > 0.6) else []
     if rng.random() < 0.2:
         return []
     if count >= 6:

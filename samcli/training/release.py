@@ -14,7 +14,7 @@ from samcli.models.sam import Sam
 from samcli.training.corpus import Corpus
 
 if TYPE_CHECKING:
-    from samcli.training.nano import NanoRecipe
+    from samcli.training.recipe import NanoRecipe
 
 
 def release(network: Sam, tokenizer: Path, folder: Path, card: str = "", attribution: str = "") -> None:

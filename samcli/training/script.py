@@ -14,7 +14,7 @@ from samcli.training.corpus import Clip, Targets
 from samcli.training.mixer import FRAMES_PER_SECOND, FRAMES_PER_STEP, Mixture
 from samcli.training.scenes import Event, Scene
 from samcli.training.sounds import Kind, find_kind, kind_of, kind_of_audioset
-from samcli.training.vague import VagueSound
+from samcli.training.vague import VagueSound, vague_sound
 
 SURE = 0.5  # a label's confidence from which its sound is spoken of
 PLAIN = 0.5  # the teacher's probability from which an unlabelled clip is
@@ -61,9 +61,8 @@ class Scripts:
         if not len(steps) or (kind is not None and kind.name == "silence"):
             return None
         length = float(steps[-1] + 1 - steps[0]) * STEP_SECONDS
-        power = np.exp(mixture.mel[_frames_of(steps, len(mixture.mel))]).mean(0)
-        height = float((power * np.arange(len(power))).sum() / power.sum())
-        return VagueSound(length, mixture.peak_db - MEL_DB_AT_FULL_SCALE, len(sound.spans), height)
+        mel = mixture.mel[_frames_of(steps, len(mixture.mel))]
+        return vague_sound(mel, length, mixture.peak_db - MEL_DB_AT_FULL_SCALE, len(sound.spans))
 
     def nameless(self, mixture: Mixture) -> bool:
         """Whether neither label nor teacher gives a lone sound a name."""

@@ -3,7 +3,7 @@
 import pytest
 
 from samcli.cli.train import NanoFlags, describe, recipe_of
-from samcli.training.nano import NanoRecipe
+from samcli.training.recipe import NanoRecipe
 
 
 def test_without_flags_it_is_the_shipped_recipe():

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from samcli.errors import ModelError
-from samcli.models.heard import later, summary
+from samcli.models.heard import later, next_to_say, no_tags, onset, summary
 from samcli.models.interface import Encoding
 from samcli.models.nano import NanoConfig
 from samcli.models.sam import Listener, Sam, SamConfig, stack_steps
@@ -88,10 +88,31 @@ def test_what_was_heard_lately_or_early_fades() -> None:
     first = summary(steps, steps.amax(1), torch.tensor([50]), 0.08)
     assert first.recent[0, 1] == pytest.approx(0.8) and first.recent[0, 0] == pytest.approx(0.8 * math.exp(-0.98))
     assert first.early[0, 0] == pytest.approx(0.8) and first.early[0, 1] == pytest.approx(0.8 * math.exp(-0.98))
+    assert onset(first)[0, :2].tolist() == pytest.approx([0.0, 49 * 0.08], abs=1e-4)
     whole = later(first, first)
     twice = summary(torch.cat([steps, steps], 1), steps.amax(1), torch.tensor([100]), 0.08)
     for one, other in zip(whole, twice, strict=True):
         assert torch.allclose(one, other)
+
+
+def test_a_soft_sound_has_its_place_in_time_too() -> None:
+    steps = torch.zeros(1, 100, 3)
+    steps[0, 10, 0] = 0.1  # faintly at first, plainly later: it is heard from where it is nearly as plain as ever
+    steps[0, 60:, 0] = steps[0, 30:40, 1] = 0.9
+    when = onset(summary(steps, steps.amax(1), torch.tensor([100]), 0.08))[0]
+    assert when[:2].tolist() == pytest.approx([4.8, 2.4], abs=1e-4)
+    assert onset(no_tags(1, torch.device("cpu"), 3)).isfinite().all()
+
+
+def test_the_next_to_say_is_the_earliest_that_was_not_said() -> None:
+    heard, when = torch.tensor([[0.5, 0.8, 0.0]]), torch.tensor([[1.0, 5.0, 0.0]])
+    nothing, spoken = torch.zeros(1, 3), torch.tensor([[9.0, 0.0, 0.0]])
+    first, second, silent = next_to_say(heard, when, nothing)[0].tolist()
+    assert first > 0.9 and second < 0.3 and silent == 0, "the earlier of two comes first, though it is softer"
+    first, second, _ = next_to_say(heard, when, spoken)[0].tolist()
+    assert first < 0.01 and second == pytest.approx(0.8, abs=1e-3), "then the other one"
+    together = next_to_say(heard, torch.full((1, 3), 2.0), nothing)
+    assert torch.allclose(together, heard), "of sounds at one time none is before the other"
 
 
 def test_an_unaligned_model_refuses_to_speak() -> None:

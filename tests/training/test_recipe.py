@@ -14,6 +14,7 @@ import torch
 from samcli.checkpoints.loading import load_model
 from samcli.models.interface import SpeakOptions
 from samcli.models.nano import NanoConfig
+from samcli.models.sam import Sam
 from samcli.ssm.bidirectional import BidirectionalConfig
 from samcli.text.labels import labels
 from samcli.training import nano
@@ -21,7 +22,8 @@ from samcli.training.batches import BatchOptions
 from samcli.training.corpus import Corpus
 from samcli.training.lexicon import single_sounds
 from samcli.training.loop import LoopOptions
-from samcli.training.nano import NanoRecipe, bigger, train_nano
+from samcli.training.nano import begun, train_nano, untaught
+from samcli.training.recipe import VARIANTS, NanoRecipe, bigger
 from samcli.training.release import attribution, card, release
 from samcli.training.synthetic import synthetic_clips
 
@@ -82,9 +84,41 @@ def test_three_stages_resumed_and_released(
 
 @pytest.mark.parametrize("size", ["small", "base"])
 def test_bigger_recipes_fit_together(size: str) -> None:
-    from samcli.models.sam import Sam
-
     with torch.device("meta"):
         network = Sam(bigger(NanoRecipe(), size).config(2560))
     millions = sum(p.numel() for p in network.parameters()) / 1e6
     assert (20 if size == "small" else 70) < millions < (40 if size == "small" else 140)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_is_another_network_or_another_teaching(name: str) -> None:
+    changed = VARIANTS[name](NanoRecipe())
+    assert changed != NanoRecipe()
+    with torch.device("meta"):
+        one, other = (Sam(recipe.config(2560)).state_dict() for recipe in (NanoRecipe(), changed))
+    assert ({n: v.shape for n, v in one.items()} == {n: v.shape for n, v in other.items()}) == (name == "no-teacher")
+
+
+def test_words_alone_are_learned_with_the_ears_of_another(
+    corpus_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nano, "synthetic_clips", partial(synthetic_clips, each=2))
+    corpus = Corpus.read(corpus_folder, labels())
+    heard = train_nano(corpus, tmp_path / "work", replace(TINY, loop=replace(TINY.loop, steps=5)))
+    release(heard, tmp_path / "work/tokenizer.json", tmp_path / "model")
+    kept = begun(tmp_path / "model")[0].encoder.state_dict()
+    for name in ("connector-b", "connector-c", "language-without-scan"):
+        recipe = VARIANTS[name](replace(TINY, tag_steps=0, loop=replace(TINY.loop, steps=4)))
+        network = train_nano(corpus, tmp_path / name, recipe, ears=tmp_path / "model")
+        assert all(torch.equal(value, kept[key]) for key, value in network.encoder.state_dict().items()), name
+        release(network, tmp_path / name / "tokenizer.json", tmp_path / name / "model")
+        model = load_model(str(tmp_path / name / "model"), device="cpu")
+        state = model.listen(model.encode(torch.randn(1, 16000), torch.tensor([16000])), None)
+        assert isinstance(model.speak(state, [""], SpeakOptions(max_new_tokens=5))[0], str)
+
+
+def test_without_the_teacher_only_labels_teach(corpus_folder: Path) -> None:
+    corpus = Corpus.read(corpus_folder, labels())
+    alone = untaught(corpus)
+    assert {clip.file for clip in corpus.clips} - {clip.file for clip in alone.clips} == {"train/c/talk.wav"}
+    assert all(not windows.any() for windows in alone.teacher.values())

@@ -10,13 +10,16 @@ import pytest
 from samcli.evaluation.wording import invented
 from samcli.training.mixer import Mixture, Placed
 from samcli.training.nano import Material
-from samcli.training.vague import ASKED, VagueSound, vague_answer, vague_caption
+from samcli.training.vague import ASKED, VagueSound, vague_answer, vague_caption, vague_sound
 
 
 def test_no_sound_is_named() -> None:
     rng = Random(1)
     for _ in range(400):
-        sound = VagueSound(rng.uniform(0.1, 9), rng.uniform(-70, 0), rng.choice((1, 1, 3)), rng.uniform(10, 120))
+        sound = VagueSound(
+            rng.uniform(0.1, 9), rng.uniform(-70, 0), rng.choice((1, 1, 3)), rng.uniform(10, 120),
+            rng.random(), rng.uniform(1, 7), rng.uniform(0, 3),
+        )  # fmt: skip
         question, answer = vague_answer(sound, rng)
         for text in (vague_caption(sound, rng), answer):
             assert text[0].isupper() and text.endswith(".") and "  " not in text
@@ -69,3 +72,29 @@ def test_high_and_low_are_told() -> None:
         texts = [vague_caption(VagueSound(1.5, -30, 1, height), rng) for _ in range(60)]
         assert sum(any(word in text.lower() for word in words) for text in texts) > 40
     assert not any("deep" in vague_caption(VagueSound(1.5, -30, 1, 110.0), rng) for _ in range(60))
+
+
+def test_how_a_sound_goes_is_measured_and_told() -> None:
+    chance = np.random.default_rng(4)
+    rng = Random(4)
+    noise = np.log(chance.gamma(4.0, 0.25, (200, 128))).astype(np.float32) - 5
+
+    def told(mel: np.ndarray) -> str:
+        return " ".join(vague_caption(vague_sound(mel, 2.0, -30.0, 1), rng).lower() for _ in range(60))
+
+    fading = noise - np.linspace(0, 9, 200, dtype=np.float32)[:, None]
+    assert "fading" in told(fading) and "swelling" not in told(fading)
+    swelling = told(fading[::-1])
+    assert ("swelling" in swelling or "growing" in swelling) and "fading" not in swelling
+    tone = noise.copy()
+    tone[:, 60] += 8
+    clear = told(tone)
+    assert ("clear" in clear or "pure" in clear) and "rough" not in clear
+    assert "clear" not in told(noise) and "pure" not in told(noise)
+    smooth = told(noise)
+    assert "even" in smooth.split() or "even," in smooth.split() or "smooth" in smooth
+    blocks = np.repeat(chance.normal(0, 3, 12), 8).astype(np.float32)[:, None]
+    uneven = told(
+        noise[:192] + np.concatenate([blocks, blocks[::-1]])
+    )  # the same there and back: neither fading nor growing
+    assert "uneven" in uneven or "unsteady" in uneven
