@@ -60,6 +60,12 @@ class Connector(nn.Module):
         """(batch, steps, bands * width) -> (batch, steps, bands, width)."""
         return features.reshape(*features.shape[:2], self.bands, self.encoder_width)
 
+    def beside(self, steps: Tensor, lengths: Tensor) -> Tensor:
+        """What is known of each step (batch, steps, width), beside the embeddings that the step became."""
+        if self.tokens(steps.shape[1]) != steps.shape[1]:
+            raise ValueError(f"nothing can be put beside the tokens of a {type(self).__name__}: they mix steps")
+        return steps
+
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         raise NotImplementedError
 
@@ -108,19 +114,27 @@ class SeparatedConnector(Connector):
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         patches = self.mlp(self.grid(features))  # (batch, steps, bands, language width)
+        return self._in_groups(patches, self.separator.to(patches), lengths)
+
+    def beside(self, steps: Tensor, lengths: Tensor) -> Tensor:
+        patches = steps[:, :, None].expand(-1, -1, self.bands, -1)
+        return self._in_groups(patches, torch.zeros_like(self.separator).to(steps), lengths)[0]
+
+    def _in_groups(self, patches: Tensor, separator: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch, steps, bands, width) -> (batch, tokens, width) with the separator between groups, and the counts."""
         if not self.by_time:
             patches = patches.transpose(1, 2)  # (batch, bands, steps, language width)
         batch, groups, size, width = patches.shape
         counts = self.count(lengths)
-        place = torch.arange(int(counts.max()) if batch else 0, device=features.device)
+        place = torch.arange(int(counts.max()) if batch else 0, device=patches.device)
         # valid patches of one group: every band of a step, or a band's valid steps
         inside = torch.full_like(lengths, size) if self.by_time else lengths
-        period = (inside + len(self.separator)).clamp(min=1)[:, None]
+        period = (inside + len(separator)).clamp(min=1)[:, None]
         group, offset = place // period, place % period  # (batch, tokens)
         behind = offset - inside[:, None]  # from 0 on: which separator token
         index = torch.where(behind < 0, group * size + offset, groups * size + behind)
         index = index.masked_fill(~valid_mask(counts, len(place)), 0)
-        source = torch.cat([patches.flatten(1, 2), self.separator.to(patches).expand(batch, -1, -1)], dim=1)
+        source = torch.cat([patches.flatten(1, 2), separator.expand(batch, -1, -1)], dim=1)
         return source.gather(1, index[..., None].expand(-1, -1, width)), counts
 
 

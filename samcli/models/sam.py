@@ -101,7 +101,8 @@ class Sam(nn.Module):
         if self.config.reads_tags:
             steps, _ = stack_steps(step_probabilities(encoding), encoding.lengths, stack)
             steps = steps.reshape(*steps.shape[:2], stack, -1).mean(2)  # (batch, tokens, classes)
-            embeddings = embeddings + self.tag_reader.along(steps).to(embeddings.dtype)
+            along = self.tag_reader.along(steps).to(embeddings.dtype)
+            embeddings = embeddings + self.connector.beside(along, lengths)
         return embeddings, counts
 
     def predict(self, tokens: Tensor, lengths: Tensor, spoken: Tensor, memory: State, beside: Beside | None) -> Tensor:
