@@ -19,6 +19,7 @@ from samcli.ssm.norms import RMSNorm
 
 FRAMES_PER_TOKEN = 8  # three halvings in time: 100 frames/s become 12.5 tokens/s
 WINDOW_FRAMES = 1000  # what it reads at once when it stands alone as a tagger
+CACHED_FRAMES = 4000  # over all rows, of which a processor's caches hold the stem's first maps
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,13 @@ class Stem(nn.Module):
         self.out = nn.Linear(inputs * bins, config.width)
 
     def forward(self, mel: Tensor, frames: Tensor | None = None) -> Tensor:
+        if self.training or mel.is_cuda:  # a batch norm that learns must see all rows at once
+            return self._convolved(mel, frames)
+        rows = max(1, CACHED_FRAMES // max(1, mel.shape[1]))
+        parts = [slice(at, at + rows) for at in range(0, len(mel), rows)]
+        return torch.cat([self._convolved(mel[part], None if frames is None else frames[part]) for part in parts])
+
+    def _convolved(self, mel: Tensor, frames: Tensor | None) -> Tensor:
         x = mel[:, None].contiguous(memory_format=torch.channels_last)  # (batch, 1, frames, mel)
         for block in self.blocks:
             if frames is not None:

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from samcli.ssm.norms import GatedRMSNorm
 
-FADED = -40.0  # log decay below which the past is dropped
+FADED = -40.0  # log decay below which the past is as good as gone
 
 
 @dataclass(frozen=True)
@@ -94,26 +94,22 @@ class BidirectionalMamba2(nn.Module):
         dt = F.softplus(dt.float() + self.dt_bias.float())  # (batch, length, heads)
         if valid is not None:
             dt = dt * valid[..., None]
-        a = (dt * -torch.exp(self.A_log.float())).transpose(1, 2)  # log decay, (batch, heads, length)
-        total = a.cumsum(-1)
+        a = dt * -torch.exp(self.A_log.float())  # log decay, (batch, length, heads)
+        total = a.cumsum(1)
         # forward: h_i = exp(a_i) h_(i-1) + dt_i B_i x_i, so j reaches i with exp(total_i - total_j), j <= i
-        # backward is its mirror image: j reaches i with exp(before_j - before_i), j >= i
-        before = total - a
-        gap = torch.cat(
-            [
-                total[:, :half, :, None] - total[:, :half, None, :],
-                before[:, half:, None, :] - before[:, half:, :, None],
-            ],
-            dim=1,
-        )  # (batch, heads, to i, from j)
-        lower = torch.ones(length, length, dtype=torch.bool, device=u.device).tril()
-        mask = torch.stack([lower, lower.T]).repeat_interleave(half, dim=0)  # (heads, i, j)
-        # What has faded to e^-40 is gone: a product with denormal numbers takes fifty times as long.
-        decay = gap.masked_fill(~mask | (gap < FADED), float("-inf")).exp() * dt.transpose(1, 2)[:, :, None, :]
+        # backward is its mirror image: with before = total - a, j reaches i with exp(before_j - before_i), j >= i
+        place = torch.cat([total[..., :half], (a - total)[..., half:]], dim=-1).transpose(1, 2)
+        gap = place[..., :, None] - place[..., None, :]  # (batch, heads, to i, from j)
+        # What has faded to e^-40 stays there: a product with denormal numbers takes fifty times as long.
+        decay = gap.clamp_(FADED, 0.0).exp_()  # above 0 is what the mask drops
         B = B.view(batch, length, 2, c.d_state).permute(0, 2, 3, 1)  # (batch, direction, N, j)
         C = C.view(batch, length, 2, c.d_state).transpose(1, 2)  # (batch, direction, i, N)
-        scores = (C @ B).repeat_interleave(half, dim=1)  # (batch, heads, i, j)
+        lower = torch.ones(length, length, dtype=u.dtype, device=u.device).tril()
+        scores = (C @ B) * torch.stack([lower, lower.T])  # (batch, direction, i, j)
+        weights, scores = decay.to(scores.dtype).view(batch, 2, half, length, length), scores[:, :, None]
+        weights = weights * scores if torch.is_grad_enabled() else weights.mul_(scores)
         x = x.view(batch, length, c.heads, c.head_dim).transpose(1, 2)  # (batch, heads, j, P)
-        y = (scores * decay.to(scores.dtype)) @ x + self.D.to(x.dtype)[:, None, None] * x
+        steps = dt.transpose(1, 2)[..., None].to(x.dtype)  # (batch, heads, j, 1)
+        y = weights.flatten(1, 2) @ (steps * x) + self.D.to(x.dtype)[:, None, None] * x
         merged: Tensor = y.transpose(1, 2).reshape(batch, length, c.d_inner)
         return merged
