@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from samcli.ssm.norms import GatedRMSNorm
+from samcli.ssm.ssd import LOG2_E
 
-FADED = -40.0  # log decay below which the past is as good as gone
+FADED = -58.0  # log2 of a decay below which the past is as good as gone
 
 
 @dataclass(frozen=True)
@@ -94,14 +95,14 @@ class BidirectionalMamba2(nn.Module):
         dt = F.softplus(dt.float() + self.dt_bias.float())  # (batch, length, heads)
         if valid is not None:
             dt = dt * valid[..., None]
-        a = dt * -torch.exp(self.A_log.float())  # log decay, (batch, length, heads)
+        a = dt * (self.A_log.float().exp() * -LOG2_E)  # log2 of the decay, (batch, length, heads)
         total = a.cumsum(1)
-        # forward: h_i = exp(a_i) h_(i-1) + dt_i B_i x_i, so j reaches i with exp(total_i - total_j), j <= i
-        # backward is its mirror image: with before = total - a, j reaches i with exp(before_j - before_i), j >= i
+        # forward: h_i = 2^a_i h_(i-1) + dt_i B_i x_i, so j reaches i with 2^(total_i - total_j), j <= i
+        # backward is its mirror image: with before = total - a, j reaches i with 2^(before_j - before_i), j >= i
         place = torch.cat([total[..., :half], (a - total)[..., half:]], dim=-1).transpose(1, 2)
         gap = place[..., :, None] - place[..., None, :]  # (batch, heads, to i, from j)
-        # What has faded to e^-40 stays there: a product with denormal numbers takes fifty times as long.
-        decay = gap.clamp_(FADED, 0.0).exp_()  # above 0 is what the mask drops
+        # What has faded to 2^-58 stays there: a product with denormal numbers takes fifty times as long.
+        decay = gap.clamp_(FADED, 0.0).exp2_()  # above 0 is what the mask drops
         B = B.view(batch, length, 2, c.d_state).permute(0, 2, 3, 1)  # (batch, direction, N, j)
         C = C.view(batch, length, 2, c.d_state).transpose(1, 2)  # (batch, direction, i, N)
         lower = torch.ones(length, length, dtype=u.dtype, device=u.device).tril()
