@@ -109,7 +109,7 @@ class Sam:
         *,
         rate: int = DEFAULT_RATE,
         max_new_tokens: int = 48,
-        beams: int = 1,
+        beams: int | None = None,
         refine: bool = False,
     ) -> Record:
         """One sentence about the whole of a sound; `rate` is that of an array. `refine` chooses it among several."""
@@ -129,7 +129,13 @@ class Sam:
         return self._one("tag", sound, rate, RunOptions(top_k=top_k, threshold=threshold, labels=tuple(labels)))
 
     def ask(
-        self, question: str, sound: Sound, *, rate: int = DEFAULT_RATE, max_new_tokens: int = 48, beams: int = 1
+        self,
+        question: str,
+        sound: Sound,
+        *,
+        rate: int = DEFAULT_RATE,
+        max_new_tokens: int = 48,
+        beams: int | None = None,
     ) -> Record:
         """The answer to a question about a sound."""
         options = RunOptions(question=question, max_new_tokens=max_new_tokens, beams=beams)

@@ -172,7 +172,10 @@ class SpeakFlags(ListenFlags):
     max_new_tokens: Annotated[
         int, typer.Option(help="Longest text, in tokens.", metavar="N", rich_help_panel=MODEL)
     ] = 48
-    beams: Annotated[int, typer.Option(help="Texts weighed side by side.", metavar="N", rich_help_panel=MODEL)] = 1
+    beams: Annotated[
+        int | None,
+        typer.Option(help="Texts weighed side by side (sam-nano: 2).", metavar="N", rich_help_panel=MODEL),
+    ] = None
 
 
 @dataclass(kw_only=True)

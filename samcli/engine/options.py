@@ -37,7 +37,7 @@ class RunOptions:
     timeline: bool = False  # tags as events with start and end
     # language
     max_new_tokens: int = 48
-    beams: int = 1
+    beams: int | None = None  # the model's own choice
     refine: bool = False  # captions chosen among several proposals by what the sound speaks for
     refine_with: str = ""  # and by the CLAP model in this folder
     seed: int = 0

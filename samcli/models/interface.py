@@ -25,7 +25,7 @@ class Encoding(NamedTuple):
 @dataclass(frozen=True)
 class SpeakOptions:
     max_new_tokens: int = 48
-    beams: int = 1  # 1: greedy
+    beams: int | None = None  # 1: greedy; None: as many as the model is used to
     temperature: float = 0.0  # 0: no sampling
     top_p: float = 1.0
     seed: int = 0  # of the sampling; greedy and beam search do not use it

@@ -53,7 +53,7 @@ def proposals(model: SoundModel, state: Any, count: int, options: SpeakOptions) 
     """Different captions for each sound, the greedy one first."""
     prompts = [""] * count
     greedy = model.speak(state, prompts, replace(options, beams=1))
-    wide = listener_of(model).propose(state, prompts, replace(options, beams=max(BEAMS, options.beams)))
+    wide = listener_of(model).propose(state, prompts, replace(options, beams=max(BEAMS, options.beams or 1)))
     return [
         [text for text in dict.fromkeys([first, *others]) if text] for first, others in zip(greedy, wide, strict=True)
     ]

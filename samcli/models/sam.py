@@ -46,11 +46,12 @@ class SamConfig:
     reads_tags: bool = False  # the language model also reads the tag head's probabilities: heard.py
     split_projections: bool = False  # audio and text tokens each have projections of their own (Mixture-of-Mamba)
     window_seconds: float = 10.0
+    beams: int = 1  # texts that are weighed side by side when it speaks, unless one asks otherwise
     aligned: bool = False  # True once connector and language model were trained together
 
     def __post_init__(self) -> None:
-        if self.stack < 1 or self.window_seconds <= 0:
-            raise ValueError("stack counts steps from 1, and a window lasts longer than 0 seconds")
+        if self.stack < 1 or self.beams < 1 or self.window_seconds <= 0:
+            raise ValueError("stack and beams count from 1, and a window lasts longer than 0 seconds")
 
 
 def build_encoder(config: NanoConfig | EatConfig | DassConfig | SsambaConfig) -> nn.Module:
@@ -220,13 +221,12 @@ class Listener:
             )
         return self.tokenizer
 
-    @staticmethod
-    def _generation(tokenizer: Tokenizer, options: SpeakOptions) -> GenerationOptions:
+    def _generation(self, tokenizer: Tokenizer, options: SpeakOptions) -> GenerationOptions:
         return GenerationOptions(
             max_new_tokens=options.max_new_tokens,
             stop_tokens=(tokenizer.eos,),
             suppressed=tuple(tokenizer.special_ids - {tokenizer.eos}),
-            beams=options.beams,
+            beams=options.beams or (self.network.config.beams if options.temperature == 0 else 1),
             temperature=options.temperature,
             top_p=options.top_p,
             seed=options.seed,

@@ -46,7 +46,7 @@ class NanoRecipe:
             layer=self.language_layer,
         )
         connector = ConnectorConfig(kind=self.connector)
-        return SamConfig(self.encoder, language, connector, stack=self.stack, reads_tags=True, aligned=aligned)
+        return SamConfig(self.encoder, language, connector, stack=self.stack, reads_tags=True, beams=2, aligned=aligned)
 
 
 def bigger(recipe: NanoRecipe, size: str) -> NanoRecipe:

@@ -428,8 +428,8 @@ def test_an_octave_has_eight_lengths() -> None:
         assert len({length for length in lengths.values() if octave < length <= 2 * octave}) == 8
 
 
-def test_speaking_is_greedy_unless_something_else_is_asked_for() -> None:
+def test_the_model_speaks_as_it_is_used_to_unless_something_else_is_asked_for() -> None:
     usual, run_options = SpeakOptions(), RunOptions()
-    assert (usual.beams, usual.temperature) == (1, 0.0)
+    assert (usual.beams, usual.temperature) == (None, 0.0)
     for name in ("max_new_tokens", "beams", "seed"):
         assert getattr(run_options, name) == getattr(usual, name), name
