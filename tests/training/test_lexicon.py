@@ -114,4 +114,4 @@ def knowing() -> TagReader:
 
 
 def tags(heard: torch.Tensor) -> Tags:
-    return Tags(heard, heard, heard, torch.ones(1, 1))
+    return Tags(heard, heard, heard, heard, torch.ones(1, 1))

@@ -91,7 +91,7 @@ def test_the_schedule_rises_stays_and_falls() -> None:
 
 
 def test_what_is_named_is_taught_where_it_is_surely_heard() -> None:
-    heard = Tags(*(torch.tensor([[0.9, 0.1], [0.3, 0.2]]) for _ in range(3)), torch.ones(2, 1))
+    heard = Tags(*(torch.tensor([[0.9, 0.1], [0.3, 0.2]]) for _ in range(4)), torch.ones(2, 1))
     each = torch.zeros(6, dtype=torch.long)
     words = Words(
         torch.tensor([0, 0, 0, 1, 1, 1]),
