@@ -21,7 +21,6 @@ from samcli.cli.train_tune import tune
 from samcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from samcli.training.optimiser import OptimiserOptions
     from samcli.training.recipe import NanoRecipe
 
 SIZES = ("nano", "small", "base")
@@ -140,9 +139,11 @@ def recipe_of(flags: NanoFlags) -> NanoRecipe:
     if flags.steps is not None:
         # The stages keep their shares of the whole.
         share = flags.steps / recipe.loop.steps
+        optimiser = recipe.loop.optimiser
+        warm_up = max(1, min(optimiser.warm_up, flags.steps // 10))
         recipe = replace(
             recipe,
-            loop=replace(recipe.loop, steps=flags.steps, optimiser=shortened(recipe.loop.optimiser, flags.steps)),
+            loop=replace(recipe.loop, steps=flags.steps, optimiser=replace(optimiser, warm_up=warm_up)),
             tag_steps=round(recipe.tag_steps * share),
             read_steps=round(recipe.read_steps * share),
         )
@@ -151,13 +152,6 @@ def recipe_of(flags: NanoFlags) -> NanoRecipe:
     if flags.ears is not None:  # what hears is there
         recipe = replace(recipe, tag_steps=0)
     return recipe
-
-
-def shortened(optimiser: OptimiserOptions, steps: int) -> OptimiserOptions:
-    """For a short training: its rate rises within a tenth of it."""
-    from dataclasses import replace
-
-    return replace(optimiser, warm_up=max(1, min(optimiser.warm_up, steps // 10)))
 
 
 def describe(line: dict[str, Any], steps: int) -> str:

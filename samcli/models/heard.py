@@ -149,20 +149,24 @@ class TagReader(nn.Module):
         speaks = (F.embedding(tokens, self.lexicon.weight) - SPEAKS).clamp(min=0) * self.done
         return (speaks * spoken[..., None]).cumsum(1)
 
-    def read(self, embeddings: Tensor, tokens: Tensor, beside: Beside, said: Tensor) -> Tensor:
-        """Token embeddings (batch, length, width) with what was heard beside them."""
+    def read(self, embeddings: Tensor, tokens: Tensor, beside: Beside, left: Tensor) -> Tensor:
+        """Token embeddings (batch, length, width) with what was heard beside them, and what is left to say."""
         support = beside.support.gather(1, tokens[..., None].expand(*tokens.shape, 3))  # (batch, length, 3)
-        left = self.left(next_to_say(beside.heard[:, None], beside.onset[:, None], said))
-        found: Tensor = embeddings + beside.embedding[:, None] + self.mark(support) + left
+        found: Tensor = embeddings + beside.embedding[:, None] + self.mark(support) + self.left(left)
         return found
 
-    def urges(self, beside: Beside, said: Tensor, rows: Tensor) -> Tensor:
+    def urges(self, beside: Beside, left: Tensor, rows: Tensor) -> Tensor:
         """What to add to the logits of a next token, so that they lean to what was heard: (places, vocabulary).
 
-        Each place is in one of the rows of `beside` (places,) and has what was said until then (places, classes).
+        Each place is in one of the rows of `beside` (places,) and has what is left to say there (places, classes).
         """
-        left: Tensor = self.lexicon(next_to_say(beside.heard[rows], beside.onset[rows], said)) * self.urge[3]
-        return left + beside.lean[rows]
+        urged: Tensor = self.lexicon(left) * self.urge[3]
+        return urged + beside.lean[rows]
+
+
+def left_to_say(beside: Beside, said: Tensor) -> Tensor:
+    """What is left at each place of each row, by what was said until then: (batch, length, classes) both."""
+    return next_to_say(beside.heard[:, None], beside.onset[:, None], said)
 
 
 def next_to_say(heard: Tensor, when: Tensor, said: Tensor) -> Tensor:
@@ -194,18 +198,18 @@ class Voice:
     def prefill(self, tokens: Tensor, *, state: Heard, lengths: Tensor | None) -> tuple[Tensor, Speech]:
         beside = self.reader.beside(state.tags)
         nothing = torch.zeros_like(beside.heard)  # a prompt's words are not its own
-        embeddings = self.reader.read(self.language.embed(tokens), tokens, beside, nothing[:, None])
+        left = left_to_say(beside, nothing[:, None])  # (batch, 1, classes): the same at every token
+        embeddings = self.reader.read(self.language.embed(tokens), tokens, beside, left)
         logits, memory = self.language.prefill(embeddings=embeddings, state=state.memory, lengths=lengths)
-        speech = Speech(memory, beside, nothing)
-        return logits + self._urges(speech), speech
+        return logits + self._urges(beside, left), Speech(memory, beside, nothing)
 
     def step(self, tokens: Tensor, state: Speech, owned: bool = False) -> tuple[Tensor, Speech]:
         now = tokens[:, None]
         said = state.said[:, None] + self.reader.said(now, torch.ones_like(now, dtype=torch.bool))
-        embeddings = self.reader.read(self.language.embed(now), now, state.beside, said)
+        left = left_to_say(state.beside, said)
+        embeddings = self.reader.read(self.language.embed(now), now, state.beside, left)
         found: Any = self.language(embeddings=embeddings, state=state.memory)
-        speech = Speech(found[1], state.beside, said[:, 0])
-        return found[0][:, 0] + self._urges(speech), speech
+        return found[0][:, 0] + self._urges(state.beside, left), Speech(found[1], state.beside, said[:, 0])
 
-    def _urges(self, speech: Speech) -> Tensor:
-        return self.reader.urges(speech.beside, speech.said, torch.arange(len(speech.said), device=speech.said.device))
+    def _urges(self, beside: Beside, left: Tensor) -> Tensor:
+        return self.reader.urges(beside, left[:, 0], torch.arange(len(left), device=left.device))

@@ -22,7 +22,17 @@ from samcli.errors import ModelError
 from samcli.models.connectors import ConnectorConfig, build_connector
 from samcli.models.dass import DassConfig
 from samcli.models.eat import EatConfig
-from samcli.models.heard import Beside, Heard, TagReader, Voice, later, no_tags, step_probabilities, tags_of
+from samcli.models.heard import (
+    Beside,
+    Heard,
+    TagReader,
+    Voice,
+    later,
+    left_to_say,
+    no_tags,
+    step_probabilities,
+    tags_of,
+)
 from samcli.models.interface import Encoding, SpeakOptions
 from samcli.models.mixture import AUDIO, heard_as, split_projections
 from samcli.models.nano import NanoConfig, NanoEncoder
@@ -115,9 +125,9 @@ class Sam(nn.Module):
         embeddings = self.language.embed(tokens)
         if beside is None:
             return self._logits(embeddings, memory, lengths, ahead)
-        said = self.tag_reader.said(tokens, spoken)
-        embeddings = self.tag_reader.read(embeddings, tokens, beside, said)
-        urges = self.tag_reader.urges(beside, said[ahead], ahead.nonzero()[:, 0])
+        left = left_to_say(beside, self.tag_reader.said(tokens, spoken))
+        embeddings = self.tag_reader.read(embeddings, tokens, beside, left)
+        urges = self.tag_reader.urges(beside, left[ahead], ahead.nonzero()[:, 0])
         return self._logits(embeddings, memory, lengths, ahead) + urges
 
     def _logits(self, embeddings: Tensor, memory: State, lengths: Tensor, places: Tensor) -> Tensor:

@@ -81,7 +81,10 @@ def train_nano(
         tokenizer = Tokenizer.load(known) if (known / "tokenizer.json").exists() else new_tokenizer(recipe)
         network = beginning(tokenizer, recipe)
         if ears is not None:
-            network.encoder.load_state_dict(begun(ears)[0].encoder.state_dict())
+            given, _ = begun(ears)
+            if given.config.encoder != recipe.encoder:
+                raise ModelError(f"{ears} has another encoder than this recipe: take its --size, and no other encoder.")
+            network.encoder.load_state_dict(given.encoder.state_dict())
             network.encoder.requires_grad_(False)
         if not (out / "state" / SAVED).exists():  # a training that goes on brings its own
             count_lexicon(network, material, tokenizer, recipe)

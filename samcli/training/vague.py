@@ -50,7 +50,7 @@ class VagueSound(NamedTuple):
     level_db: float
     times: int
     height: float = 65.0  # the mel band around which its power lies
-    middle: float = 0.45  # these four as above
+    middle: float = 0.45  # this and the next two as above
     clearness: float = 3.0
     unevenness: float = 1.5
 

@@ -36,3 +36,21 @@ def test_a_size_that_does_not_exist_is_refused(sam):
     (sam.folder / "manifest.csv").touch()
     done = sam("train", "nano", ".", "out", "--size", "giant")
     assert done.returncode == 2 and b"base" in done.stderr
+
+
+def test_a_variant_that_does_not_exist_is_refused(sam):
+    (sam.folder / "manifest.csv").touch()
+    done = sam("train", "nano", ".", "out", "--variant", "no-ears")
+    assert done.returncode == 2 and b"connector-b" in done.stderr and not (sam.folder / "out").exists()
+
+
+def test_what_goes_on_as_it_is_takes_no_other_choice(sam):
+    (sam.folder / "manifest.csv").touch()
+    for more in (("--ears", "sam-nano"), ("--variant", "no-scan")):
+        done = sam("train", "nano", ".", "out", "--from", "sam-nano", *more)
+        assert done.returncode == 2 and b"--from" in done.stderr and not (sam.folder / "out").exists()
+
+
+def test_a_short_training_warms_up_within_a_tenth():
+    assert recipe_of(NanoFlags(steps=100)).loop.optimiser.warm_up == 10
+    assert recipe_of(NanoFlags(steps=10)).loop.optimiser.warm_up == 1

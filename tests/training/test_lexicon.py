@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from samcli.models.heard import Heard, TagReader, Tags, Voice
+from samcli.models.heard import Heard, TagReader, Tags, Voice, left_to_say
 from samcli.ssm.language import LanguageConfig, LanguageModel
 from samcli.text.tokenizer import train_tokenizer
 from samcli.training.batches import BatchOptions, Sampler
@@ -49,11 +49,11 @@ def test_counted_from_a_corpus(material: Material) -> None:
 def test_what_is_heard_leans_on_what_is_said() -> None:
     reader = knowing()
     beside = reader.beside(tags(torch.tensor([[0.81, 0.0]])))  # a dog
-    nothing = torch.zeros(1, 2)
-    urges = reader.urges(beside, nothing, torch.zeros(1, dtype=torch.long))[0]
+    left = left_to_say(beside, torch.zeros(1, 1, 2))
+    urges = reader.urges(beside, left[0], torch.zeros(1, dtype=torch.long))[0]
     assert urges.argmax() == BARKS and torch.allclose(urges[[A, FALLS, ONCE]], torch.zeros(3))
     alone = reader.left(beside.heard)
-    read = reader.read(torch.zeros(1, 4, 8), torch.arange(4)[None], beside, nothing[:, None])[0]
+    read = reader.read(torch.zeros(1, 4, 8), torch.arange(4)[None], beside, left)[0]
     read = read - beside.embedding - alone
     assert read[BARKS].abs().max() > 0 and torch.allclose(read[[A, FALLS, ONCE]], torch.zeros(3, 8), atol=1e-6)
 
@@ -64,7 +64,7 @@ def test_what_was_spoken_of_is_not_left_to_say() -> None:
     tokens = torch.tensor([[BARKS, A, BARKS]])
     said = reader.said(tokens, torch.tensor([[False, True, True]]))  # the first one stands in the question
     assert said[0, :2].abs().max() == 0 and said[0, 2, 0] > 1 and said[0, 2, 1] == 0
-    before, after = reader.urges(heard, said[0, 1:], torch.zeros(2, dtype=torch.long))
+    before, after = reader.urges(heard, left_to_say(heard, said)[0, 1:], torch.zeros(2, dtype=torch.long))
     assert before.argmax() == BARKS
     assert after[BARKS] < before[BARKS] and after[FALLS] == before[FALLS]
 
@@ -95,10 +95,10 @@ def test_speaking_word_by_word_is_reading_at_once() -> None:
             logits, state = voice.step(token[None], state)
             found.append(logits)
         beside = reader.beside(heard.tags)
-        said = reader.said(tokens, torch.arange(4)[None] >= opening)
-        embeddings = reader.read(language.embed(tokens), tokens, beside, said)
+        left = left_to_say(beside, reader.said(tokens, torch.arange(4)[None] >= opening))
+        embeddings = reader.read(language.embed(tokens), tokens, beside, left)
         whole = language(embeddings=embeddings, state=heard.memory)[0][0]
-        whole = whole + reader.urges(beside, said[0], torch.zeros(4, dtype=torch.long))
+        whole = whole + reader.urges(beside, left[0], torch.zeros(4, dtype=torch.long))
     assert torch.allclose(torch.cat(found), whole[opening - 1 :], atol=1e-5)
 
 

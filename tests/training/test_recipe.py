@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from samcli.checkpoints.loading import load_model
+from samcli.errors import ModelError
 from samcli.models.interface import SpeakOptions
 from samcli.models.nano import NanoConfig
 from samcli.models.sam import Sam
@@ -115,6 +116,10 @@ def test_words_alone_are_learned_with_the_ears_of_another(
         model = load_model(str(tmp_path / name / "model"), device="cpu")
         state = model.listen(model.encode(torch.randn(1, 16000), torch.tensor([16000])), None)
         assert isinstance(model.speak(state, [""], SpeakOptions(max_new_tokens=5))[0], str)
+
+    unlike = VARIANTS["no-scan"](replace(TINY, tag_steps=0))
+    with pytest.raises(ModelError, match="another encoder"):
+        train_nano(corpus, tmp_path / "other", unlike, ears=tmp_path / "model")
 
 
 def test_without_the_teacher_only_labels_teach(corpus_folder: Path) -> None:
