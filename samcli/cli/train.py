@@ -61,6 +61,9 @@ class NanoFlags(TalkFlags):
         str | None,
         typer.Option(help="sam-nano or a folder: keep this model's encoder, learn only words.", metavar="MODEL"),
     ] = None
+    tags_only: Annotated[bool, typer.Option("--tags-only", help="Make a tagger: no words are learned.", metavar="")] = (
+        False
+    )
     variant: Annotated[
         str | None,
         typer.Option(
@@ -84,6 +87,7 @@ def nano(
 
     sam train nano corpus/ work/
     sam train nano corpus/ work/ --size small --steps 100000
+    sam train nano corpus/ work/ --tags-only
     sam train nano corpus/ work/ --from sam-nano --steps 5000
     sam train nano corpus/ work/ --ears sam-nano --variant connector-b
     sam eval corpus/ --model work/model
@@ -102,6 +106,8 @@ def nano(
 
     if flags.start is not None and (flags.ears is not None or flags.variant is not None):
         raise UsageError("--from goes on with a model as it is: neither --ears nor --variant goes with it.")
+    if flags.ears is not None and flags.tags_only:
+        raise UsageError("--ears learns words alone, --tags-only none: nothing is left to learn.")
     start, ears = (locate(name, offline=True).folder if name else None for name in (flags.start, flags.ears))
     streams = output()
     streams.farewell = "stopped; the same command goes on from the last save."
@@ -117,7 +123,8 @@ def nano(
     streams.note("reading the corpus")
     material = Corpus.read(corpus, labels())
     network = train_nano(material, out, recipe, start, ears, report=report)
-    release(network, out / "tokenizer.json", out / "model", card(network, recipe, flags.start), attribution(material))
+    made, tokenizer = (network.encoder, None) if flags.tags_only else (network, out / "tokenizer.json")
+    release(made, tokenizer, out / "model", card(made, recipe, flags.start), attribution(material))
     streams.write(f"{out / 'model'}\n")
     return ExitCode.OK
 
@@ -151,6 +158,9 @@ def recipe_of(flags: NanoFlags) -> NanoRecipe:
         recipe = replace(recipe, tag_steps=0, read_steps=0)
     if flags.ears is not None:  # what hears is there
         recipe = replace(recipe, tag_steps=0)
+    if flags.tags_only:
+        recipe = replace(recipe, tag_steps=0, read_steps=0)  # one stage, from the warm-up to the decay
+        recipe = replace(recipe, loop=replace(recipe.loop, weights=replace(recipe.loop.weights, words=0.0)))
     return recipe
 
 

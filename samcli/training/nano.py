@@ -4,7 +4,8 @@
 
 First the encoder alone learns tags; then the language model alone learns to put tags into words, reading targets
 instead of hearing sounds; then everything learns together: the words' losses flow through the connector into the
-encoder, as SAM's authors found best. Each stage can be stopped and resumed at any step.
+encoder, as SAM's authors found best. Each stage can be stopped and resumed at any step. A recipe in which words have
+no weight trains the encoder alone.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def train_nano(
                 raise ModelError(f"{ears} has another encoder than this recipe: take its --size, and no other encoder.")
             network.encoder.load_state_dict(given.encoder.state_dict())
             network.encoder.requires_grad_(False)
-        if not (out / "state" / SAVED).exists():  # a training that goes on brings its own
+        if recipe.loop.weights.words and not (out / "state" / SAVED).exists():  # a training that goes on brings its own
             count_lexicon(network, material, tokenizer, recipe)
     tokenizer.save(out / "tokenizer.json")
     network.encoder.to(memory_format=torch.channels_last)
@@ -98,7 +99,7 @@ def train_nano(
     stages = (
         (recipe.tag_steps, plateau, replace(weights, words=0.0), None),
         (recipe.tag_steps + recipe.read_steps, plateau, replace(weights, reading=True), writer),
-        (recipe.loop.steps, recipe.loop.optimiser, weights, writer),
+        (recipe.loop.steps, recipe.loop.optimiser, weights, writer if weights.words else None),
     )
     trainer = Trainer(network, out / "state", recipe.loop)
     for last, optimiser, losses, words in stages:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from samcli.checkpoints.format import save_module
+from samcli.models.nano import NanoEncoder
 from samcli.models.sam import Sam
 from samcli.training.corpus import Corpus
 
@@ -17,20 +18,24 @@ if TYPE_CHECKING:
     from samcli.training.recipe import NanoRecipe
 
 
-def release(network: Sam, tokenizer: Path, folder: Path, card: str = "", attribution: str = "") -> None:
+def release(
+    network: Sam | NanoEncoder, tokenizer: Path | None, folder: Path, card: str = "", attribution: str = ""
+) -> None:
     """float16: three more bits than bfloat16 for numbers of this size, and the same bytes."""
     save_module(folder, network, network.config, tokenizer=tokenizer, card=card, dtype=torch.float16)
     if attribution:
         (folder / "ATTRIBUTION.md").write_text(attribution, encoding="utf-8")
 
 
-def card(network: Sam, recipe: NanoRecipe, start: str | None = None) -> str:
+def card(network: Sam | NanoEncoder, recipe: NanoRecipe, start: str | None = None) -> str:
     """What is known of a model when its training ends; its figures are for `sam eval` to find."""
     millions = sum(parameter.numel() for parameter in network.parameters()) / 1e6
+    speaks = isinstance(network, Sam)
+    what = "an audio encoder, a connector and a Mamba-2 language model" if speaks else "an audio encoder with its tags"
     begun = f" It began as {start}." if start else ""
     return (
         f"# A model trained by sam\n\n"
-        f"{millions:.1f} million parameters: an audio encoder, a connector and a Mamba-2 language model, trained for\n"
+        f"{millions:.1f} million parameters: {what}, trained for\n"
         f"{recipe.loop.steps:,} steps by `sam train nano` (seed {recipe.seed}).{begun}\n\n"
         f"Whose sounds it learned from: [ATTRIBUTION.md](ATTRIBUTION.md).\n\n"
         f"Measure it before you trust it: `sam eval CORPUS --model THIS_FOLDER --markdown` prints the table that "

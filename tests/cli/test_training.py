@@ -51,6 +51,12 @@ def test_what_goes_on_as_it_is_takes_no_other_choice(sam):
         assert done.returncode == 2 and b"--from" in done.stderr and not (sam.folder / "out").exists()
 
 
+def test_nothing_to_learn_is_refused(sam):
+    (sam.folder / "manifest.csv").touch()
+    done = sam("train", "nano", ".", "out", "--ears", "sam-nano", "--tags-only")
+    assert done.returncode == 2 and b"--tags-only" in done.stderr and not (sam.folder / "out").exists()
+
+
 def test_a_short_training_warms_up_within_a_tenth():
     assert recipe_of(NanoFlags(steps=100)).loop.optimiser.warm_up == 10
     assert recipe_of(NanoFlags(steps=10)).loop.optimiser.warm_up == 1

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from samcli.checkpoints.loading import load_model
+from samcli.cli.train import NanoFlags, recipe_of
 from samcli.errors import ModelError
 from samcli.models.interface import SpeakOptions
 from samcli.models.nano import NanoConfig
@@ -120,6 +121,21 @@ def test_words_alone_are_learned_with_the_ears_of_another(
     unlike = VARIANTS["no-scan"](replace(TINY, tag_steps=0))
     with pytest.raises(ModelError, match="another encoder"):
         train_nano(corpus, tmp_path / "other", unlike, ears=tmp_path / "model")
+
+
+def test_tags_alone_make_a_tagger(corpus_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nano, "synthetic_clips", partial(synthetic_clips, each=2))
+    recipe = recipe_of(NanoFlags(tags_only=True, steps=20))
+    assert (recipe.tag_steps, recipe.read_steps, recipe.loop.steps) == (0, 0, 20)
+    recipe = replace(TINY, tag_steps=0, read_steps=0, loop=replace(TINY.loop, weights=recipe.loop.weights))
+    network = train_nano(Corpus.read(corpus_folder, labels()), tmp_path / "work", recipe)
+    lines = [json.loads(line) for line in (tmp_path / "work/state/metrics.jsonl").read_text().splitlines()]
+    assert len(lines) == 6 and not any(line["words"] for line in lines) and lines[-1]["rate"] < lines[3]["rate"]
+    assert not network.tag_reader.lexicon.weight.any(), "no words are counted where none are learned"
+    release(network.encoder, None, tmp_path / "model", card(network.encoder, recipe))
+    assert "language model" not in (tmp_path / "model/README.md").read_text()
+    model = load_model(str(tmp_path / "model"), device="cpu")
+    assert model.tasks == {"tag"} and len(model.labels) == 527
 
 
 def test_without_the_teacher_only_labels_teach(corpus_folder: Path) -> None:
