@@ -260,7 +260,10 @@ def samples_of(frame: Any, layout: Layout) -> NDArray[Any]:
     found = frame.planes[:planes]
     if len(found) < planes:
         raise ValueError("planes are missing")
-    return np.stack([np.frombuffer(plane, DTYPES[name], frame.samples * each) for plane in found])
+    samples = np.empty((planes, frame.samples * each), DTYPES[name])  # np.stack takes longer than the decoder
+    for row, plane in zip(samples, found, strict=True):
+        row[:] = np.frombuffer(plane, DTYPES[name], row.size)
+    return samples
 
 
 # Damaged files hold numbers beyond all bounds; the reader refuses them, and numpy need not print about them first.

@@ -7,7 +7,9 @@ def main() -> int:
     """Run `sam` on this process's arguments and streams; the exit code."""
     from samcli.cli import signals
     from samcli.cli.app import run
+    from samcli.engine.allocator import keep_freed_memory
 
+    keep_freed_memory()
     try:
         return run()
     finally:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from samcli.audio.windows import SILENCE_DB, loudest_db
 from samcli.engine.batches import LEAST_SECONDS, device_of, padded_samples
+from samcli.engine.cores import Cores
 from samcli.engine.pieces import Cut, window_lengths
 from samcli.engine.rows import Row, gather_encodings, gather_states, rows_of
 from samcli.models.interface import SoundModel, SpeakOptions
@@ -96,6 +97,7 @@ class _Ear:
     ) -> None:
         self.model, self.steps, self.given, self.options, self.refine = model, steps, given, options, refine
         self.device = device_of(model)
+        self.cores = Cores(self.device)
 
     @torch.inference_mode()
     def hear(self, sounds: list[_Sound]) -> None:
@@ -139,7 +141,7 @@ class _Ear:
             waves[row, : len(wave)] = torch.from_numpy(wave)
         least = round(LEAST_SECONDS * self.model.sample_rate)
         lengths = torch.tensor([max(least, len(sound.windows[order][1])) for sound, order in entries])
-        encoding = self.model.encode(waves.to(self.device), lengths.to(self.device))
+        encoding = self.cores.encode(self.model, waves.to(self.device), lengths.to(self.device))
         clips = None if encoding.clip_logits is None else encoding.clip_logits.float().sigmoid().cpu().numpy()
         kept = rows_of(encoding, len(entries))
         for row, (sound, order) in enumerate(entries):
@@ -160,7 +162,7 @@ class _Ear:
     def _listen(self, sounds: list[_Sound], order: int) -> None:
         encoding = gather_encodings([sound.rows.pop(order) for sound in sounds])
         carried = [sound.state for sound in sounds if sound.state is not None]
-        state = self.model.listen(encoding, gather_states(carried, self.model) if carried else None)
+        state = self.cores.listen(self.model, encoding, gather_states(carried, self.model) if carried else None)
         for sound, row in zip(sounds, rows_of(state, len(sounds)), strict=True):
             sound.state = row
 
@@ -182,7 +184,7 @@ class _Ear:
             from samcli.models.refine import refined
 
             return refined(self.model, state, len(prompts), self.options)
-        return self.model.speak(state, prompts, self.options)
+        return self.cores.speak(self.model, state, prompts, self.options)
 
     def _score(self, sounds: list[_Sound]) -> None:
         from samcli.models.likelihood import losses

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from samcli.engine.allocator import keep_freed_memory
 from samcli.engine.decode_ahead import Job
 from samcli.engine.find import Input
 from samcli.engine.journal import Journal
@@ -53,6 +54,7 @@ class Worker:
         import torch
 
         torch.set_num_threads(threads)
+        keep_freed_memory()
         self.load = load
         self.model: SoundModel | None = None
 

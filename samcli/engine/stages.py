@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from samcli.engine.batches import Budget, Pool, available_memory, carefully, device_of, out_of_memory
+from samcli.engine.cores import Cores
 from samcli.engine.decode_ahead import Ended, Failed, Job
 from samcli.engine.options import RunOptions, RunReport
 from samcli.engine.pieces import Piece
@@ -43,6 +44,7 @@ class Stages:
     def __init__(self, task: Task, model: SoundModel, options: RunOptions, report: RunReport) -> None:
         self.task, self.model, self.options, self.report = task, model, options, report
         self.device = device_of(model)
+        self.cores = Cores(self.device)
         self.rate = model.sample_rate
         self.hearing = Budget.start(options.batch_size, self.device)
         auto = options.batch_size == "auto"
@@ -153,7 +155,8 @@ class Stages:
             waves[row, : len(piece.wave)] = torch.from_numpy(piece.wave)
         # Shorter than one patch is nothing to an encoder: then some of the silence that follows belongs to the window.
         lengths = torch.tensor([max(len(piece.wave), self.pool.least) for piece in pieces])
-        encoding = self.model.encode(waves.to(self.device, non_blocking=pin), lengths.to(self.device, non_blocking=pin))
+        waves, lengths = (value.to(self.device, non_blocking=pin) for value in (waves, lengths))
+        encoding = self.cores.encode(self.model, waves, lengths)
         clips, steps = self._scores(encoding)
         kept: list[Row | None] = [None] * len(pieces)
         if self.task.prompt is not None:
@@ -209,7 +212,7 @@ class Stages:
         encoding = gather_encodings([row for one in segments if (row := one.waiting[one.next].encoding) is not None])
         states = [one.state for one in segments if one.state is not None]
         carried = gather_states(states, self.model) if states else None
-        state = self.report.timed(lambda: self.model.listen(encoding, carried))
+        state = self.report.timed(lambda: self.cores.listen(self.model, encoding, carried))
         if not self._measured:
             fitting = available_memory(self.device) * STATE_SHARE * len(segments) / max(1, size_in_bytes(state))
             self.speaking.rows = max(1, min(self.speaking.rows, int(fitting)))
@@ -244,7 +247,7 @@ class Stages:
         prompts = [self.task.prompt or ""] * len(segments)
         if (self.options.refine or self.judge is not None) and not self.task.prompt:
             return self._refined(segments, state)
-        texts: list[str] = self.report.timed(lambda: self.model.speak(state, prompts, self.speak_options))
+        texts: list[str] = self.report.timed(lambda: self.cores.speak(self.model, state, prompts, self.speak_options))
         return texts
 
     def _refined(self, segments: Sequence[Segment], state: Any) -> list[str]:

@@ -1,0 +1,118 @@
+"""Rows shared out among cores: the same results in the same order, and nothing left behind on the way."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from toy import Toy
+
+from samcli.audio.decode import read_sound
+from samcli.checkpoints.loading import load_model
+from samcli.engine.cores import SPEAKING_ROWS, Cores
+from samcli.models.interface import Encoding, SpeakOptions
+
+CPU = torch.device("cpu")
+DEMO = Path(__file__).parents[2] / "samcli/data/demo"
+
+
+class Watched(Toy):
+    """Notes down who computes how many rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.work: list[tuple[str, int, str, int, bool]] = []
+
+    def note(self, what: str, rows: int) -> None:
+        name = threading.current_thread().name
+        self.work.append((what, rows, name, torch.get_num_threads(), torch.is_inference_mode_enabled()))
+
+    def encode(self, waves: Tensor, lengths: Tensor) -> Encoding:
+        self.note("encode", len(waves))
+        time.sleep(0.05)  # long enough for every core to take its part
+        return super().encode(waves, lengths)
+
+    def speak(self, state: Tensor, prompts: Sequence[str], options: SpeakOptions) -> list[str]:
+        self.note("speak", len(prompts))
+        return super().speak(state, prompts, options)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7, 40])
+@pytest.mark.parametrize("count", [2, 3, 8])
+def test_the_parts_make_the_whole(rows: int, count: int) -> None:
+    toy, alone, shared = Toy(), Cores(CPU, 1), Cores(CPU, count)
+    waves = torch.randn(rows, 16_000, generator=torch.Generator().manual_seed(rows))
+    lengths = torch.arange(rows) * 300 + 2000
+    found = []
+    for cores in (alone, shared):
+        encoding = cores.encode(toy, waves, lengths)
+        first = cores.listen(toy, encoding, None)
+        second = cores.listen(toy, encoding, first)
+        assert encoding.clip_logits is not None
+        texts = cores.speak(toy, second, [f"question {row}" for row in range(rows)], SpeakOptions())
+        found.append((encoding.lengths, encoding.clip_logits, first, second, texts))
+    for one, other in zip(*found, strict=True):
+        assert one == other if isinstance(one, list) else torch.allclose(one, other, atol=1e-6)
+
+
+def test_every_core_takes_its_part() -> None:
+    toy, before = Watched(), torch.get_num_threads()
+    cores = Cores(CPU, 4)
+    cores.encode(toy, torch.randn(6, 16_000), torch.full((6,), 16_000))
+    assert sorted(work[1] for work in toy.work) == [1, 1, 2, 2]
+    assert len({work[2] for work in toy.work}) == 4, "four threads"
+    assert {work[3:] for work in toy.work} == {(1, True)}, "each with one core, and without a graph of gradients"
+    toy.work.clear()
+    cores.encode(toy, torch.randn(2, 16_000), torch.full((2,), 16_000))
+    assert [work[1:2] + work[3:4] for work in toy.work] == [(1, 2), (1, 2)], "fewer parts, more cores for each"
+    toy.work.clear()
+    cores.speak(toy, torch.randn(2 * SPEAKING_ROWS + 1, 8), [""] * (2 * SPEAKING_ROWS + 1), SpeakOptions())
+    assert sorted(work[1] for work in toy.work) == [SPEAKING_ROWS, SPEAKING_ROWS + 1]
+    assert torch.get_num_threads() == before
+
+
+def test_a_gpu_takes_all_rows_at_once() -> None:
+    toy = Watched()
+    Cores(torch.device("cuda")).encode(toy, torch.randn(6, 16_000), torch.full((6,), 16_000))
+    assert [work[:3] for work in toy.work] == [("encode", 6, "MainThread")]
+
+
+def test_a_part_that_fails_fails_the_batch_when_all_are_done() -> None:
+    class Failing(Toy):
+        done = 0
+
+        def encode(self, waves: Tensor, lengths: Tensor) -> Encoding:
+            if waves.abs().max() > 1:
+                raise MemoryError
+            time.sleep(0.2)
+            self.done += 1
+            return super().encode(waves, lengths)
+
+    toy, cores = Failing(), Cores(CPU, 2)
+    with pytest.raises(MemoryError):
+        cores.encode(toy, torch.tensor([[2.0], [0.5]]).expand(2, 16_000), torch.full((2,), 16_000))
+    assert toy.done == 1, "its memory is free when the batch is tried again"
+
+
+def test_real_words_are_the_same() -> None:
+    model = load_model("sam-nano", device="cpu")
+    waves = [torch.from_numpy(read_sound(path, model.sample_rate))[:80_000] for path in sorted(DEMO.glob("*.opus"))]
+    waves = [part for wave in waves for part in wave.split(20_000)]
+    lengths = torch.tensor([len(wave) for wave in waves])
+    padded = torch.nn.utils.rnn.pad_sequence(waves, batch_first=True)
+    assert 4 * len(waves) >= 2 * SPEAKING_ROWS
+    texts, scores = [], []
+    for cores in (Cores(CPU, 1), Cores(CPU, 3)):
+        encoding = cores.encode(model, padded, lengths)
+        state = cores.listen(model, encoding, cores.listen(model, encoding, None))
+        repeated = model.select(state, [row for row in range(len(waves)) for _ in range(4)])
+        texts.append(cores.speak(model, repeated, [""] * 4 * len(waves), SpeakOptions(max_new_tokens=12)))
+        assert encoding.clip_logits is not None
+        scores.append(encoding.clip_logits.sigmoid())
+    assert texts[0] == texts[1] and len(set(texts[0])) > 1
+    assert torch.allclose(scores[0], scores[1], atol=1e-5)
