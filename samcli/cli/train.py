@@ -154,12 +154,11 @@ def recipe_of(flags: NanoFlags) -> NanoRecipe:
             tag_steps=round(recipe.tag_steps * share),
             read_steps=round(recipe.read_steps * share),
         )
-    if flags.start is not None:  # it has been through the first two stages
+    if flags.start is not None or flags.tags_only:  # the first two stages are behind it, or lead to words
         recipe = replace(recipe, tag_steps=0, read_steps=0)
     if flags.ears is not None:  # what hears is there
         recipe = replace(recipe, tag_steps=0)
     if flags.tags_only:
-        recipe = replace(recipe, tag_steps=0, read_steps=0)  # one stage, from the warm-up to the decay
         recipe = replace(recipe, loop=replace(recipe.loop, weights=replace(recipe.loop.weights, words=0.0)))
     return recipe
 

@@ -20,9 +20,9 @@ from samcli.models.interface import Encoding, SoundModel, SpeakOptions
 
 Result = TypeVar("Result")
 
-# Rows that are worth a core of their own. The language model's steps are so short that more cores than this gives
-# would wait for each other's Python.
-SPEAKING_ROWS = 16
+# Rows that are worth a core of their own: the language model's steps are so short that with fewer each, the cores
+# would wait for one another's Python.
+FEWEST_SPEAKERS = 16
 
 
 class Cores:
@@ -52,7 +52,7 @@ class Cores:
         def work(part: slice) -> list[str]:
             return model.speak(self._rows(model, state, part, len(prompts)), prompts[part], options)
 
-        return [text for part in self._share(len(prompts), SPEAKING_ROWS, work) for text in part]
+        return [text for part in self._share(len(prompts), FEWEST_SPEAKERS, work) for text in part]
 
     @staticmethod
     def _rows(model: SoundModel, state: Any, part: slice, count: int) -> Any:

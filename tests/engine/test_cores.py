@@ -14,7 +14,7 @@ from toy import Toy
 
 from samcli.audio.decode import read_sound
 from samcli.checkpoints.loading import load_model
-from samcli.engine.cores import SPEAKING_ROWS, Cores
+from samcli.engine.cores import FEWEST_SPEAKERS, Cores
 from samcli.models.interface import Encoding, SpeakOptions
 
 CPU = torch.device("cpu")
@@ -71,8 +71,8 @@ def test_every_core_takes_its_part() -> None:
     cores.encode(toy, torch.randn(2, 16_000), torch.full((2,), 16_000))
     assert [work[1:2] + work[3:4] for work in toy.work] == [(1, 2), (1, 2)], "fewer parts, more cores for each"
     toy.work.clear()
-    cores.speak(toy, torch.randn(2 * SPEAKING_ROWS + 1, 8), [""] * (2 * SPEAKING_ROWS + 1), SpeakOptions())
-    assert sorted(work[1] for work in toy.work) == [SPEAKING_ROWS, SPEAKING_ROWS + 1]
+    cores.speak(toy, torch.randn(2 * FEWEST_SPEAKERS + 1, 8), [""] * (2 * FEWEST_SPEAKERS + 1), SpeakOptions())
+    assert sorted(work[1] for work in toy.work) == [FEWEST_SPEAKERS, FEWEST_SPEAKERS + 1]
     assert torch.get_num_threads() == before
 
 
@@ -105,7 +105,7 @@ def test_real_words_are_the_same() -> None:
     waves = [part for wave in waves for part in wave.split(20_000)]
     lengths = torch.tensor([len(wave) for wave in waves])
     padded = torch.nn.utils.rnn.pad_sequence(waves, batch_first=True)
-    assert 4 * len(waves) >= 2 * SPEAKING_ROWS
+    assert 4 * len(waves) >= 2 * FEWEST_SPEAKERS
     texts, scores = [], []
     for cores in (Cores(CPU, 1), Cores(CPU, 3)):
         encoding = cores.encode(model, padded, lengths)
