@@ -65,7 +65,6 @@ class Pool(Generic[Entry]):
     def __init__(self, budget: Budget, rate: int) -> None:
         self.budget = budget
         self.rate = rate
-        self.least = round(LEAST_SECONDS * rate)
         self.batches = 0  # taken so far
         self.seconds = 0.0  # waiting
         self._waiting: dict[int, deque[tuple[int, Entry]]] = {}  # padded samples -> (batches when it came, entry)

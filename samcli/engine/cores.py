@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from samcli.engine.batches import LEAST_SECONDS
+from samcli.engine.pieces import Wave
 from samcli.engine.rows import gather_encodings, rows_of
 from samcli.models.interface import Encoding, SoundModel, SpeakOptions
 
@@ -30,11 +32,21 @@ class Cores:
 
     def __init__(self, device: torch.device, count: int | None = None) -> None:
         """`count`: cores to be used; None: as many as torch would."""
+        self.device = device
         self.count = (torch.get_num_threads() if count is None else count) if device.type == "cpu" else 1
         self._threads = ThreadPoolExecutor(self.count, "core")  # none begins before it is needed
 
-    def encode(self, model: SoundModel, waves: Tensor, lengths: Tensor) -> Encoding:
-        parts = self._share(len(waves), 1, lambda part: model.encode(waves[part], lengths[part]))
+    def encode(self, model: SoundModel, waves: Sequence[Wave], padded_to: int) -> Encoding:
+        """Windows of a sound each, padded to one length in samples."""
+        # Shorter than one patch is nothing to an encoder: then some of the silence that follows belongs to the window.
+        least = round(LEAST_SECONDS * model.sample_rate)
+
+        def work(part: slice) -> Encoding:
+            some = waves[part]
+            lengths = torch.tensor([max(len(wave), least) for wave in some])
+            return model.encode(side_by_side(some, padded_to, self.device), lengths.to(self.device, non_blocking=True))
+
+        parts = self._share(len(waves), 1, work)
         if len(parts) == 1:
             return parts[0]
         return gather_encodings([row for part in parts for row in rows_of(part, len(part.lengths))])
@@ -74,3 +86,11 @@ class Cores:
         futures = [self._threads.submit(alone, slice(start, end)) for start, end in pairwise(edges)]
         wait(futures)  # all of them: what fails is tried again, and wants their memory
         return [future.result() for future in futures]
+
+
+def side_by_side(waves: Sequence[Wave], length: int, device: torch.device) -> Tensor:
+    """(batch, samples) on the device, with silence behind what is shorter."""
+    rows = torch.zeros(len(waves), length, pin_memory=device.type == "cuda")
+    for row, wave in zip(rows, waves, strict=True):
+        row[: len(wave)] = torch.from_numpy(wave)
+    return rows.to(device, non_blocking=True)

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from samcli.audio.windows import SILENCE_DB, loudest_db
-from samcli.engine.batches import LEAST_SECONDS, device_of, padded_samples
+from samcli.engine.batches import device_of, padded_samples
 from samcli.engine.cores import Cores
 from samcli.engine.pieces import Cut, window_lengths
 from samcli.engine.rows import Row, gather_encodings, gather_states, rows_of
@@ -135,13 +135,8 @@ class _Ear:
 
     def _encode_batch(self, length: int, entries: list[tuple[_Sound, int]]) -> dict[tuple[int, int], Scores]:
         """Tags of the windows into their sounds; returns the scores per step when they are wanted."""
-        waves = torch.zeros(len(entries), length)  # (batch, samples)
-        for row, (sound, order) in enumerate(entries):
-            wave = sound.windows[order][1]
-            waves[row, : len(wave)] = torch.from_numpy(wave)
-        least = round(LEAST_SECONDS * self.model.sample_rate)
-        lengths = torch.tensor([max(least, len(sound.windows[order][1])) for sound, order in entries])
-        encoding = self.cores.encode(self.model, waves.to(self.device), lengths.to(self.device))
+        waves = [sound.windows[order][1] for sound, order in entries]
+        encoding = self.cores.encode(self.model, waves, length)
         clips = None if encoding.clip_logits is None else encoding.clip_logits.float().sigmoid().cpu().numpy()
         kept = rows_of(encoding, len(entries))
         for row, (sound, order) in enumerate(entries):

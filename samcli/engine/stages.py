@@ -149,14 +149,7 @@ class Stages:
     @torch.inference_mode()
     def _windows(self, length: int, pieces: Sequence[Piece]) -> list[Window]:
         """Encode windows padded to `length` samples."""
-        pin = self.device.type == "cuda"
-        waves = torch.zeros(len(pieces), length, pin_memory=pin)  # (batch, samples)
-        for row, piece in enumerate(pieces):
-            waves[row, : len(piece.wave)] = torch.from_numpy(piece.wave)
-        # Shorter than one patch is nothing to an encoder: then some of the silence that follows belongs to the window.
-        lengths = torch.tensor([max(len(piece.wave), self.pool.least) for piece in pieces])
-        waves, lengths = (value.to(self.device, non_blocking=pin) for value in (waves, lengths))
-        encoding = self.cores.encode(self.model, waves, lengths)
+        encoding = self.cores.encode(self.model, [piece.wave for piece in pieces], length)
         clips, steps = self._scores(encoding)
         kept: list[Row | None] = [None] * len(pieces)
         if self.task.prompt is not None:

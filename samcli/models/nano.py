@@ -15,10 +15,13 @@ from torch.nn import functional as F
 from samcli.models.encoders import FrontEnd
 from samcli.models.interface import Encoding
 from samcli.ssm.bidirectional import BidirectionalConfig, BidirectionalMamba2
+from samcli.ssm.maps import channels_last, convolved
 from samcli.ssm.norms import RMSNorm
 
 FRAMES_PER_TOKEN = 8  # three halvings in time: 100 frames/s become 12.5 tokens/s
 WINDOW_FRAMES = 1000  # what it reads at once when it stands alone as a tagger
+PARTS = 3  # of a stretch
+LEAST_WEIGHT = -60.0  # the logarithm of the least a step weighs beside the most telling one
 CACHED_FRAMES = 4000  # over all rows, of which a processor's caches hold the stem's first maps
 
 
@@ -38,6 +41,8 @@ class NanoConfig:
     mixer: BidirectionalConfig = field(default_factory=BidirectionalConfig)
     classes: int = 527
     dropout: float = 0.0
+    # In how many tokens a sound has to be plain to be heard in the whole: 0 asks for all of a window.
+    stretch: int = 0
 
     @property
     def width(self) -> int:
@@ -50,7 +55,10 @@ class NanoConfig:
 
 
 class ConvNorm(nn.Module):
-    """3x3 convolution, batch norm, GELU; `residual` adds the input back."""
+    """3x3 convolution, batch norm, GELU; `residual` adds the input back.
+
+    All but the GELU are done to the weights where nothing is learned: they are small, and the maps are not.
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: tuple[int, int], residual: bool = False) -> None:
         super().__init__()
@@ -60,16 +68,22 @@ class ConvNorm(nn.Module):
         self.halves = stride[0] == 2  # in time
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.norm(self.conv(x)) if self.training else self._folded(x)
-        return F.gelu(x + y if self.residual else y)
+        if self.training:
+            y = self.norm(self.conv(x))
+            return F.gelu(x + y if self.residual else y)
+        return convolved(x, *self.folded(), self.conv.stride)
 
-    def _folded(self, x: Tensor) -> Tensor:
-        """Convolution and batch norm as one convolution: its weights are small, its maps are not."""
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the one convolution that is this one, its batch norm and what its residual adds."""
         norm = self.norm
         assert norm.running_mean is not None and norm.running_var is not None
         scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-        bias = norm.bias - norm.running_mean * scale
-        return F.conv2d(x, self.conv.weight * scale[:, None, None, None], bias, self.conv.stride, padding=1)
+        weight = self.conv.weight * scale[:, None, None, None]
+        if self.residual:  # x itself is a convolution with one at the middle
+            middle = torch.zeros_like(weight)
+            middle[:, :, 1, 1] = torch.eye(len(weight), dtype=weight.dtype, device=weight.device)
+            weight = weight + middle
+        return weight, norm.bias - norm.running_mean * scale
 
 
 class Stem(nn.Module):
@@ -94,7 +108,7 @@ class Stem(nn.Module):
         return torch.cat([self._convolved(mel[part], None if frames is None else frames[part]) for part in parts])
 
     def _convolved(self, mel: Tensor, frames: Tensor | None) -> Tensor:
-        x = mel[:, None].contiguous(memory_format=torch.channels_last)  # (batch, 1, frames, mel)
+        x = channels_last(mel)  # (batch, 1, frames, mel)
         for block in self.blocks:
             if frames is not None:
                 # Zero what lies behind a row's end before each convolution: its last frames then see the same
@@ -156,6 +170,31 @@ class NanoEncoder(nn.Module):
         else:
             behind = torch.arange(x.shape[1], device=x.device)[None, :] >= lengths[:, None]
             attention = attention.masked_fill(behind[..., None], float("-inf"))
-        # A clip's logit is the mean of its steps' logits, weighted by how telling each step is for that class.
-        clip_logits = (attention.softmax(1) * step_logits.float()).sum(1)
+        clip_logits = plainest(step_logits.float(), attention, lengths, self.config.stretch)
         return Encoding(x, lengths, clip_logits, step_logits)
+
+
+def plainest(step_logits: Tensor, attention: Tensor, lengths: Tensor, stretch: int) -> Tensor:
+    """A clip's logits (batch, classes): the highest of its stretches', which begin every third of a stretch.
+
+    A stretch's logit is the mean of its steps' logits, weighted by how telling each step is for that class. Over a
+    whole window a short sound would be weighed against all the rest of it.
+    """
+    if not stretch:
+        return (attention.softmax(1) * step_logits).sum(1)
+    steps = -(-stretch // PARTS)
+    # Weights of one window are far apart at most by what float32 can hold.
+    weight = (attention - attention.amax(1, keepdim=True)).clamp(min=LEAST_WEIGHT).exp()
+    weight = weight.masked_fill(attention == float("-inf"), 0.0)
+    sums = [blocks(part, steps).unfold(1, PARTS, 1).sum(-1) for part in (weight * step_logits, weight)]
+    above, below = sums  # (batch, stretches, classes)
+    count = (-(-lengths // steps) - PARTS).clamp(min=0)  # the last stretch that is not cut short by the end
+    beyond = torch.arange(below.shape[1], device=lengths.device)[None, :] > count[:, None]
+    return (above / below.clamp(min=1e-30)).masked_fill(beyond[..., None], float("-inf")).amax(1)
+
+
+def blocks(values: Tensor, steps: int) -> Tensor:
+    """Sums of so many steps each, at least as many blocks as a stretch has: (batch, blocks, classes)."""
+    batch, length, classes = values.shape
+    whole = max(-(-length // steps), PARTS) * steps
+    return F.pad(values, (0, 0, 0, whole - length)).reshape(batch, -1, steps, classes).sum(2)

@@ -99,7 +99,7 @@ class BidirectionalMamba2(nn.Module):
         total = a.cumsum(1)
         # forward: h_i = 2^a_i h_(i-1) + dt_i B_i x_i, so j reaches i with 2^(total_i - total_j), j <= i
         # backward is its mirror image: with before = total - a, j reaches i with 2^(before_j - before_i), j >= i
-        place = torch.cat([total[..., :half], (a - total)[..., half:]], dim=-1).transpose(1, 2)
+        place = torch.cat([total[..., :half], (a - total)[..., half:]], dim=-1).transpose(1, 2).contiguous()
         gap = place[..., :, None] - place[..., None, :]  # (batch, heads, to i, from j)
         # What has faded to 2^-58 stays there: a product with denormal numbers takes fifty times as long.
         decay = gap.clamp_(FADED, 0.0).exp2_()  # above 0 is what the mask drops

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from samcli.engine.cores import FEWEST_SPEAKERS, Cores
 from samcli.models.interface import Encoding, SpeakOptions
 
 CPU = torch.device("cpu")
+NOISE = np.random.default_rng(0).standard_normal(16_000).astype(np.float32)
 DEMO = Path(__file__).parents[2] / "samcli/data/demo"
 
 
@@ -46,11 +48,11 @@ class Watched(Toy):
 @pytest.mark.parametrize("count", [2, 3, 8])
 def test_the_parts_make_the_whole(rows: int, count: int) -> None:
     toy, alone, shared = Toy(), Cores(CPU, 1), Cores(CPU, count)
-    waves = torch.randn(rows, 16_000, generator=torch.Generator().manual_seed(rows))
-    lengths = torch.arange(rows) * 300 + 2000
+    chance = np.random.default_rng(rows)
+    waves = [chance.standard_normal(300 * row + 2000).astype(np.float32) for row in range(rows)]
     found = []
     for cores in (alone, shared):
-        encoding = cores.encode(toy, waves, lengths)
+        encoding = cores.encode(toy, waves, 16_000)
         first = cores.listen(toy, encoding, None)
         second = cores.listen(toy, encoding, first)
         assert encoding.clip_logits is not None
@@ -63,12 +65,12 @@ def test_the_parts_make_the_whole(rows: int, count: int) -> None:
 def test_every_core_takes_its_part() -> None:
     toy, before = Watched(), torch.get_num_threads()
     cores = Cores(CPU, 4)
-    cores.encode(toy, torch.randn(6, 16_000), torch.full((6,), 16_000))
+    cores.encode(toy, [NOISE] * 6, 16_000)
     assert sorted(work[1] for work in toy.work) == [1, 1, 2, 2]
     assert len({work[2] for work in toy.work}) == 4, "four threads"
     assert {work[3:] for work in toy.work} == {(1, True)}, "each with one core, and without a graph of gradients"
     toy.work.clear()
-    cores.encode(toy, torch.randn(2, 16_000), torch.full((2,), 16_000))
+    cores.encode(toy, [NOISE] * 2, 16_000)
     assert [work[1:2] + work[3:4] for work in toy.work] == [(1, 2), (1, 2)], "fewer parts, more cores for each"
     toy.work.clear()
     cores.speak(toy, torch.randn(2 * FEWEST_SPEAKERS + 1, 8), [""] * (2 * FEWEST_SPEAKERS + 1), SpeakOptions())
@@ -77,9 +79,9 @@ def test_every_core_takes_its_part() -> None:
 
 
 def test_a_gpu_takes_all_rows_at_once() -> None:
-    toy = Watched()
-    Cores(torch.device("cuda")).encode(toy, torch.randn(6, 16_000), torch.full((6,), 16_000))
-    assert [work[:3] for work in toy.work] == [("encode", 6, "MainThread")]
+    toy, rows = Watched(), 4 * FEWEST_SPEAKERS
+    Cores(torch.device("cuda"), 4).speak(toy, torch.randn(rows, 8), [""] * rows, SpeakOptions())
+    assert [work[:3] for work in toy.work] == [("speak", rows, "MainThread")]
 
 
 def test_a_part_that_fails_fails_the_batch_when_all_are_done() -> None:
@@ -95,20 +97,18 @@ def test_a_part_that_fails_fails_the_batch_when_all_are_done() -> None:
 
     toy, cores = Failing(), Cores(CPU, 2)
     with pytest.raises(MemoryError):
-        cores.encode(toy, torch.tensor([[2.0], [0.5]]).expand(2, 16_000), torch.full((2,), 16_000))
+        cores.encode(toy, [np.full(16_000, 2.0, np.float32), np.full(16_000, 0.5, np.float32)], 16_000)
     assert toy.done == 1, "its memory is free when the batch is tried again"
 
 
 def test_real_words_are_the_same() -> None:
     model = load_model("sam-nano", device="cpu")
-    waves = [torch.from_numpy(read_sound(path, model.sample_rate))[:80_000] for path in sorted(DEMO.glob("*.opus"))]
-    waves = [part for wave in waves for part in wave.split(20_000)]
-    lengths = torch.tensor([len(wave) for wave in waves])
-    padded = torch.nn.utils.rnn.pad_sequence(waves, batch_first=True)
+    sounds = [read_sound(path, model.sample_rate)[:80_000] for path in sorted(DEMO.glob("*.opus"))]
+    waves = [part for sound in sounds for part in np.split(sound, range(20_000, len(sound), 20_000))]
     assert 4 * len(waves) >= 2 * FEWEST_SPEAKERS
     texts, scores = [], []
     for cores in (Cores(CPU, 1), Cores(CPU, 3)):
-        encoding = cores.encode(model, padded, lengths)
+        encoding = cores.encode(model, waves, 20_000)
         state = cores.listen(model, encoding, cores.listen(model, encoding, None))
         repeated = model.select(state, [row for row in range(len(waves)) for _ in range(4)])
         texts.append(cores.speak(model, repeated, [""] * 4 * len(waves), SpeakOptions(max_new_tokens=12)))
