@@ -24,8 +24,8 @@ from torch import Tensor
 from samcli.ssm.linear import times_transposed
 from samcli.ssm.state import scan_dtype
 
-CHUNK = 64  # tokens (Q); longer chunks spend more on the Q x Q mixing matrices, shorter ones on the state
-CACHED = 256 * 1024  # bytes of Q x Q matrices that are worked on at once on a CPU
+CHUNK = 128  # tokens (Q); longer chunks spend more on the Q x Q mixing matrices, shorter ones on the state
+CACHED = 512 * 1024  # bytes of Q x Q matrices that are worked on at once on a CPU
 WHOLE = 160  # tokens; a sequence up to this length is one chunk
 SMALLEST = 1e-30  # stands for a scale of zero where its logarithm is taken
 FORGOTTEN = {torch.float32: -30.0, torch.float64: -60.0}  # log2 of a decay that keeps nothing the dtype could show
@@ -78,7 +78,7 @@ def ssd_chunk(
     to_end = (total[:, -1:] - total).exp2()  # (batch, Q, heads)
     share = to_end if scale is None else to_end * scale
     kept = (x * share[..., None]).reshape(batch, size, groups, each * head_dim).permute(0, 2, 3, 1)
-    added = times_transposed(kept, Bg.transpose(2, 3)).view(batch, heads, head_dim, N)
+    added = (kept @ Bg).view(batch, heads, head_dim, N)  # a product that reads its left side across needs no copy
     if state is None:
         return y, added
 
@@ -147,10 +147,11 @@ def _future(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
 
 def _decay(total: Tensor, scale: Tensor | None, rows: slice) -> Tensor:
     """(rows, heads, Q, Q) decay from step j to step i, times scale_j."""
-    to = total[rows].transpose(1, 2)  # (rows, heads, Q)
+    # In order first: a difference of strided rows is a strided matrix, and every pass over it takes twice as long.
+    to = total[rows].transpose(1, 2).contiguous()  # (rows, heads, Q)
     # the scale joins as its logarithm, which saves a pass over the matrices
     source = to if scale is None else to - scale[rows].transpose(1, 2).clamp(min=SMALLEST).log2()
-    L = to[..., :, None] - source[..., None, :]
+    L = to[..., :, None] - source.contiguous()[..., None, :]
     return L.add_(_future(total.shape[1], total.dtype, total.device)).exp2_()
 
 
