@@ -21,7 +21,7 @@ from samcli.ssm.state import State
 FADE_SECONDS = 4.0  # how recent, or how early, a sound is falls to 37 per cent in this time
 SPEAKS = 0.25  # a token's association with a class from which it speaks of it
 TURN_SECONDS = 1.0  # by how much earlier than the rest a sound is for its turn to be plain
-SURELY, SHARPLY = 0.50, 30.0  # a class's probability from which a sound is known, and how sharp that line is
+SURELY, SHARPLY = 0.695, 30.0  # a class's probability from which a sound is known, and how sharp that line is
 
 
 class Tags(NamedTuple):

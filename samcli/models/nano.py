@@ -41,8 +41,8 @@ class NanoConfig:
     mixer: BidirectionalConfig = field(default_factory=BidirectionalConfig)
     classes: int = 527
     dropout: float = 0.0
-    # In how many tokens a sound has to be plain to be heard in the whole: 0 asks for all of a window.
-    stretch: int = 0
+    # How many tokens of a window are heard together: it is tagged by its plainest stretch. 0: by the whole of it.
+    stretch: int = 24
 
     @property
     def width(self) -> int:

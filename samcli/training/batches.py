@@ -33,7 +33,7 @@ class BatchOptions:
     windows: tuple[int, ...] = (1, 1, 1, 2, 3)
     share: tuple[float, ...] = (0.4, 0.24, 0.12, 0.12, 0.12)  # how often each is drawn
     scenes_at_5_seconds: int = 32  # batch size; scaled so that every batch has about the same number of frames
-    label_power: float = 0.6  # a label with n clips is drawn n ** power times as often
+    label_power: float = 0.5  # a label with n clips is drawn n ** power times as often
     curated_share: float = 0.35  # of the draws that come from the curated everyday classes
     mix: MixOptions = field(default_factory=MixOptions)
     seed: int = 1
