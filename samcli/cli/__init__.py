@@ -11,6 +11,9 @@ def main() -> int:
 
     keep_freed_memory()
     try:
-        return run()
+        code = run()
     finally:
         signals.release()
+    if signals.received is not None:
+        signals.leave(code)
+    return code

@@ -6,8 +6,10 @@ and there runs and finished records reach the disk. Which of the two it was deci
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sys
 from types import FrameType
 from typing import NoReturn
 
@@ -29,6 +31,17 @@ def release() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is _stop:
             signal.signal(number, signal.SIG_DFL)
+
+
+def leave(code: int) -> NoReturn:
+    """End a run that was stopped: all is on disk, and what still decodes or waits for input is left where it is.
+
+    Threads that are deep in foreign code while the interpreter ends could make the process abort instead.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
