@@ -44,7 +44,7 @@ class Cores:
         def work(part: slice) -> Encoding:
             some = waves[part]
             lengths = torch.tensor([max(len(wave), least) for wave in some])
-            return model.encode(side_by_side(some, padded_to, self.device), lengths.to(self.device, non_blocking=True))
+            return model.encode(side_by_side(some, padded_to, self.device), lengths.to(self.device))
 
         parts = self._share(len(waves), 1, work)
         if len(parts) == 1:
@@ -90,7 +90,8 @@ class Cores:
 
 def side_by_side(waves: Sequence[Wave], length: int, device: torch.device) -> Tensor:
     """(batch, samples) on the device, with silence behind what is shorter."""
-    rows = torch.zeros(len(waves), length, pin_memory=device.type == "cuda")
+    pin = device.type == "cuda"
+    rows = torch.zeros(len(waves), length, pin_memory=pin)
     for row, wave in zip(rows, waves, strict=True):
         row[: len(wave)] = torch.from_numpy(wave)
-    return rows.to(device, non_blocking=True)
+    return rows.to(device, non_blocking=pin)

@@ -186,8 +186,8 @@ def plainest(step_logits: Tensor, attention: Tensor, lengths: Tensor, stretch: i
     # Weights of one window are far apart at most by what float32 can hold.
     weight = (attention - attention.amax(1, keepdim=True)).clamp(min=LEAST_WEIGHT).exp()
     weight = weight.masked_fill(attention == float("-inf"), 0.0)
-    sums = [blocks(part, steps).unfold(1, PARTS, 1).sum(-1) for part in (weight * step_logits, weight)]
-    above, below = sums  # (batch, stretches, classes)
+    # (batch, stretches, classes) both
+    above, below = (blocks(part, steps).unfold(1, PARTS, 1).sum(-1) for part in (weight * step_logits, weight))
     count = (-(-lengths // steps) - PARTS).clamp(min=0)  # the last stretch that is not cut short by the end
     beyond = torch.arange(below.shape[1], device=lengths.device)[None, :] > count[:, None]
     return (above / below.clamp(min=1e-30)).masked_fill(beyond[..., None], float("-inf")).amax(1)

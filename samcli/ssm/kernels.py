@@ -34,6 +34,18 @@ def plain() -> bool:
     return _forced == "torch"
 
 
+def onednn_may(x: Tensor, weight: Tensor) -> bool:
+    """Whether oneDNN's own operators may take it: they know float32 on a CPU, and no gradients."""
+    return (
+        x.dtype is torch.float32
+        and weight.dtype is torch.float32
+        and x.device.type == "cpu"
+        and not (torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and not plain()
+    )
+
+
 def describe() -> dict[str, str]:
     """What is in use, for people: product, scan and decoding on every kind of device present."""
     from samcli.ssm.linear import onednn_products

@@ -140,16 +140,8 @@ def signature(model: nn.Module) -> tuple[tuple[int, int], ...]:
 
 
 def _fit(x: Tensor, weight: Tensor) -> bool:
-    return (
-        x.dtype is torch.float32
-        and weight.dtype is torch.float32
-        and x.device.type == "cpu"
-        and not (torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad))
-        and not torch.is_autocast_enabled("cpu")
-        and x.numel() > x.shape[-1]  # one row alone is bound by memory, where PyTorch's product is as good
-        and not kernels.plain()
-        and onednn_products()
-    )
+    # one row alone is bound by memory, where PyTorch's product is as good
+    return x.numel() > x.shape[-1] and kernels.onednn_may(x, weight) and onednn_products()
 
 
 def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

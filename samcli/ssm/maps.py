@@ -21,21 +21,9 @@ def channels_last(maps: Tensor) -> Tensor:
 
 def convolved(x: Tensor, weight: Tensor, bias: Tensor, stride: tuple[int, ...]) -> Tensor:
     """GELU of a padded 3x3 convolution."""
-    if _fit(x, weight):
+    if kernels.onednn_may(x, weight) and onednn_convolutions():
         return _onednn(x, weight, bias, stride)
     return F.gelu(F.conv2d(x, weight, bias, stride, padding=1))
-
-
-def _fit(x: Tensor, weight: Tensor) -> bool:
-    return (
-        x.dtype is torch.float32
-        and weight.dtype is torch.float32
-        and x.device.type == "cpu"
-        and not (torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad))
-        and not torch.is_autocast_enabled("cpu")
-        and not kernels.plain()
-        and onednn_convolutions()
-    )
 
 
 @functools.cache

@@ -80,7 +80,12 @@ def test_every_core_takes_its_part() -> None:
 
 def test_a_gpu_takes_all_rows_at_once() -> None:
     toy, rows = Watched(), 4 * FEWEST_SPEAKERS
-    Cores(torch.device("cuda"), 4).speak(toy, torch.randn(rows, 8), [""] * rows, SpeakOptions())
+    gpu = Cores(torch.device("cuda"), 4)
+    gpu.device = CPU  # where its windows would go: none is needed to see who takes them
+    gpu.encode(toy, [NOISE] * 6, 16_000)
+    assert [work[:3] for work in toy.work] == [("encode", 6, "MainThread")]
+    toy.work.clear()
+    gpu.speak(toy, torch.randn(rows, 8), [""] * rows, SpeakOptions())
     assert [work[:3] for work in toy.work] == [("speak", rows, "MainThread")]
 
 

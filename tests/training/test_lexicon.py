@@ -71,12 +71,12 @@ def test_what_was_spoken_of_is_not_left_to_say() -> None:
 
 def test_doubt_stands_beside_every_word_where_nothing_is_sure() -> None:
     reader = knowing()
-    sounds = tags(torch.tensor([[0.9, 0.2], [0.2, 0.1]]))
+    sounds = tags(torch.tensor([[0.95, 0.2], [0.2, 0.1]]))
     before = reader.beside(sounds).embedding
     with torch.no_grad():
         reader.doubt.fill_(1.0)
     added = reader.beside(sounds).embedding - before
-    assert torch.allclose(added[0], torch.zeros(8), atol=1e-2) and torch.allclose(added[1], torch.ones(8), atol=1e-3)
+    assert torch.allclose(added[0], torch.zeros(8), atol=1e-3) and torch.allclose(added[1], torch.ones(8), atol=1e-3)
 
 
 def test_speaking_word_by_word_is_reading_at_once() -> None:
