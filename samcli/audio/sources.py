@@ -248,7 +248,7 @@ class AvSource:
 
 
 def samples_of(frame: Any, layout: Layout) -> NDArray[Any]:
-    """A copy of a frame's samples: planar (channels, samples), packed (1, samples * channels).
+    """A frame's samples: planar (channels, samples), packed (1, samples * channels).
 
     PyAV's own `to_ndarray` takes whatever lies behind the eighth plane for one more, and dies of it: a film's 7.1 sound
     ended the whole program.
@@ -260,6 +260,8 @@ def samples_of(frame: Any, layout: Layout) -> NDArray[Any]:
     found = frame.planes[:planes]
     if len(found) < planes:
         raise ValueError("planes are missing")
+    if planes == 1:  # seen where they lie, which keeps the frame alive
+        return np.frombuffer(found[0], DTYPES[name], frame.samples * each)[None]
     samples = np.empty((planes, frame.samples * each), DTYPES[name])  # np.stack takes longer than the decoder
     for row, plane in zip(samples, found, strict=True):
         row[:] = np.frombuffer(plane, DTYPES[name], row.size)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import sys
 
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # names of mallopt(3)
+TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8  # names of mallopt(3)
 KEPT = 512 << 20  # bytes free at the end of the heap until they are handed back
 LARGEST = 32 << 20  # of a block that comes from the heap; the most that glibc takes
 
@@ -19,5 +19,6 @@ def keep_freed_memory() -> None:
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
         if mallopt is not None:
+            mallopt(ARENA_MAX, 1)
             mallopt(TRIM_THRESHOLD, KEPT)
             mallopt(MMAP_THRESHOLD, LARGEST)

@@ -22,7 +22,7 @@ from samcli.models.interface import SoundModel
 from samcli.records import Record
 
 PATIENCE_SECONDS = 0.2  # without a new window, after which the model takes what there is
-AHEAD_BATCHES = 2  # batches' worth of sound that may wait, decoded, for the model
+AHEAD_BATCHES = 1
 
 
 def run(

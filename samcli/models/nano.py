@@ -14,15 +14,18 @@ from torch.nn import functional as F
 
 from samcli.models.encoders import FrontEnd
 from samcli.models.interface import Encoding
+from samcli.ssm import winograd
 from samcli.ssm.bidirectional import BidirectionalConfig, BidirectionalMamba2
+from samcli.ssm.linear import signature
 from samcli.ssm.maps import channels_last, convolved
 from samcli.ssm.norms import RMSNorm
+from samcli.ssm.winograd import WinogradConvolution
 
 FRAMES_PER_TOKEN = 8  # three halvings in time: 100 frames/s become 12.5 tokens/s
 WINDOW_FRAMES = 1000  # what it reads at once when it stands alone as a tagger
 PARTS = 3  # of a stretch
 LEAST_WEIGHT = -60.0  # the logarithm of the least a step weighs beside the most telling one
-CACHED_FRAMES = 4000  # over all rows, of which a processor's caches hold the stem's first maps
+CACHED_FRAMES = 2000  # over all rows, of which a processor's caches hold the stem's first maps
 
 
 @dataclass(frozen=True)
@@ -66,12 +69,23 @@ class ConvNorm(nn.Module):
         self.norm = nn.BatchNorm2d(outputs)
         self.residual = residual
         self.halves = stride[0] == 2  # in time
+        self.quick: WinogradConvolution | None = None  # made of the weights with the signature that follows
+        self.made_of: object = None
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training:
             y = self.norm(self.conv(x))
             return F.gelu(x + y if self.residual else y)
+        if winograd.serves(x, self.conv.weight, self.conv.stride):
+            return self._prepared()(x)
         return convolved(x, *self.folded(), self.conv.stride)
+
+    def _prepared(self) -> WinogradConvolution:
+        quick, made_of = self.quick, signature(self)
+        if quick is None or self.made_of != made_of:
+            self.quick = quick = WinogradConvolution(*self.folded(), self.conv.stride[1])
+            self.made_of = made_of
+        return quick
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weight and bias of the one convolution that is this one, its batch norm and what its residual adds."""
@@ -154,7 +168,8 @@ class NanoEncoder(nn.Module):
 
     def forward(self, mel: Tensor, frames: Tensor | None = None) -> Encoding:
         """mel (batch, frames, bins) of log energies; `frames` (batch,) when rows are padded."""
-        x = (mel - self.config.mel_mean) / self.config.mel_std
+        x = (mel - self.config.mel_mean).div_(self.config.mel_std)
+        del mel  # of a batch it is what counts, and nobody needs it any more
         x = self.stem(x.to(self.head.weight.dtype), frames)
         lengths = None if frames is None else self.config.tokens(frames)
         for layer in self.layers:
@@ -164,12 +179,11 @@ class NanoEncoder(nn.Module):
     def judged(self, x: Tensor, lengths: Tensor | None = None) -> Encoding:
         """What the head says of features (batch, tokens, width) that were heard before."""
         step_logits = self.head(x)
-        attention = self.attention(x).float()
         if lengths is None:
             lengths = torch.full((x.shape[0],), x.shape[1], device=x.device)
-        else:
-            behind = torch.arange(x.shape[1], device=x.device)[None, :] >= lengths[:, None]
-            attention = attention.masked_fill(behind[..., None], float("-inf"))
+        attention = self.attention(x).float()
+        behind = torch.arange(x.shape[1], device=x.device)[None, :] >= lengths[:, None]
+        attention = attention.masked_fill(behind[..., None], float("-inf"))
         clip_logits = plainest(step_logits.float(), attention, lengths, self.config.stretch)
         return Encoding(x, lengths, clip_logits, step_logits)
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from samcli.audio.fbank import FRAME, HOP, log_mel
+from samcli.audio.fbank import FRAME, HOP, frame_count, log_mel
 from samcli.audio.resample import SAMPLE_RATE
 from samcli.errors import ModelError
 from samcli.models.connectors import ConnectorConfig, build_connector
@@ -172,9 +172,8 @@ class Listener:
             waves = F.pad(waves, (0, FRAME - waves.shape[1]))
         frames = 1 + (lengths.clamp(min=FRAME) - FRAME) // HOP
         device = next(self.network.parameters()).device
-        mel = log_mel(waves.to(device))
-        alike = bool((frames == mel.shape[1]).all())  # rows without padding need no masks
-        encoding: Encoding = self.network.encoder(mel, None if alike else frames.to(device))
+        alike = bool((frames == frame_count(waves.shape[1])).all())  # rows without padding need no masks
+        encoding: Encoding = self.network.encoder(log_mel(waves.to(device)), None if alike else frames.to(device))
         return encoding
 
     @torch.no_grad()

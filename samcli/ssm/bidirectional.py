@@ -17,10 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from samcli.ssm.maps import convolved
+from samcli.ssm.mixing import mix
 from samcli.ssm.norms import GatedRMSNorm
 from samcli.ssm.ssd import LOG2_E
-
-FADED = -58.0  # log2 of a decay below which the past is as good as gone
+from samcli.ssm.state import scan_dtype
 
 
 @dataclass(frozen=True)
@@ -80,37 +81,36 @@ class BidirectionalMamba2(nn.Module):
         z, u, dt = torch.split(self.in_proj(x), [c.d_inner, c.conv_channels, c.heads * c.scan], dim=-1)
         if valid is not None:
             u = u * valid[..., None]
-        u = F.silu(self.conv(u.transpose(1, 2))).transpose(1, 2)  # (batch, length, conv channels)
+        u = self._convolved(u)
         if c.scan:
             u = self._scan(u, dt, valid)
         y = self.norm.gated(u, z)
         out: Tensor = self.out_proj(y)
         return out
 
+    def _convolved(self, u: Tensor) -> Tensor:
+        """The centred convolution and its activation, channels last: (batch, length, channels) to that shape."""
+        picture = u.contiguous().transpose(1, 2)[:, :, None]  # of height one, which is the layout that needs no copies
+        weight, padding = self.conv.weight[:, :, None], (0, self.config.d_conv // 2)
+        assert self.conv.bias is not None
+        y = convolved(picture, weight, self.conv.bias, padding=padding, groups=len(weight), activation="swish")
+        return y[:, :, 0].transpose(1, 2)
+
     def _scan(self, u: Tensor, dt: Tensor, valid: Tensor | None) -> Tensor:
         c = self.config
-        batch, length, _ = u.shape
+        (batch, length, _), dtype = u.shape, scan_dtype(u.dtype)
         half = c.heads // 2
         x, B, C = torch.split(u, [c.d_inner, 2 * c.d_state, 2 * c.d_state], dim=-1)
-        dt = F.softplus(dt.float() + self.dt_bias.float())  # (batch, length, heads)
+        dt = F.softplus(dt.to(dtype) + self.dt_bias.to(dtype))  # (batch, length, heads)
         if valid is not None:
             dt = dt * valid[..., None]
-        a = dt * (self.A_log.float().exp() * -LOG2_E)  # log2 of the decay, (batch, length, heads)
+        a = dt * (self.A_log.to(dtype).exp() * -LOG2_E)  # log2 of the decay, (batch, length, heads)
         total = a.cumsum(1)
         # forward: h_i = 2^a_i h_(i-1) + dt_i B_i x_i, so j reaches i with 2^(total_i - total_j), j <= i
         # backward is its mirror image: with before = total - a, j reaches i with 2^(before_j - before_i), j >= i
-        place = torch.cat([total[..., :half], (a - total)[..., half:]], dim=-1).transpose(1, 2).contiguous()
-        gap = place[..., :, None] - place[..., None, :]  # (batch, heads, to i, from j)
-        # What has faded to 2^-58 stays there: a product with denormal numbers takes fifty times as long.
-        decay = gap.clamp_(FADED, 0.0).exp2_()  # above 0 is what the mask drops
-        B = B.view(batch, length, 2, c.d_state).permute(0, 2, 3, 1)  # (batch, direction, N, j)
-        C = C.view(batch, length, 2, c.d_state).transpose(1, 2)  # (batch, direction, i, N)
-        lower = torch.ones(length, length, dtype=u.dtype, device=u.device).tril()
-        scores = (C @ B) * torch.stack([lower, lower.T])  # (batch, direction, i, j)
-        weights, scores = decay.to(scores.dtype).view(batch, 2, half, length, length), scores[:, :, None]
-        weights = weights * scores if torch.is_grad_enabled() else weights.mul_(scores)
-        x = x.view(batch, length, c.heads, c.head_dim).transpose(1, 2)  # (batch, heads, j, P)
-        steps = dt.transpose(1, 2)[..., None].to(x.dtype)  # (batch, heads, j, 1)
-        y = weights.flatten(1, 2) @ (steps * x) + self.D.to(x.dtype)[:, None, None] * x
-        merged: Tensor = y.transpose(1, 2).reshape(batch, length, c.d_inner)
-        return merged
+        place = torch.cat([total[..., :half], (a - total)[..., half:]], dim=-1)
+        B, C = (m.view(batch, length, 2, c.d_state).transpose(1, 2) for m in (B, C))  # (batch, direction, length, N)
+        CB = C @ B.transpose(-1, -2)
+        CB = torch.stack([CB[:, 0].tril(), CB[:, 1].triu()], dim=1)
+        y = mix(place, dt, CB, self.D.to(dtype), x.view(batch, length, c.heads, c.head_dim))
+        return y.view(batch, length, c.d_inner)

@@ -7,6 +7,7 @@ nobody else holds is overwritten. The numbers are those of the model's own forwa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
@@ -14,12 +15,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from samcli.ssm.linear import nothing
+from samcli.ssm.linear import FastLinear, nothing, one_row
 from samcli.ssm.mamba2 import Mamba2
 from samcli.ssm.state import BlockState, State, scan_dtype
 
 if TYPE_CHECKING:
     from samcli.ssm.language import Backbone, LanguageModel, ResidualBlock
+
+
+SHARES = 4  # of a row's state in the product with C
 
 
 class DecodingLayer:
@@ -31,58 +35,68 @@ class DecodingLayer:
             raise TypeError("only Mamba-2 blocks decode this way")
         self.config = c = mixer.config
         self.dtype = dtype = scan_dtype(mixer.A_log.dtype)
-        self.eps, self.weights_dtype = block.norm.eps, block.norm.weight.dtype
         self.norm, self.inner_norm = block.norm.weight.to(dtype), mixer.norm.weight.to(dtype)
-        # adapters may stand where the projections were: they are called as they are
-        self.project_in = _one_token(mixer.project_in, mixer.in_proj)
-        self.project_out = _one_token(mixer.project_out, mixer.out_proj)
+        self.eps, self.inner_eps = (torch.tensor([eps], dtype=dtype) for eps in (block.norm.eps, c.norm_eps))
+        self.project_in = _few_rows(mixer.project_in, mixer.in_proj, block.norm.weight.dtype)
+        self.project_out = _few_rows(mixer.project_out, mixer.out_proj, block.norm.weight.dtype)
         self.taps = mixer.conv1d.weight[:, 0].t().to(dtype).contiguous()  # (width, channels)
         self.conv_bias = torch.zeros(c.conv_channels) if mixer.conv1d.bias is None else mixer.conv1d.bias
         self.conv_bias = self.conv_bias.to(dtype)
         self.dt_bias, self.D = mixer.dt_bias.to(dtype), mixer.D.to(dtype)[:, None]  # (heads,), (heads, 1)
         self.A = -mixer.A_log.to(dtype).exp()
+        self.shares = math.gcd(c.d_inner, SHARES)
+        self.parts = [c.d_inner, c.conv_channels, c.heads], [c.d_inner, c.ngroups * c.d_state, c.ngroups * c.d_state]
 
     def __call__(self, residual: Tensor, state: BlockState, owned: bool) -> BlockState:
         """Adds the block's output to `residual` (batch, d_model); the new state takes the old one's memory if owned."""
-        c, dtype = self.config, self.dtype
-        batch, N = residual.shape[0], c.d_state
-        projected = self.project_in(F.rms_norm(residual, self.norm.shape, self.norm, self.eps).to(self.weights_dtype))
-        z, xBC, dt = torch.split(projected.to(dtype), [c.d_inner, c.conv_channels, c.heads], dim=-1)
+        c, batch = self.config, len(residual)
+        projected = self.project_in((residual * _per_rms(residual, self.eps)).mul_(self.norm))
+        z, xBC, dt = torch.split_with_sizes(projected, self.parts[0], dim=-1)
         window = torch.cat([state.tail, xBC[:, None]], dim=1)  # (batch, width, channels)
-        x, B, C = torch.split(
-            F.silu((window * self.taps).sum(1).add_(self.conv_bias)), [c.d_inner, c.ngroups * N, c.ngroups * N], dim=-1
-        )
+        heard = F.silu((window * self.taps).sum(1).add_(self.conv_bias), inplace=True)
+        x, B, C = torch.split_with_sizes(heard, self.parts[1], dim=-1)
         dt = F.softplus(dt + self.dt_bias)
-        decay = (dt * self.A).exp_().view(batch, c.heads, 1, 1)
+        decay = (dt * self.A).exp_()  # (batch, heads)
         x = x.view(batch, c.heads, c.headdim)
-        scaled = (x * dt[..., None]).view(batch, c.ngroups, -1, 1)  # (batch, groups, heads * head_dim / groups, 1)
-        B, C = B.reshape(batch, c.ngroups, 1, N), C.reshape(batch, c.ngroups, N, 1)
+        scaled = x * dt[..., None]
         ssm = state.ssm if owned else torch.empty_like(state.ssm)
-        y = torch.empty_like(scaled)
-        for row in zip(*(t.unbind(0) for t in (state.ssm, decay, ssm, scaled, B, C, y)), strict=True):
-            self.advance(*row)
-        y = y.view(x.shape).addcmul_(x, self.D).view(batch, c.d_inner)
-        gated = F.silu(z).mul_(y).view(batch, c.ngroups, -1)
-        normed = F.rms_norm(gated, gated.shape[-1:], None, c.norm_eps).view(batch, c.d_inner).mul_(self.inner_norm)
-        residual += self.project_out(normed.to(self.weights_dtype))
+        if batch == 1:
+            y = self.advance(state.ssm[0], decay[0], ssm[0], scaled[0], B[0], C[0])
+        else:
+            rows = zip(*(each.unbind(0) for each in (state.ssm, decay, ssm, scaled, B, C)), strict=True)
+            y = torch.stack([self.advance(*row) for row in rows])
+        y = y.view(x.shape).addcmul_(x, self.D)
+        gated = F.silu(z).mul_(y.view(batch, -1)).view(batch, c.ngroups, -1)
+        normed = gated.mul_(_per_rms(gated, self.inner_eps)).view(batch, -1).mul_(self.inner_norm)
+        residual += self.project_out(normed)
         return BlockState(ssm, window[:, 1:])
 
-    def advance(self, old: Tensor, decay: Tensor, new: Tensor, scaled: Tensor, B: Tensor, C: Tensor, y: Tensor) -> None:
-        """One row's h = decay h + scaled B, y = h C, while h is in the cache; `new` may be `old`."""
-        torch.mul(old, decay, out=new)  # (heads, head_dim, N)
-        if self.config.ngroups == 1:
-            h = new.view(-1, new.shape[-1]).addcmul_(scaled[0], B[0])  # (heads * head_dim, N)
-            torch.mv(h, C[0, :, 0], out=y[0, :, 0])
-        else:
-            grouped = new.view(self.config.ngroups, -1, new.shape[-1]).addcmul_(scaled, B)
-            torch.matmul(grouped, C, out=y)
+    def advance(self, old: Tensor, decay: Tensor, new: Tensor, scaled: Tensor, B: Tensor, C: Tensor) -> Tensor:
+        """One row's h = decay h + scaled B, while h is in the cache; `new` may be `old`. Returns h C."""
+        groups, N = self.config.ngroups, new.shape[-1]
+        torch.mul(old, decay[:, None, None], out=new)  # (heads, head_dim, N)
+        if groups == 1:
+            h = new.view(-1, N).addcmul_(scaled.view(-1, 1), B[None])
+            return one_row(C[None], h.view(self.shares, -1, N))
+        grouped = new.view(groups, -1, N).addcmul_(scaled.view(groups, -1, 1), B.view(groups, 1, N))
+        return torch.bmm(grouped, C.view(groups, N, 1))
 
 
-def _one_token(project: Callable[[Tensor], Tensor], module: nn.Module) -> Callable[[Tensor], Tensor]:
-    """A projection for (batch, width); what is not a linear layer may look at (batch, length, width)."""
+def _per_rms(x: Tensor, eps: Tensor) -> Tensor:
+    """One over the root of the mean square along the last axis, in few operations."""
+    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    return torch.addcmul(eps, length, length, value=1 / x.shape[-1]).rsqrt_()
+
+
+def _few_rows(
+    project: Callable[[Tensor], Tensor], module: nn.Module, weights: torch.dtype
+) -> Callable[[Tensor], Tensor]:
+    """A projection of (batch, width) in the scan's dtype; what stands in for it may look at (batch, length, width)."""
+    if type(module) is FastLinear and module.product is not None:
+        return module.product.rows
     if isinstance(module, nn.Linear):
-        return project
-    return lambda x: project(x[:, None])[:, 0]
+        return lambda x: project(x.to(weights)).to(x.dtype)
+    return lambda x: project(x[:, None].to(weights))[:, 0].to(x.dtype)
 
 
 class Decoder:

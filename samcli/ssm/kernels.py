@@ -50,11 +50,13 @@ def describe() -> dict[str, str]:
     """What is in use, for people: product, scan and decoding on every kind of device present."""
     from samcli.ssm.linear import onednn_products
     from samcli.ssm.maps import onednn_convolutions
+    from samcli.ssm.winograd import packed_convolutions
 
     found = {
         "choice": "plain PyTorch, forced" if plain() else "automatic",
         "cpu products": "oneDNN, packed for decoding" if not plain() and onednn_products() else "PyTorch",
-        "cpu convolutions": "oneDNN, with their GELU" if not plain() and onednn_convolutions() else "PyTorch",
+        "cpu convolutions": "oneDNN, with their activation" if not plain() and onednn_convolutions() else "PyTorch",
+        "cpu large convolutions": "Winograd" if not plain() and packed_convolutions() else "as the others",
         "cpu scan": "PyTorch",
     }
     if torch.cuda.is_available():

@@ -7,7 +7,9 @@ exact float32: the choice changes numbers by rounding only. Gradients always tak
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -30,14 +32,35 @@ def onednn_products() -> bool:
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x (..., in) times the transpose of weight (out, in), plus bias (out,)."""
-    if _fit(x, weight):
-        return _onednn(x, weight, bias)
-    return F.linear(x, weight, bias)
+    if not kernels.onednn_may(x, weight):
+        return F.linear(x, weight, bias)
+    if x.numel() == x.shape[-1] and weight.is_contiguous():
+        y = one_row(x.reshape(1, -1), parts_of(weight)).view(*x.shape[:-1], len(weight))
+        return y if bias is None else y.add_(bias)
+    return _onednn(x, weight, bias) if onednn_products() else F.linear(x, weight, bias)
+
+
+def one_row(x: Tensor, parts: Tensor) -> Tensor:
+    """(1, in) times the transpose of a weight's `parts_of`: (1, out).
+
+    A single row is bound by the reading of the weight. As a batch of products, each with some of the outputs, it runs
+    at the rate at which memory can be read; as one product at half of it or less.
+    """
+    count, _, inputs = parts.shape
+    column = x.as_strided((count, inputs, 1), (0, 1, inputs))  # of all strides, those that have a quick product
+    return torch.bmm(parts, column).view(1, -1)
+
+
+def parts_of(weight: Tensor) -> Tensor:
+    """(parts, out / parts, in), at least two for every thread where the outputs can be shared out evenly."""
+    outputs, inputs = weight.shape
+    parts = math.gcd(outputs, 2 << (torch.get_num_threads() - 1).bit_length())
+    return weight.detach().view(parts, outputs // parts, inputs)
 
 
 def times_transposed(a: Tensor, b: Tensor) -> Tensor:
     """a (..., m, k) times the transpose of b (..., n, k), the leading axes alike."""
-    if not _fit(a, b):
+    if not (kernels.onednn_may(a, b) and onednn_products()):
         return a @ b.transpose(-1, -2)
     if a[..., 0, 0].numel() == 1:
         return _onednn(a.reshape(a.shape[-2:]), b.reshape(b.shape[-2:]), None).view(*a.shape[:-1], b.shape[-2])
@@ -65,8 +88,11 @@ class PackedProduct:
         self.weight, self.bias = weight.detach(), None if bias is None else bias.detach()
         self.source, self.version = weight, version(weight)
         self.packed: Tensor | None = None
+        self.parts: Tensor | None = None
         if packable(weight):
             self.packed = torch.ops.mkldnn._reorder_linear_weight(self.weight, PACKED_ROWS)
+            if weight.dtype is torch.float32 and weight.is_contiguous():
+                self.parts = parts_of(weight)
 
     def serves(self, weight: Tensor) -> bool:
         """Whether this is still a copy of that weight."""
@@ -76,13 +102,27 @@ class PackedProduct:
         return nothing, ()
 
     def __call__(self, x: Tensor) -> Tensor:
+        """(..., in) in the weight's dtype to (..., out)."""
+        rows = self.rows(x.reshape(-1, x.shape[-1]))
+        return rows.view(*x.shape[:-1], rows.shape[-1])
+
+    def rows(self, x: Tensor) -> Tensor:
+        """(rows, in) of float32 or the weight's dtype to (rows, out) of the same."""
+        dtype, count = self.weight.dtype, len(x)
         if self.packed is None:
-            return F.linear(x, self.weight, self.bias)
-        y: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
-        return y
+            return F.linear(x.to(dtype), self.weight, self.bias).to(x.dtype)
+        if count == 1 and self.parts is not None:
+            y = one_row(x, self.parts)
+            return y if self.bias is None else y.add_(self.bias)
+        if count < FEWEST_ROWS:  # one of them several times over, which is cheaper to make than rows of zeros
+            x = x.expand(FEWEST_ROWS, -1) if count == 1 else torch.cat([x, x[:1].expand(FEWEST_ROWS - count, -1)])
+        y = torch.ops.mkldnn._linear_pointwise(x.to(dtype).contiguous(), self.packed, self.bias, "none", [], "")
+        found: Tensor = y[:count].to(x.dtype)
+        return found
 
 
 PACKED_ROWS = 512  # rows of x that a packed weight is laid out for; it serves any number
+FEWEST_ROWS = 4  # fewer take longer than as many
 
 
 def packable(weight: Tensor) -> bool:
@@ -136,12 +176,7 @@ def unpack(model: nn.Module) -> None:
 
 def signature(model: nn.Module) -> tuple[tuple[int, int], ...]:
     """Changes when any weight is replaced or written to."""
-    return tuple((parameter.data_ptr(), version(parameter)) for parameter in model.parameters())
-
-
-def _fit(x: Tensor, weight: Tensor) -> bool:
-    # one row alone is bound by memory, where PyTorch's product is as good
-    return x.numel() > x.shape[-1] and kernels.onednn_may(x, weight) and onednn_products()
+    return tuple((tensor.data_ptr(), version(tensor)) for tensor in chain(model.parameters(), model.buffers()))
 
 
 def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -13,21 +13,18 @@ state included.
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Iterator
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from samcli.ssm.linear import times_transposed
+from samcli.ssm.mixing import mix
 from samcli.ssm.state import scan_dtype
 
 CHUNK = 128  # tokens (Q); longer chunks spend more on the Q x Q mixing matrices, shorter ones on the state
-CACHED = 512 * 1024  # bytes of Q x Q matrices that are worked on at once on a CPU
 WHOLE = 160  # tokens; a sequence up to this length is one chunk
-SMALLEST = 1e-30  # stands for a scale of zero where its logarithm is taken
 FORGOTTEN = {torch.float32: -30.0, torch.float64: -60.0}  # log2 of a decay that keeps nothing the dtype could show
 LOG2_E = 1 / math.log(2)  # the scan works in powers of two: exp2 runs several times faster than exp on a CPU
 
@@ -71,8 +68,8 @@ def ssd_chunk(
     Bg, Cg = B.transpose(1, 2), C.transpose(1, 2)  # (batch, groups, Q, N)
 
     # 1. inside the chunk: y = (C B^T * L + D) x, L[i, j] = decay from step j to step i times dt_j
-    CB = times_transposed(Cg, Bg)  # (batch, groups, Q, Q)
-    y: Tensor = _Mix.apply(total, scale, CB, D, x)  # type: ignore[no-untyped-call]
+    CB = times_transposed(Cg, Bg).tril()  # (batch, groups, Q, Q); no step hears what comes after it
+    y = mix(total, scale, CB, D, x)
 
     # 2. the state at the end: every input decayed up to there
     to_end = (total[:, -1:] - total).exp2()  # (batch, Q, heads)
@@ -87,86 +84,6 @@ def ssd_chunk(
     carried = times_transposed(Cg, h).transpose(1, 2)  # (batch, Q, groups, each * head_dim)
     y = torch.addcmul(y, carried.reshape(batch, size, heads, head_dim), total.exp2()[..., None])
     return y, torch.addcmul(added, state, total[:, -1].exp2()[..., None, None])
-
-
-class _Mix(torch.autograd.Function):
-    """y_i = sum over j <= i of CB[i, j] * 2 ** (total_i - total_j) * scale_j * x_j, plus D x_i.
-
-    The Q x Q matrices of every head would be the largest tensors of training. They are made again in the backward
-    pass instead of kept; on a CPU for a few rows of the batch at a time, which keeps them in the cache.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, total: Tensor, scale: Tensor | None, CB: Tensor, D: Tensor | None, x: Tensor) -> Tensor:
-        ctx.save_for_backward(total, scale, CB, D, x)
-        y = torch.empty(x.shape, dtype=x.dtype, device=x.device)  # (batch, Q, heads, head_dim)
-        for rows in _portions(x):
-            M = _mixing(_decay(total, scale, rows), CB[rows], D)
-            # one copy of x spares the product a copy per head
-            y[rows] = (M @ x[rows].transpose(1, 2).contiguous()).transpose(1, 2)
-        return y
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        total, scale, CB, D, x = ctx.saved_tensors
-        dtotal, dCB, dx = torch.empty_like(total), torch.empty_like(CB), torch.empty_like(grads[0])
-        dscale = None if scale is None else torch.empty_like(total)
-        dD = None if D is None else torch.zeros_like(D)
-        for rows in _portions(x):
-            dy = grads[0][rows].transpose(1, 2).contiguous()  # (rows, heads, Q, head_dim)
-            L = _decay(total, scale, rows)  # (rows, heads, Q, Q)
-            dM = dy @ x[rows].transpose(1, 2).contiguous().transpose(2, 3)
-            if dD is not None:
-                dD += dM.diagonal(dim1=2, dim2=3).sum((0, 2))
-            dL = _by_group(dM.mul_(L), CB)
-            dCB[rows] = dL.sum(dim=2)
-            # the derivative of an exponential is itself: with a plus for its row i and a minus for its column j
-            dlog = dL.mul_(CB[rows, :, None]).view_as(L)
-            column = dlog.sum(dim=2).transpose(1, 2)  # (rows, Q, heads)
-            dtotal[rows] = (dlog.sum(dim=3).transpose(1, 2) - column) * math.log(2)
-            if dscale is not None:
-                dscale[rows] = column / scale[rows].clamp(min=SMALLEST)
-            dx[rows] = (_mixing(L, CB[rows], D).transpose(2, 3) @ dy).transpose(1, 2)
-        return dtotal, dscale, dCB, dD, dx
-
-
-def _portions(x: Tensor) -> Iterator[slice]:
-    """Rows of the batch to work on together."""
-    batch, size, heads, _ = x.shape
-    step = batch
-    if x.device.type == "cpu":
-        step = max(1, CACHED // (heads * size * size * x.element_size()))
-    return (slice(row, row + step) for row in range(0, batch, step))
-
-
-@functools.lru_cache(maxsize=8)
-def _future(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """(Q, Q) -inf where step j (column) comes after step i (row)."""
-    return torch.full((size, size), -torch.inf, dtype=dtype, device=device).triu_(1)
-
-
-def _decay(total: Tensor, scale: Tensor | None, rows: slice) -> Tensor:
-    """(rows, heads, Q, Q) decay from step j to step i, times scale_j."""
-    # In order first: a difference of strided rows is a strided matrix, and every pass over it takes twice as long.
-    to = total[rows].transpose(1, 2).contiguous()  # (rows, heads, Q)
-    # the scale joins as its logarithm, which saves a pass over the matrices
-    source = to if scale is None else to - scale[rows].transpose(1, 2).clamp(min=SMALLEST).log2()
-    L = to[..., :, None] - source.contiguous()[..., None, :]
-    return L.add_(_future(total.shape[1], total.dtype, total.device)).exp2_()
-
-
-def _mixing(L: Tensor, CB: Tensor, D: Tensor | None) -> Tensor:
-    """CB * L + D, in the memory of L."""
-    M = _by_group(L, CB).mul_(CB[:, :, None]).view_as(L)
-    if D is not None:
-        M.diagonal(dim1=2, dim2=3).add_(D[:, None])
-    return M
-
-
-def _by_group(heads: Tensor, groups: Tensor) -> Tensor:
-    """(rows, heads, Q, Q) -> (rows, groups, heads / groups, Q, Q)"""
-    rows, count, size, _ = heads.shape
-    return heads.view(rows, groups.shape[1], count // groups.shape[1], size, size)
 
 
 def ssd_step(

@@ -47,6 +47,16 @@ def test_equals_a_walk_in_both_directions(length: int) -> None:
     assert torch.allclose(mixer(x), walk(mixer, x), atol=1e-10)
 
 
+def test_gradients_equal_those_of_the_walk() -> None:
+    torch.manual_seed(3)
+    mixer = BidirectionalMamba2(small()).double()
+    x = torch.randn(2, 9, 16, dtype=torch.float64)
+    by_walk = torch.autograd.grad(walk(mixer, x).square().sum(), list(mixer.parameters()))
+    found = torch.autograd.grad(mixer(x).square().sum(), list(mixer.parameters()))
+    for ours, theirs in zip(found, by_walk, strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-8, atol=1e-10)
+
+
 def test_both_directions_matter() -> None:
     torch.manual_seed(0)
     mixer = BidirectionalMamba2(small(d_conv=1)).double()

@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from samcli.models.nano import NanoConfig, NanoEncoder
+from samcli.ssm import kernels
 from samcli.ssm.bidirectional import BidirectionalConfig
 
 SMALL = NanoConfig(
@@ -56,3 +57,22 @@ def test_the_shipped_sizes(encoder: NanoEncoder) -> None:
     encoding = network.eval()(torch.zeros(1, 998, 128))
     assert encoding.features.shape == (1, 125, 256)
     assert encoding.step_logits is not None and encoding.step_logits.shape == (1, 125, 527)
+
+
+def test_every_choice_of_kernels_hears_the_same() -> None:
+    torch.manual_seed(1)
+    network = NanoEncoder(NanoConfig(layers=2))
+    network.train()
+    with torch.no_grad():
+        network(torch.randn(4, 64, 128) * 5 - 7)
+    network.eval()
+    mel, frames = torch.randn(3, 250, 128) * 5 - 7, torch.tensor([250, 201, 90])
+    with torch.inference_mode():
+        quick = network(mel, frames)
+        kernels.force("torch")
+        try:
+            plain = network(mel, frames)
+        finally:
+            kernels.force("auto")
+    assert torch.allclose(quick.features, plain.features, rtol=1e-3, atol=1e-4)
+    assert torch.allclose(quick.clip_logits.sigmoid(), plain.clip_logits.sigmoid(), atol=1e-4)

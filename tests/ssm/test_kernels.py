@@ -151,3 +151,24 @@ def test_inference_mode_speaks_too() -> None:
         inside = model_of()
         assert generate(inside, None, tokens, options) == expected
     assert generate(model, None, tokens, options) == expected
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("outputs", [12, 7])  # seven cannot be shared out
+@pytest.mark.parametrize("bias", [False, True])
+def test_few_rows_give_what_many_give(dtype: torch.dtype, outputs: int, bias: bool) -> None:
+    torch.manual_seed(0)
+    layer = FastLinear(9, outputs, bias=bias).to(dtype).requires_grad_(False)
+    x = torch.randn(6, 9).to(dtype)
+    expected = nn.functional.linear(x.float(), *(part.float() for part in layer.parameters()))
+    close = {"rtol": 1e-5, "atol": 1e-5} if dtype is torch.float32 else {"rtol": 2e-2, "atol": 2e-2}
+    for packed in (False, True):
+        if packed:
+            layer.pack()
+        for rows in range(1, 7):
+            found = layer(x[:rows])
+            assert found.dtype is dtype and found.shape == (rows, outputs)
+            torch.testing.assert_close(found.float(), expected[:rows], **close)
+            torch.testing.assert_close(layer(x[None, :rows])[0], found)
+    if layer.product is not None:  # as decoding asks: in float32 whatever the weights are
+        torch.testing.assert_close(layer.product.rows(x[:1].float()), expected[:1], **close)

@@ -52,7 +52,7 @@ def test_channels_lie_side_by_side_from_the_first_map_on() -> None:
 def test_half_precision_goes_the_plain_way() -> None:
     x, weight = torch.randn(1, 2, 6, 6).bfloat16(), torch.randn(2, 2, 3, 3).bfloat16()
     with torch.inference_mode():
-        y = convolved(x, weight, torch.zeros(2).bfloat16(), (1, 1))
+        y = convolved(x, weight, torch.zeros(2).bfloat16())
     assert y.dtype is torch.bfloat16
 
 
