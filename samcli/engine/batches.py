@@ -24,7 +24,7 @@ Entry = TypeVar("Entry")
 Result = TypeVar("Result")
 
 LEAST_SECONDS = 0.25  # anything shorter is followed by silence up to here: encoders need a patch or more
-AUTO_SECONDS = {"cpu": 80.0, "cuda": 640.0, "mps": 160.0}  # of a batch; more gains nothing but memory use
+AUTO_SECONDS = {"cpu": 80.0, "cuda": 640.0, "mps": 160.0}  # of a batch; more gains little but memory use
 AUTO_ROWS = {"cpu": 64, "cuda": 512, "mps": 128}
 BYTES_PER_SECOND = 8 << 20  # of audio, a guess at an encoder's working memory; halving corrects it
 MEMORY_SHARE = 0.25  # of what is free, to be asked for at the start
