@@ -22,7 +22,6 @@ from samcli.ssm.state import BlockState, State, scan_dtype
 if TYPE_CHECKING:
     from samcli.ssm.language import Backbone, LanguageModel, ResidualBlock
 
-
 SHARES = 4  # of a row's state in the product with C
 
 
@@ -34,7 +33,7 @@ class DecodingLayer:
         if type(mixer) is not Mamba2:
             raise TypeError("only Mamba-2 blocks decode this way")
         self.config = c = mixer.config
-        self.dtype = dtype = scan_dtype(mixer.A_log.dtype)
+        dtype = scan_dtype(mixer.A_log.dtype)
         self.norm, self.inner_norm = block.norm.weight.to(dtype), mixer.norm.weight.to(dtype)
         self.eps, self.inner_eps = (torch.tensor([eps], dtype=dtype) for eps in (block.norm.eps, c.norm_eps))
         self.project_in = _few_rows(mixer.project_in, mixer.in_proj, block.norm.weight.dtype)

@@ -47,7 +47,8 @@ def one_row(x: Tensor, parts: Tensor) -> Tensor:
     at the rate at which memory can be read; as one product at half of it or less.
     """
     count, _, inputs = parts.shape
-    column = x.as_strided((count, inputs, 1), (0, 1, inputs))  # of all strides, those that have a quick product
+    # of all strides, those that have a quick product
+    column = x.contiguous().as_strided((count, inputs, 1), (0, 1, inputs))
     return torch.bmm(parts, column).view(1, -1)
 
 

@@ -170,5 +170,6 @@ def test_few_rows_give_what_many_give(dtype: torch.dtype, outputs: int, bias: bo
             assert found.dtype is dtype and found.shape == (rows, outputs)
             torch.testing.assert_close(found.float(), expected[:rows], **close)
             torch.testing.assert_close(layer(x[None, :rows])[0], found)
+            torch.testing.assert_close(layer(x.t().contiguous().t()[:rows]), found)  # whatever its strides
     if layer.product is not None:  # as decoding asks: in float32 whatever the weights are
         torch.testing.assert_close(layer.product.rows(x[:1].float()), expected[:1], **close)
