@@ -69,8 +69,7 @@ class ConvNorm(nn.Module):
         self.norm = nn.BatchNorm2d(outputs)
         self.residual = residual
         self.halves = stride[0] == 2  # in time
-        self.quick: WinogradConvolution | None = None  # made of the weights with the signature that follows
-        self.made_of: object = None
+        self.quick: WinogradConvolution | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training:
@@ -82,9 +81,8 @@ class ConvNorm(nn.Module):
 
     def _prepared(self) -> WinogradConvolution:
         quick, made_of = self.quick, signature(self)
-        if quick is None or self.made_of != made_of:
-            self.quick = quick = WinogradConvolution(*self.folded(), self.conv.stride[1])
-            self.made_of = made_of
+        if quick is None or quick.made_of != made_of:
+            self.quick = quick = WinogradConvolution(*self.folded(), self.conv.stride[1], made_of)
         return quick
 
     def folded(self) -> tuple[Tensor, Tensor]:

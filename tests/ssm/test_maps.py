@@ -58,7 +58,7 @@ def test_half_precision_goes_the_plain_way() -> None:
 
 def test_the_quick_way_is_checked_before_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     maps.onednn_convolutions.cache_clear()
-    monkeypatch.setattr(maps, "_onednn", lambda x, *rest: x)
+    monkeypatch.setattr(maps, "onednn", lambda x, *rest: x)
     try:
         assert not maps.onednn_convolutions()
     finally:
