@@ -8,7 +8,7 @@ recording, and which of them were not spoken of yet. Both parts are a fold over 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -193,7 +193,8 @@ class Voice:
         self.vocab_size = language.vocab_size
 
     def prepare(self) -> None:
-        """Nothing to lay out: the steps go through the plain path."""
+        """Lay the weights out for speaking."""
+        self.language.prepare()
 
     def prefill(self, tokens: Tensor, *, state: Heard, lengths: Tensor | None) -> tuple[Tensor, Speech]:
         beside = self.reader.beside(state.tags)
@@ -208,8 +209,8 @@ class Voice:
         said = state.said[:, None] + self.reader.said(now, torch.ones_like(now, dtype=torch.bool))
         left = left_to_say(state.beside, said)
         embeddings = self.reader.read(self.language.embed(now), now, state.beside, left)
-        found: Any = self.language(embeddings=embeddings, state=state.memory)
-        return found[0][:, 0] + self._urges(state.beside, left), Speech(found[1], state.beside, said[:, 0])
+        logits, memory = self.language.step_from(embeddings[:, 0], state.memory, owned)
+        return logits + self._urges(state.beside, left), Speech(memory, state.beside, said[:, 0])
 
     def _urges(self, beside: Beside, left: Tensor) -> Tensor:
         return self.reader.urges(beside, left[:, 0], torch.arange(len(left), device=left.device))

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from samcli.ssm import compiled_windows
 from samcli.ssm.maps import convolved
 from samcli.ssm.mixing import mix
 from samcli.ssm.norms import GatedRMSNorm
@@ -74,19 +75,30 @@ class BidirectionalMamba2(nn.Module):
         self.out_proj = nn.Linear(c.d_inner, c.d_model, bias=False)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        compiled = self.config.scan and compiled_windows.serves(x, self.norm.weight.dtype)
+        out: Tensor = self.out_proj(self.between(x, lengths, compiled))
+        return out
+
+    def between(self, x: Tensor, lengths: Tensor | None, compiled: bool) -> Tensor:
+        """All but the last projection."""
         c = self.config
         valid = None
         if lengths is not None:
             valid = torch.arange(x.shape[1], device=x.device)[None, :] < lengths[:, None]  # (batch, length)
-        z, u, dt = torch.split(self.in_proj(x), [c.d_inner, c.conv_channels, c.heads * c.scan], dim=-1)
+        projected = self.in_proj(x)
+        z, u, dt = torch.split(projected, [c.d_inner, c.conv_channels, c.heads * c.scan], dim=-1)
         if valid is not None:
             u = u * valid[..., None]
         u = self._convolved(u)
-        if c.scan:
-            u = self._scan(u, dt, valid)
-        y = self.norm.gated(u, z)
-        out: Tensor = self.out_proj(y)
-        return out
+        if not c.scan:
+            return self.norm.gated(u, z)
+        reaches = self._reaches(u, dt, valid)
+        if compiled:
+            return compiled_windows.scanned(self, projected, u, *reaches)
+        place, dt, CB = reaches
+        x = u[..., : c.d_inner].view(*u.shape[:2], c.heads, c.head_dim)
+        y = mix(place, dt, CB, self.D.to(dt.dtype), x)
+        return self.norm.gated(y.view(z.shape), z)
 
     def _convolved(self, u: Tensor) -> Tensor:
         """The centred convolution and its activation, channels last: (batch, length, channels) to that shape."""
@@ -96,11 +108,12 @@ class BidirectionalMamba2(nn.Module):
         y = convolved(picture, weight, self.conv.bias, padding=padding, groups=len(weight), activation="swish")
         return y[:, :, 0].transpose(1, 2)
 
-    def _scan(self, u: Tensor, dt: Tensor, valid: Tensor | None) -> Tensor:
+    def _reaches(self, u: Tensor, dt: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """How steps reach each other: place and step sizes (batch, length, heads), CB (batch, 2, length, length)."""
         c = self.config
         (batch, length, _), dtype = u.shape, scan_dtype(u.dtype)
         half = c.heads // 2
-        x, B, C = torch.split(u, [c.d_inner, 2 * c.d_state, 2 * c.d_state], dim=-1)
+        _, B, C = torch.split(u, [c.d_inner, 2 * c.d_state, 2 * c.d_state], dim=-1)
         dt = F.softplus(dt.to(dtype) + self.dt_bias.to(dtype))  # (batch, length, heads)
         if valid is not None:
             dt = dt * valid[..., None]
@@ -111,6 +124,4 @@ class BidirectionalMamba2(nn.Module):
         place = torch.cat([total[..., :half], (a - total)[..., half:]], dim=-1)
         B, C = (m.view(batch, length, 2, c.d_state).transpose(1, 2) for m in (B, C))  # (batch, direction, length, N)
         CB = C @ B.transpose(-1, -2)
-        CB = torch.stack([CB[:, 0].tril(), CB[:, 1].triu()], dim=1)
-        y = mix(place, dt, CB, self.D.to(dtype), x.view(batch, length, c.heads, c.head_dim))
-        return y.view(batch, length, c.d_inner)
+        return place, dt, torch.stack([CB[:, 0].tril(), CB[:, 1].triu()], dim=1)

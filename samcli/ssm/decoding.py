@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from samcli.ssm import compiled_decoding
+from samcli.ssm.compiled_decoding import CompiledHead, CompiledLayer
 from samcli.ssm.linear import FastLinear, nothing, one_row
 from samcli.ssm.mamba2 import Mamba2
 from samcli.ssm.state import BlockState, State, scan_dtype
@@ -103,16 +105,36 @@ class Decoder:
 
     def __init__(self, model: LanguageModel) -> None:
         self.embedding = model.backbone.embedding.weight
-        self.layers = [DecodingLayer(cast("ResidualBlock", layer)) for layer in model.backbone.layers]
-        self.norm = cast("Backbone", model.backbone).norm_f
-        self.head = model.lm_head
+        backbone = cast("Backbone", model.backbone)
+        self.layers = [_layer(cast("ResidualBlock", layer)) for layer in backbone.layers]
+        self.norm, self.head = backbone.norm_f, model.lm_head
+        plain = type(self.head) is FastLinear and self.head.bias is None
+        compiled = plain and compiled_decoding.serves(self.head.weight.dtype)
+        self.judge: Callable[[Tensor], Tensor] = CompiledHead(self.norm, self.head) if compiled else self._judge
 
     def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
         return nothing, ()
 
     @torch.no_grad()
     def step(self, tokens: Tensor, state: State, owned: bool = False) -> tuple[Tensor, State]:
-        residual = self.embedding[tokens]  # (batch, d_model)
-        residual = residual.to(scan_dtype(residual.dtype))
+        return self.step_from(self.embedding[tokens], state, owned)
+
+    @torch.no_grad()
+    def step_from(self, embeddings: Tensor, state: State, owned: bool = False) -> tuple[Tensor, State]:
+        # a copy of our own: the layers add to it
+        residual = embeddings.to(scan_dtype(embeddings.dtype), copy=True)  # (batch, d_model)
         new = tuple(layer(residual, old, owned) for layer, old in zip(self.layers, state, strict=True))
-        return self.head(self.norm(residual)), new
+        return self.judge(residual), new
+
+    def _judge(self, residual: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.norm(residual))
+        return logits
+
+
+def _layer(block: ResidualBlock) -> DecodingLayer | CompiledLayer:
+    mixer = block.mixer
+    if type(mixer) is Mamba2:
+        plain = all(type(module) is FastLinear and module.bias is None for module in (mixer.in_proj, mixer.out_proj))
+        if plain and compiled_decoding.serves(mixer.in_proj.weight.dtype):
+            return CompiledLayer(block.norm, mixer)
+    return DecodingLayer(block)

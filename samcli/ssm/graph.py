@@ -67,3 +67,8 @@ class GraphDecoder:
         # what is handed out must not change under the caller's hands with the next step
         new = captured.state if owned else map_state(torch.clone, captured.state)
         return captured.logits.clone(), new
+
+    @torch.no_grad()
+    def step_from(self, embeddings: Tensor, state: State, owned: bool = False) -> tuple[Tensor, State]:
+        """Without a graph, which knows tokens only."""
+        return self.model.plain_step_from(embeddings, state)

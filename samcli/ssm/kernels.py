@@ -1,7 +1,8 @@
 """Which code does the arithmetic, chosen in one place.
 
-Plain PyTorch runs everywhere and defines the numbers. Quicker kernels take its place only after they gave its result on
-a small problem on this very machine; whatever fails to import or to agree is left out silently and shown by `describe`.
+Plain PyTorch runs everywhere and defines the numbers. Quicker kernels (oneDNN's own and loops compiled by numba on a
+CPU, mamba_ssm's and causal_conv1d's on CUDA) take its place only after they gave its result on a small problem on this
+very machine; whatever fails to import or to agree is left out silently and shown by `describe`.
 `SAM_KERNELS=torch`, or `force("torch")`, keeps to plain PyTorch. The choice changes numbers by rounding only.
 """
 
@@ -54,8 +55,20 @@ def holds(check: Callable[[], bool]) -> bool:
         return False
 
 
+def never_raises(check: Callable[[], bool]) -> bool:
+    """The same of optional packages, which may be broken in any way at all."""
+    try:
+        return check()
+    except Exception:
+        return False
+
+
+def close(fast: Tensor, exact: Tensor, tolerance: float = TOLERANCE) -> bool:
+    return bool((fast.float() - exact.float()).abs().max() <= tolerance * exact.float().abs().max())
+
+
 def describe() -> dict[str, str]:
-    """What is in use, for people: product, scan and decoding on every kind of device present."""
+    """What is in use, for people, on every kind of device present."""
     from samcli.ssm.linear import onednn_products
     from samcli.ssm.maps import onednn_convolutions
     from samcli.ssm.winograd import packed_convolutions
@@ -65,13 +78,32 @@ def describe() -> dict[str, str]:
         "cpu products": "oneDNN, packed for decoding" if not plain() and onednn_products() else "PyTorch",
         "cpu convolutions": "oneDNN, with their activation" if not plain() and onednn_convolutions() else "PyTorch",
         "cpu large convolutions": "Winograd" if not plain() and packed_convolutions() else "as the others",
-        "cpu scan": "PyTorch",
+        "cpu loops": _loops(),
     }
     if torch.cuda.is_available():
         found["cuda scan"] = "mamba_ssm" if triton_scan() else f"PyTorch ({missing('mamba_ssm')})"
         found["cuda convolution"] = "causal_conv1d" if cuda_convolution() else f"PyTorch ({missing('causal_conv1d')})"
         found["cuda decoding"] = "PyTorch" if plain() else "captured graph"
     return found
+
+
+def _loops() -> str:
+    """Which loops are compiled; asking compiles those that never were."""
+    from samcli.loops.compiler import installed
+    from samcli.ssm import compiled_decoding, compiled_norms, compiled_reading, compiled_windows, winograd
+
+    if plain() or not installed():
+        return "PyTorch (forced)" if plain() else "PyTorch (numba is not installed)"
+    kinds = (torch.float32, torch.bfloat16)
+    agree = {
+        "decoding": all(map(compiled_decoding.agrees, kinds)),
+        "reading": all(map(compiled_reading.agrees, kinds)),
+        "windows": compiled_windows.agrees(),
+        "norms": compiled_norms.agrees(),
+        "convolutions": winograd.loops_agree(),
+    }
+    wrong = [name for name, right in agree.items() if not right]
+    return f"numba, but PyTorch for {', '.join(wrong)}" if wrong else "numba"
 
 
 def missing(package: str) -> str:
@@ -126,7 +158,7 @@ def _agrees_on_scan(scan: Scan) -> bool:
     try:
         with torch.no_grad():
             pairs = zip(scan(x, dt, A, B, C, D, state), ssd(x, dt * A, B, C, dt, D, state), strict=True)
-            return all(_close(fast, exact) for fast, exact in pairs)
+            return all(close(fast, exact) for fast, exact in pairs)
     except Exception:
         return False
 
@@ -141,11 +173,7 @@ def _checked_convolution() -> Callable[..., Any] | None:
     seen, weight, bias = (torch.randn(*s, generator=chance).cuda() for s in ((2, 64, 23), (64, 4), (64,)))
     try:
         exact = torch.nn.functional.conv1d(seen, weight[:, None], bias, groups=64)
-        agrees = _close(causal_conv1d_fn(seen, weight, bias)[..., 3:], exact)
+        agrees = close(causal_conv1d_fn(seen, weight, bias)[..., 3:], exact)
     except Exception:
         return None
     return causal_conv1d_fn if agrees else None
-
-
-def _close(fast: Tensor, exact: Tensor) -> bool:
-    return bool((fast.float() - exact.float()).abs().max() <= TOLERANCE * exact.float().abs().max())

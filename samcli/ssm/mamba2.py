@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from samcli.ssm import kernels
+from samcli.ssm import compiled_reading, kernels
 from samcli.ssm.convolution import causal_convolution
 from samcli.ssm.linear import FastLinear
 from samcli.ssm.norms import GatedRMSNorm
@@ -89,23 +89,30 @@ class Mamba2(nn.Module):
         self, x: Tensor, state: BlockState | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, BlockState]:
         """x (batch, length, d_model), valid tokens first -> y of that shape, and the state after each row."""
+        projected = self.project_in(x)
+        quick = x.shape[1] > 1 and compiled_reading.serves(projected, self.norm.weight.dtype, self.config.ngroups)
+        y, new = (compiled_reading.read if quick else Mamba2.between)(self, projected, state, lengths)
+        return self.project_out(y), new
+
+    def between(self, projected: Tensor, state: BlockState | None, lengths: Tensor | None) -> tuple[Tensor, BlockState]:
+        """What stands between the two projections."""
         c = self.config
-        batch, length, _ = x.shape
-        z, xBC, dt = torch.split(self.project_in(x), [c.d_inner, c.conv_channels, c.heads], dim=-1)
+        batch, length, _ = projected.shape
+        z, xBC, dt = torch.split(projected, [c.d_inner, c.conv_channels, c.heads], dim=-1)
         xBC, tail = causal_convolution(xBC, self.conv1d.weight, self.conv1d.bias, state and state.tail, lengths)
         dtype = scan_dtype(xBC.dtype)
-        with torch.autocast(x.device.type, enabled=False):
+        with torch.autocast(xBC.device.type, enabled=False):
             xBC = F.silu(xBC).to(dtype)
             inner, B, C = torch.split(xBC, [c.d_inner, c.ngroups * c.d_state, c.ngroups * c.d_state], dim=-1)
             inner = inner.reshape(batch, length, c.heads, c.headdim)
             B, C = (m.reshape(batch, length, c.ngroups, c.d_state) for m in (B, C))
             dt = F.softplus(dt.to(dtype) + self.dt_bias.to(dtype))  # (batch, length, heads)
             if lengths is not None:
-                dt = dt * valid_mask(lengths.to(x.device), length)[..., None]
+                dt = dt * valid_mask(lengths.to(xBC.device), length)[..., None]
             A, D = -self.A_log.to(dtype).exp(), self.D.to(dtype)
             weights = self.norm.weight.dtype
             # Triton's products are TF32 at best, so it serves half-precision weights only
-            scan = kernels.triton_scan() if x.is_cuda and weights in (torch.bfloat16, torch.float16) else None
+            scan = kernels.triton_scan() if xBC.is_cuda and weights in (torch.bfloat16, torch.float16) else None
             if length == 1 and state is not None:
                 y, ssm = ssd_step(inner[:, 0], dt[:, 0] * A, B[:, 0], C[:, 0], dt[:, 0], D, state.ssm)
                 y = y[:, None]
@@ -115,7 +122,7 @@ class Mamba2(nn.Module):
             else:
                 y, ssm = ssd(inner, dt * A, B, C, dt, D, state and state.ssm, c.chunk_size)
             y = self.norm.gated(y.reshape(batch, length, c.d_inner), z)
-        return self.project_out(y), BlockState(ssm, tail)
+        return y, BlockState(ssm, tail)
 
 
 def initial_dt_bias(heads: int, shortest: float = 1e-3, longest: float = 1e-1) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from samcli.ssm import compiled_norms
 from samcli.ssm.state import scan_dtype
 
 
@@ -26,6 +27,8 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normed x in the dtype of the weight, ready for the projection that follows."""
+        if compiled_norms.serves(x, self.weight):
+            return compiled_norms.rms_norm(x, self.weight, self.eps)
         return rms_norm(x, self.weight, self.eps).to(self.weight.dtype)
 
 

@@ -30,6 +30,8 @@ class Stepper(Protocol):
 
     def step(self, tokens: Tensor, state: State, owned: bool = False) -> tuple[Tensor, State]: ...
 
+    def step_from(self, embeddings: Tensor, state: State, owned: bool = False) -> tuple[Tensor, State]: ...
+
 
 class RecurrentReader(nn.Module):
     backbone: RecurrentBackbone
@@ -160,7 +162,17 @@ class RecurrentReader(nn.Module):
             return self.plain_step(tokens, state)
         return self._decoder.step(tokens, state, owned)
 
+    @torch.no_grad()
+    def step_from(self, embeddings: Tensor, state: State, owned: bool = False) -> tuple[Tensor, State]:
+        """The same from the embeddings (batch, d_model) of the tokens, or of whatever else is read."""
+        if self._decoder is None:
+            return self.plain_step_from(embeddings, state)
+        return self._decoder.step_from(embeddings, state, owned)
+
     def plain_step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """A step by the modules themselves, whatever was prepared."""
-        hidden, state = self.backbone(self.embed(tokens[:, None]), state)
+        return self.plain_step_from(self.embed(tokens), state)
+
+    def plain_step_from(self, embeddings: Tensor, state: State) -> tuple[Tensor, State]:
+        hidden, state = self.backbone(embeddings[:, None], state)
         return self.lm_head(hidden[:, 0]), state

@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from samcli.loops import compiler
+from samcli.loops.compiler import array
 from samcli.ssm import kernels
 from samcli.ssm.linear import nothing
 from samcli.ssm.maps import onednn
@@ -69,8 +71,26 @@ class WinogradConvolution:
         return nothing, ()
 
     def __call__(self, x: Tensor) -> Tensor:
+        if compiled():
+            return self._by_loops(x)
         products = [self._product(index, value) for index, value in enumerate(self._values(x))]
         return F.gelu(self._outputs(products)[:, : x.shape[2]]).permute(0, 3, 1, 2)
+
+    def _by_loops(self, x: Tensor) -> Tensor:
+        """The same, but that compiled loops do what stands before and after the products."""
+        from samcli.loops import winograd as loops
+
+        batch, channels, time, bands = x.shape
+        size, tiles = compiler.threads(), -(-time // self.plan.steps)
+        rows = x.permute(0, 2, 3, 1).reshape(batch, time, bands * channels)
+        values = rows.new_empty(self.plan.points, batch, tiles, bands * channels)
+        loops.values(size, array(rows), array(values))
+        maps = values.view(self.plan.points, batch, tiles, bands, channels)
+        products = [self._product(index, value) for index, value in enumerate(maps)]
+        y = rows.new_empty(batch, time, *products[0].shape[2:])
+        parts = (array(each.reshape(batch, tiles, -1)) for each in products)
+        loops.outputs(size, *parts, array(y.view(batch, time, -1)))
+        return y.permute(0, 3, 1, 2)
 
     def _values(self, x: Tensor) -> Tensor:
         """(points, batch, tiles, frequency, channels)"""
@@ -121,6 +141,21 @@ def packed_convolutions() -> bool:
     weight, bias = torch.linspace(-1, 1, 54).view(3, 2, 3, 3), torch.tensor([0.5, -0.5, 0.0])
     plain = F.gelu(F.conv2d(x, weight, bias, padding=1))
     return kernels.holds(lambda: torch.allclose(WinogradConvolution(weight, bias, 1)(x), plain, rtol=1e-4, atol=1e-4))
+
+
+def compiled() -> bool:
+    return not kernels.plain() and loops_agree()
+
+
+@functools.cache
+def loops_agree() -> bool:
+    """Whether the compiled loops are there, and right."""
+    if not compiler.installed():
+        return False
+    x = torch.linspace(-2, 2, 2 * 3 * 13 * 4).view(2, 3, 13, 4).contiguous(memory_format=torch.channels_last)
+    weight, bias = torch.linspace(-1, 1, 5 * 3 * 9).view(5, 3, 3, 3).sin(), torch.linspace(-1, 1, 5)
+    exact = F.gelu(F.conv2d(x, weight, bias, padding=1))
+    return kernels.never_raises(lambda: kernels.close(WinogradConvolution(weight, bias, 1)._by_loops(x), exact, 1e-4))
 
 
 def total(parts: Sequence[Tensor], terms: Terms, out: Tensor | None = None) -> Tensor:
