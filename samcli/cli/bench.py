@@ -80,9 +80,11 @@ def machine(device: str) -> dict[str, Any]:
     import torch
 
     from samcli import __version__
+    from samcli.ssm.kernels import loops
 
     facts: dict[str, Any] = {"samcli": __version__, "torch": torch.__version__, "python": platform.python_version()}
     facts |= {"system": platform.platform(terse=True), "cores": os.cpu_count(), "threads": torch.get_num_threads()}
+    facts["loops"] = loops()
     used = device
     if device == "auto":
         used = "cuda" if torch.cuda.is_available() else "cpu"

@@ -78,7 +78,7 @@ def describe() -> dict[str, str]:
         "cpu products": "oneDNN, packed for decoding" if not plain() and onednn_products() else "PyTorch",
         "cpu convolutions": "oneDNN, with their activation" if not plain() and onednn_convolutions() else "PyTorch",
         "cpu large convolutions": "Winograd" if not plain() and packed_convolutions() else "as the others",
-        "cpu loops": _loops(),
+        "cpu loops": loops(),
     }
     if torch.cuda.is_available():
         found["cuda scan"] = "mamba_ssm" if triton_scan() else f"PyTorch ({missing('mamba_ssm')})"
@@ -87,7 +87,7 @@ def describe() -> dict[str, str]:
     return found
 
 
-def _loops() -> str:
+def loops() -> str:
     """Which loops are compiled; asking compiles those that never were."""
     from samcli.loops.compiler import installed
     from samcli.ssm import compiled_decoding, compiled_norms, compiled_reading, compiled_windows, winograd
