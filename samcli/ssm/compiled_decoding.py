@@ -37,7 +37,7 @@ class CompiledLayer:
         from samcli.loops import tokens
 
         c = mixer.config
-        self.loops, self.inner = tokens, c.d_inner
+        self.few, self.many, self.inner = tokens.few, tokens.many, c.d_inner
         self.project_in, self.project_out = (_rows(module) for module in (mixer.in_proj, mixer.out_proj))
         bias = torch.zeros(c.conv_channels) if mixer.conv1d.bias is None else mixer.conv1d.bias
         taps = mixer.conv1d.weight[:, 0].t()  # (width, channels)
@@ -53,16 +53,15 @@ class CompiledLayer:
 
     def __call__(self, residual: Tensor, state: BlockState, owned: bool) -> BlockState:
         """Adds the block's output to `residual` (batch, d_model); the new state takes the old one's memory if owned."""
-        if not owned:
-            state = BlockState(state.ssm.clone(), state.tail.clone())
-        state = BlockState(state.ssm.contiguous(), state.tail.contiguous())
+        if not (owned and state.ssm.is_contiguous() and state.tail.is_contiguous()):
+            state = BlockState(*(part.clone(memory_format=torch.contiguous_format) for part in state))
         ssm, tail, size = state.ssm.numpy(), state.tail.numpy(), compiler.threads()
         if len(residual) <= FEW:
-            self.loops.few(size, residual.numpy(), *self.whole, ssm, tail)
+            self.few(size, residual.numpy(), *self.whole, ssm, tail)
             return state
         projected = self.project_in(self.norm(residual).float())
         y = projected.new_empty(len(residual), self.inner)
-        self.loops.many(size, projected.numpy(), *self.between, ssm, tail, y.numpy())
+        self.many(size, projected.numpy(), *self.between, ssm, tail, y.numpy())
         residual += self.project_out(y)
         return state
 
