@@ -23,7 +23,10 @@ FFT = 512  # the power of two above FRAME
 LOW_HZ, HIGH_HZ = 20.0, SAMPLE_RATE / 2
 PREEMPHASIS = 0.97
 FLOOR = torch.finfo(torch.float32).eps  # log(FLOOR) = -15.94 is what digital silence gives
+PARTS = 4  # of the bands: most bins are far from most triangles
 BLOCK_FRAMES = 1024  # 10 s at a time: the spectra of one block stay in the processor's cache
+
+Triangles = list[tuple[slice, Tensor]]
 
 
 def frame_count(samples: int) -> int:
@@ -36,8 +39,8 @@ def mel(hertz: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def _tables(device: torch.device) -> tuple[Tensor, Tensor]:
-    """The window (FRAME,) and the mel triangles (FFT // 2 + 1, MELS), computed in float64."""
+def _tables(device: torch.device) -> tuple[Tensor, Triangles]:
+    """The window (FRAME,) and the mel triangles, computed in float64."""
     steps = torch.arange(FRAME, dtype=torch.float64)
     window = 0.5 - 0.5 * torch.cos(2.0 * math.pi * steps / (FRAME - 1))
     edges = mel(torch.tensor([LOW_HZ, HIGH_HZ], dtype=torch.float64))
@@ -46,10 +49,18 @@ def _tables(device: torch.device) -> tuple[Tensor, Tensor]:
     bins = mel(torch.arange(FFT // 2 + 1, dtype=torch.float64) * SAMPLE_RATE / FFT).unsqueeze(1)
     triangles = torch.minimum((bins - left) / (centre - left), (right - bins) / (right - centre)).clamp_(min=0.0)
     triangles[-1] = 0.0  # Kaldi leaves the Nyquist bin out
-    return window.float().to(device), triangles.float().to(device)
+    parts = [_part(some.float().to(device)) for some in torch.split(triangles, MELS // PARTS, dim=1)]
+    return window.float().to(device), parts
 
 
-def _block(wave: Tensor, window: Tensor, triangles: Tensor, frames: Tensor) -> Tensor:
+def _part(triangles: Tensor) -> tuple[slice, Tensor]:
+    """The bins that some triangles (bins, bands) reach, and the triangles over these."""
+    reached = triangles.amax(1).nonzero()[:, 0].tolist()
+    bins = slice(reached[0], reached[-1] + 1)
+    return bins, triangles[bins].contiguous()
+
+
+def _block(wave: Tensor, window: Tensor, triangles: Triangles, frames: Tensor) -> Tensor:
     """Frames of a stretch that holds them exactly: (batch, FRAME + (n - 1) * HOP) -> (batch, n, MELS).
 
     `frames` (batch, n, FFT) is scratch space whose columns from FRAME on are zero. Every frame is computed from its
@@ -62,7 +73,8 @@ def _block(wave: Tensor, window: Tensor, triangles: Tensor, frames: Tensor) -> T
     frames[..., :FRAME].mul_(window)
     parts = torch.view_as_real(torch.fft.rfft(frames)).square_()  # (batch, n, FFT // 2 + 1, 2)
     power = parts[..., 0] + parts[..., 1]
-    return (power @ triangles).clamp_(min=FLOOR).log_()
+    mels = torch.cat([power[..., bins] @ part for bins, part in triangles], dim=-1)
+    return mels.clamp_(min=FLOOR).log_()
 
 
 @torch.no_grad()

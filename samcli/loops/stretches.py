@@ -17,7 +17,7 @@ from samcli.loops.tokens import share
 
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
 VECTOR = 16  # numbers that are computed at once anyway
-# Logarithms of decays: less adds nothing, but denormal numbers would slow the product down; more lies where CB is zero.
+# Logarithms of decays: less adds nothing, but denormal numbers would slow the product down; more reaches nothing.
 FADED, UNREACHED = np.float32(-100.0), np.float32(60.0)
 FORGOTTEN = np.float32(-30.0)  # of a step that keeps nothing: more would cost its neighbours their digits
 
@@ -126,9 +126,9 @@ def decays(size, dt, rate, total, left, reach, end, scale):
 def mixing(size, place, scale, CB, D, forward, M):
     """How each step of a chunk reaches each other one: M (batch, heads, chunks, Q, Q), all of it.
 
-    M[i, j] = CB[i, j] * 2 ** (place_i - place_j) * scale_j, plus D on the diagonal; place and scale (batch, heads,
-    chunks, Q), CB (batch, groups, chunks, Q, Q). The first `forward` groups hear what came before, the others what
-    comes after.
+    M[i, j] = CB[i, j] * 2 ** (place_i - place_j) * scale_j where step j reaches step i, zero where not, plus D on the
+    diagonal; place and scale (batch, heads, chunks, Q), CB (batch, groups, chunks, Q, Q). Steps of the first `forward`
+    groups reach those that come after, of the others those that came before.
     """
     batch, heads, chunks, Q = place.shape
     groups = CB.shape[1]
@@ -140,13 +140,14 @@ def mixing(size, place, scale, CB, D, forward, M):
             places, scales = place[row, head, chunk], scale[row, head, chunk]
             for i in range(Q):
                 weight, out = CB[row, group, chunk, i], M[row, head, chunk, i]
-                # to the next whole vector: what is beyond i is dropped by the zeros of CB
-                low, high = 0, min(Q, (i // VECTOR + 1) * VECTOR)
+                low, high = 0, min(Q, (i // VECTOR + 1) * VECTOR)  # whole vectors: what is too much becomes zero
                 if group >= forward:
                     low, high = i // VECTOR * VECTOR, Q
-                out[:low] = ZERO
-                out[high:] = ZERO
                 reach_of(places[i], places[low:high], scales[low:high], weight[low:high], out[low:high])
+                if group >= forward:
+                    out[:i] = ZERO
+                else:
+                    out[i + 1 :] = ZERO
                 out[i] += D[head]
 
 

@@ -96,6 +96,7 @@ class BidirectionalMamba2(nn.Module):
         if compiled:
             return compiled_windows.scanned(self, projected, u, *reaches)
         place, dt, CB = reaches
+        CB = torch.stack([CB[:, 0].tril(), CB[:, 1].triu()], dim=1)
         x = u[..., : c.d_inner].view(*u.shape[:2], c.heads, c.head_dim)
         y = mix(place, dt, CB, self.D.to(dt.dtype), x)
         return self.norm.gated(y.view(z.shape), z)
@@ -109,7 +110,7 @@ class BidirectionalMamba2(nn.Module):
         return y[:, :, 0].transpose(1, 2)
 
     def _reaches(self, u: Tensor, dt: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """How steps reach each other: place and step sizes (batch, length, heads), CB (batch, 2, length, length)."""
+        """How steps reach each other: place and step sizes (batch, length, heads), C B^T (batch, 2, length, length)."""
         c = self.config
         (batch, length, _), dtype = u.shape, scan_dtype(u.dtype)
         half = c.heads // 2
@@ -123,5 +124,4 @@ class BidirectionalMamba2(nn.Module):
         # backward is its mirror image: with before = total - a, j reaches i with 2^(before_j - before_i), j >= i
         place = torch.cat([total[..., :half], (a - total)[..., half:]], dim=-1)
         B, C = (m.view(batch, length, 2, c.d_state).transpose(1, 2) for m in (B, C))  # (batch, direction, length, N)
-        CB = C @ B.transpose(-1, -2)
-        return place, dt, torch.stack([CB[:, 0].tril(), CB[:, 1].triu()], dim=1)
+        return place, dt, C @ B.transpose(-1, -2)

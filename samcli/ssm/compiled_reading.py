@@ -70,7 +70,7 @@ def read(
     B, C = (m.reshape(batch * chunks, Q, c.d_state) for m in torch.split(BC, c.d_state, dim=-1))
 
     # inside the chunks
-    CB = torch.bmm(C, B.mT).tril_()
+    CB = torch.bmm(C, B.mT)
     M = x.new_empty(batch, c.heads, chunks, Q, Q)
     CB = CB.view(batch, 1, chunks, Q, Q)
     stretches.mixing(size, array(total), array(scale), array(CB), _array(mixer.D), 1, array(M))

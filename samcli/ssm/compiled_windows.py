@@ -36,7 +36,7 @@ def scanned(
     """What out_proj takes, (batch, length, d_inner).
 
     projected (batch, length, ...) begins with the gate; heard (batch, length, channels) begins with x; place and dt
-    (batch, length, heads); CB (batch, directions, length, length), zero where a step does not reach.
+    (batch, length, heads); CB (batch, directions, length, length).
     """
     from samcli.loops import stretches
 

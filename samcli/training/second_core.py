@@ -17,6 +17,8 @@ import torch
 import torch.multiprocessing as processes
 from torch import Tensor, nn
 
+from samcli.ssm import kernels
+
 Gradient = Callable[[nn.Module, Any], object]  # (network, batch): backward
 
 
@@ -57,6 +59,7 @@ class SecondCore:
 
     def _work(self, network: nn.Module, batches: Callable[[], Iterable[Any]], gradient: Gradient) -> None:
         torch.set_num_threads(1)
+        kernels.force("torch")  # numba's threads do not outlive a fork
         torch.set_flush_denormal(True)
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[-1]})

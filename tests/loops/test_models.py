@@ -198,10 +198,13 @@ def test_threads_do_not_disturb_each_other() -> None:
         torch.set_num_threads(count)
         return model.prefill(tokens)[0]
 
-    with ThreadPoolExecutor(4) as pool:
-        for found in pool.map(work, [1, 2, 1, 2] * 10):
-            torch.testing.assert_close(found, alone, rtol=1e-5, atol=1e-5)
-    assert torch.get_num_threads() == used
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            for found in pool.map(work, [1, 2, 1, 2] * 10):
+                torch.testing.assert_close(found, alone, rtol=1e-5, atol=1e-5)
+        assert torch.get_num_threads() == used
+    finally:
+        torch.set_num_threads(used)  # what was said last is also what threads yet to come begin with
 
 
 def run(script: str, **variables: str) -> str:

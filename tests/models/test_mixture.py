@@ -126,7 +126,8 @@ def test_threads_do_not_see_each_other() -> None:
         other.start()
         other.join()
         audio = model(tokens)[0]
-    assert torch.equal(found[0], text) and not torch.equal(audio, text)
+    # not to the bit: a thread may compute on another number of cores
+    assert torch.allclose(found[0], text, atol=1e-6) and not torch.allclose(audio, text, atol=1e-3)
 
 
 def test_adapters_reach_every_expert() -> None:
