@@ -29,7 +29,7 @@ class SecondCore:
         self.gradients = torch.zeros_like(self.weights).share_memory_()  # type: ignore[no-untyped-call]
         context = processes.get_context("fork")
         self.ready = context.Value("i", 0)
-        self.process = context.Process(target=self._work, args=(network, batches, gradient), daemon=True)
+        self.process = context.Process(target=self._work, args=(network, batches, gradient, os.getpid()), daemon=True)
         self.process.start()
         cores = sorted(os.sched_getaffinity(0))
         if len(cores) > 1:  # each to its own, so that neither waits for the other
@@ -57,13 +57,13 @@ class SecondCore:
         self.ready.value = 0
         return True
 
-    def _work(self, network: nn.Module, batches: Callable[[], Iterable[Any]], gradient: Gradient) -> None:
+    def _work(self, network: nn.Module, batches: Callable[[], Iterable[Any]], gradient: Gradient, parent: int) -> None:
+        """Until `parent`, which may be gone already, is."""
         torch.set_num_threads(1)
         kernels.force("torch")  # numba's threads do not outlive a fork
         torch.set_flush_denormal(True)
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[-1]})
-        parent = os.getppid()
         # A copy of its own: the fork shares no memory that is written to.
         own = [parameter.detach().clone() for parameter in self.parameters]
         for parameter, data in zip(self.parameters, own, strict=True):
