@@ -13,6 +13,7 @@ from torch import Tensor
 
 Function = Callable[..., Any]
 Array = NDArray[Any]
+KINDS = (torch.float32, torch.bfloat16)  # of weights that the loops can read
 
 # Sums in any order, as vectors need; but what is not a number stays so.
 FREEDOMS = {"contract", "reassoc", "arcp", "nsz", "afn"}
@@ -68,3 +69,8 @@ def array(tensor: Tensor) -> Array:
     """A view of a tensor in its own memory; bfloat16 as its bits."""
     tensor = tensor.detach()
     return tensor.view(torch.uint16).numpy() if tensor.dtype is torch.bfloat16 else tensor.numpy()
+
+
+def floats(tensor: Tensor) -> Array:
+    """A tensor's numbers as float32, side by side; in its own memory where they are that already."""
+    return array(tensor.detach().float().contiguous())

@@ -27,7 +27,7 @@ FEW = 4  # rows up to which the weights are read by the loops themselves
 
 def serves(weights: torch.dtype) -> bool:
     """Whether the loops are there, and right, for weights of this kind."""
-    return weights in (torch.float32, torch.bfloat16) and not kernels.plain() and agrees(weights)
+    return weights in compiler.KINDS and not kernels.plain() and agrees(weights)
 
 
 class CompiledLayer:
@@ -42,9 +42,9 @@ class CompiledLayer:
         bias = torch.zeros(c.conv_channels) if mixer.conv1d.bias is None else mixer.conv1d.bias
         taps = mixer.conv1d.weight[:, 0].t()  # (width, channels)
         small = (taps, bias, mixer.dt_bias, -mixer.A_log.detach().float().exp(), mixer.D)
-        inner_norm = _array(mixer.norm.weight), np.float32(c.norm_eps)
-        self.between = (*(_array(each) for each in small), c.ngroups, *inner_norm)
-        into = _array(norm.weight), np.float32(norm.eps), compiler.array(mixer.in_proj.weight)
+        inner_norm = compiler.floats(mixer.norm.weight), np.float32(c.norm_eps)
+        self.between = (*(compiler.floats(each) for each in small), c.ngroups, *inner_norm)
+        into = compiler.floats(norm.weight), np.float32(norm.eps), compiler.array(mixer.in_proj.weight)
         self.whole = (*into, *self.between, compiler.array(mixer.out_proj.weight))
         self.norm = norm
 
@@ -73,7 +73,7 @@ class CompiledHead:
         from samcli.loops import tokens
 
         self.loops, self.norm, self.head = tokens, norm, head
-        self.prepared = _array(norm.weight), np.float32(norm.eps), compiler.array(head.weight)
+        self.prepared = compiler.floats(norm.weight), np.float32(norm.eps), compiler.array(head.weight)
 
     def __call__(self, residual: Tensor) -> Tensor:
         """(batch, d_model) to logits (batch, vocabulary) in the dtype of the weights."""
@@ -83,10 +83,6 @@ class CompiledHead:
         logits = residual.new_empty(len(residual), self.head.out_features)
         self.loops.head(compiler.threads(), residual.numpy(), *self.prepared, logits.numpy())
         return logits.to(self.head.weight.dtype)
-
-
-def _array(tensor: Tensor) -> compiler.Array:
-    return compiler.array(tensor.detach().float().contiguous())
 
 
 def _rows(module: FastLinear) -> Callable[[Tensor], Tensor]:

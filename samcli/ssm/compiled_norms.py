@@ -12,19 +12,10 @@ from samcli.loops import compiler
 from samcli.loops.compiler import array
 from samcli.ssm import kernels
 
-KINDS = (torch.float32, torch.bfloat16)
-
 
 def serves(x: Tensor, weight: Tensor) -> bool:
     """Whether the loop may take it, is there, and right."""
-    return (
-        x.dtype is torch.float32
-        and weight.dtype in KINDS
-        and x.device.type == "cpu"
-        and not torch.is_grad_enabled()
-        and not kernels.plain()
-        and agrees()
-    )
+    return x.dtype is torch.float32 and weight.dtype in compiler.KINDS and kernels.loops_may(x) and agrees()
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
@@ -33,7 +24,7 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
 
     rows = x.contiguous().view(-1, x.shape[-1])
     out = rows.new_empty(rows.shape, dtype=weight.dtype)
-    stretches.norms(compiler.threads(), array(rows), array(weight.float().contiguous()), np.float32(eps), array(out))
+    stretches.norms(compiler.threads(), array(rows), compiler.floats(weight), np.float32(eps), array(out))
     return out.view(x.shape)
 
 
@@ -47,4 +38,4 @@ def agrees() -> bool:
         exact = x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-5) * weight.to(dtype)
         return kernels.close(rms_norm(x, weight.to(dtype), 1e-5), exact, 1e-5 if dtype is torch.float32 else 0.01)
 
-    return kernels.never_raises(lambda: all(map(right, KINDS)))
+    return kernels.never_raises(lambda: all(map(right, compiler.KINDS)))

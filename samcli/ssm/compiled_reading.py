@@ -15,30 +15,22 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from samcli.loops import compiler
-from samcli.loops.compiler import array
+from samcli.loops.compiler import array, floats
 from samcli.ssm import kernels
+from samcli.ssm.convolution import new_tail
 from samcli.ssm.ragged import valid_mask
+from samcli.ssm.ssd import LOG2_E
 from samcli.ssm.state import BlockState
 
 if TYPE_CHECKING:
     from samcli.ssm.mamba2 import Mamba2
 
 CHUNK = 64  # tokens (Q)
-LOG2_E = 1.4426950408889634
 
 
 def serves(x: Tensor, weights: torch.dtype, groups: int) -> bool:
     """Whether the loops may take it, are there, and right."""
-    return (
-        weights in (torch.float32, torch.bfloat16)
-        and x.dtype is weights
-        and groups == 1
-        and x.device.type == "cpu"
-        and not torch.is_grad_enabled()
-        and not torch.is_autocast_enabled("cpu")
-        and not kernels.plain()
-        and agrees(weights)
-    )
+    return weights in compiler.KINDS and x.dtype is weights and groups == 1 and kernels.loops_may(x) and agrees(weights)
 
 
 def read(
@@ -59,21 +51,21 @@ def read(
     BC = before.new_empty(batch, filled, 2 * c.d_state)
     taps, bias = mixer.conv1d.weight[:, 0].t(), mixer.conv1d.bias
     bias = before.new_zeros(c.conv_channels) if bias is None else bias
-    stretches.convolve(size, rows, inner, array(before.contiguous()), _array(taps), _array(bias), array(x), array(BC))
+    stretches.convolve(size, rows, inner, array(before.contiguous()), floats(taps), floats(bias), array(x), array(BC))
 
     dt = F.softplus(projected[..., inner + c.conv_channels :].float() + mixer.dt_bias.float())
     if lengths is not None:
         dt = dt * valid_mask(lengths, length)[..., None]
     total, left, reach, scale = (x.new_empty(batch, c.heads, chunks, Q) for _ in range(4))
     end, rate = x.new_empty(batch, c.heads, chunks), mixer.A_log.float().exp() * -LOG2_E
-    stretches.decays(size, _array(dt), array(rate), *map(array, (total, left, reach, end, scale)))
+    stretches.decays(size, floats(dt), array(rate), *map(array, (total, left, reach, end, scale)))
     B, C = (m.reshape(batch * chunks, Q, c.d_state) for m in torch.split(BC, c.d_state, dim=-1))
 
     # inside the chunks
     CB = torch.bmm(C, B.mT)
     M = x.new_empty(batch, c.heads, chunks, Q, Q)
     CB = CB.view(batch, 1, chunks, Q, Q)
-    stretches.mixing(size, array(total), array(scale), array(CB), _array(mixer.D), 1, array(M))
+    stretches.mixing(size, array(total), array(scale), array(CB), floats(mixer.D), 1, array(M))
     y = torch.bmm(M.view(-1, Q, Q), x.view(-1, Q, c.headdim))
     del M
 
@@ -89,24 +81,17 @@ def read(
 
     out = projected.new_empty(batch, length, inner)
     y, carried = y.view(batch, c.heads, filled, c.headdim), carried.view(batch, filled, inner)
-    norm = _array(mixer.norm.weight), np.float32(c.norm_eps)
+    norm = floats(mixer.norm.weight), np.float32(c.norm_eps)
     stretches.gate(size, array(y), array(carried), array(reach.view(batch, c.heads, filled)), rows, *norm, array(out))
     return out, BlockState(ssm, _tail(projected[..., inner : inner + c.conv_channels], before, lengths))
 
 
 def _tail(seen: Tensor, before: Tensor, lengths: Tensor | None) -> Tensor:
     """The convolution's latest inputs of each row."""
-    size, length = before.shape[1], seen.shape[1]
+    size = before.shape[1]
     if lengths is None:
-        ends = torch.cat([before, seen[:, max(0, length - size) :].float()], dim=1)
-        return ends[:, ends.shape[1] - size :].clone()  # a view would keep more alive
-    ends = torch.cat([before, seen.float()], dim=1)
-    index = lengths[:, None] + torch.arange(size)  # a row of n valid inputs ends at n + size
-    return ends[torch.arange(len(ends))[:, None], index]
-
-
-def _array(tensor: Tensor) -> compiler.Array:
-    return array(tensor.float().contiguous())
+        seen = seen[:, max(0, seen.shape[1] - size) :]  # of the others nothing is left
+    return new_tail(torch.cat([before, seen.float()], dim=1), seen.shape[1], size, lengths)
 
 
 @functools.cache

@@ -19,15 +19,7 @@ if TYPE_CHECKING:
 
 def serves(x: Tensor, weights: torch.dtype) -> bool:
     """Whether the loops may take it, are there, and right."""
-    return (
-        x.dtype is torch.float32
-        and weights is torch.float32
-        and x.device.type == "cpu"
-        and not torch.is_grad_enabled()
-        and not torch.is_autocast_enabled("cpu")
-        and not kernels.plain()
-        and agrees()
-    )
+    return x.dtype is torch.float32 and weights is torch.float32 and kernels.loops_may(x) and agrees()
 
 
 def scanned(
@@ -46,12 +38,12 @@ def scanned(
     place, dt = (each.transpose(1, 2).contiguous().view(by_head) for each in (place, dt))
     M = heard.new_empty(*by_head, length)
     stretches.mixing(
-        size, array(place), array(dt), array(CB[:, :, None].contiguous()), array(mixer.D.contiguous()), 1, array(M)
+        size, array(place), array(dt), array(CB[:, :, None].contiguous()), compiler.floats(mixer.D), 1, array(M)
     )
     x = heard[..., : c.d_inner].reshape(batch, length, c.heads, c.head_dim).transpose(1, 2).contiguous()
     y = torch.bmm(M.view(-1, length, length), x.view(-1, length, c.head_dim))
     out = heard.new_empty(batch, length, c.d_inner)
-    norm = array(mixer.norm.weight.contiguous()), np.float32(mixer.norm.eps)
+    norm = compiler.floats(mixer.norm.weight), np.float32(mixer.norm.eps)
     stretches.gate(size, array(y.view(x.shape)), None, None, array(projected.contiguous()), *norm, array(out))
     return out
 

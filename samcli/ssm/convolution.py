@@ -32,7 +32,7 @@ def causal_convolution(
         dtype = torch.get_autocast_dtype(x.device.type)
         seen, weight, bias = seen.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
     y: Tensor = _Depthwise.apply(seen, weight, bias)  # type: ignore[no-untyped-call]
-    return y, _new_tail(seen, length, width - 1, lengths).to(scan_dtype(x.dtype))
+    return y, new_tail(seen, length, width - 1, lengths).to(scan_dtype(x.dtype))
 
 
 class _Depthwise(torch.autograd.Function):
@@ -70,7 +70,7 @@ def _valid_convolution(seen: Tensor, weight: Tensor, bias: Tensor | None) -> Ten
     return F.conv2d(picture, weight[:, :, None], bias, groups=weight.shape[0])[:, :, 0].transpose(1, 2)
 
 
-def _new_tail(seen: Tensor, length: int, size: int, lengths: Tensor | None) -> Tensor:
+def new_tail(seen: Tensor, length: int, size: int, lengths: Tensor | None) -> Tensor:
     if lengths is None:
         return seen[:, length:].clone()  # a view would keep the whole piece alive
     # a row of n valid inputs ends at n + size in `seen`; n = 0 leaves the old tail as it was

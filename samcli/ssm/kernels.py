@@ -47,6 +47,13 @@ def onednn_may(x: Tensor, weight: Tensor) -> bool:
     )
 
 
+def loops_may(x: Tensor) -> bool:
+    """Whether compiled loops may take what comes of x: they know processors' memory, and no gradients."""
+    return (
+        x.device.type == "cpu" and not torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu") and not plain()
+    )
+
+
 def holds(check: Callable[[], bool]) -> bool:
     """Whether a check of operators runs through and says yes. They are internal, and may go."""
     try:
@@ -89,15 +96,14 @@ def describe() -> dict[str, str]:
 
 def loops() -> str:
     """Which loops are compiled; asking compiles those that never were."""
-    from samcli.loops.compiler import installed
+    from samcli.loops import compiler
     from samcli.ssm import compiled_decoding, compiled_norms, compiled_reading, compiled_windows, winograd
 
-    if plain() or not installed():
+    if plain() or not compiler.installed():
         return "PyTorch (forced)" if plain() else "PyTorch (numba is not installed)"
-    kinds = (torch.float32, torch.bfloat16)
     agree = {
-        "decoding": all(map(compiled_decoding.agrees, kinds)),
-        "reading": all(map(compiled_reading.agrees, kinds)),
+        "decoding": all(map(compiled_decoding.agrees, compiler.KINDS)),
+        "reading": all(map(compiled_reading.agrees, compiler.KINDS)),
         "windows": compiled_windows.agrees(),
         "norms": compiled_norms.agrees(),
         "convolutions": winograd.loops_agree(),
