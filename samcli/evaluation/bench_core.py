@@ -1,13 +1,14 @@
 """`sam bench core`: the state-space core beside the limits of the machine it runs on.
 
 Every figure is a ratio within one run: prefill against the rate of `torch.mm`, decoding against the rate at which
-memory is read, long against short, and, where transformers is installed, against its PyTorch path. Weights are
-random, of the size of Mamba-2 130M; on CUDA of 2.7B.
+memory is read, long against short, and, where transformers is installed, against its PyTorch path in a process of its
+own, as its users run it. Weights are random, of the size of Mamba-2 130M; on CUDA of 2.7B.
 """
 
 from __future__ import annotations
 
 import gc
+import importlib.util
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,6 +16,8 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
+
+from samcli.evaluation.fresh import in_fresh_process
 
 if TYPE_CHECKING:
     import torch
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 SHORT, LONG = 2048, 65_536  # tokens
 ROUNDS = 5
+READINGS = 3  # of a prompt, by anyone
 
 
 def bench_core(quick: bool = False, device: str = "cpu") -> list[Row]:
@@ -127,7 +131,7 @@ def prefill_seconds(model: LanguageModel, tokens: int) -> float:
 
     device = model.lm_head.weight.device
     prompt = torch.randint(0, model.vocab_size, (1, tokens), device=device)
-    return fastest(lambda: model.prefill(prompt), 3, device.type)
+    return fastest(lambda: model.prefill(prompt), READINGS, device.type)
 
 
 def decoding(model: LanguageModel, quick: bool, device: str) -> tuple[float, float, float]:
@@ -176,13 +180,26 @@ def beside_transformers(
     config: LanguageConfig, dtype: torch.dtype, prefills: dict[int, float], decode: float
 ) -> Iterator[Row]:
     """Our rates over those of transformers' PyTorch path; nothing where it is not installed."""
-    try:
-        import transformers
-    except ImportError:
-        return
     import torch
 
+    if importlib.util.find_spec("transformers") is None:
+        return
     name = str(dtype).removeprefix("torch.")
+    targets = {512: 1.7, SHORT: 3.0} if dtype is torch.float32 else {512: 2.5, SHORT: 4.0}
+    theirs, theirs_decode = in_fresh_process(transformers_speeds, config, dtype, tuple(prefills))
+    for tokens, ours in prefills.items():
+        gain = ours / theirs[tokens]
+        yield row(f"prefill {tokens} {name} over transformers", gain, "x", None, targets[tokens])
+    yield row(f"decode 1 {name} over transformers", decode / theirs_decode, "x", None, 1.6)
+
+
+def transformers_speeds(
+    config: LanguageConfig, dtype: torch.dtype, lengths: tuple[int, ...]
+) -> tuple[dict[int, float], float]:
+    """Tokens per second of transformers' Mamba-2 of this size: reading each of the lengths, and speaking."""
+    import torch
+    import transformers
+
     theirs = transformers.Mamba2ForCausalLM(
         transformers.Mamba2Config(
             hidden_size=config.d_model,
@@ -196,17 +213,16 @@ def beside_transformers(
         )
     )
     theirs.to(dtype=dtype)  # type: ignore[call-arg]
-    theirs.requires_grad_(False)
-    targets = {512: 1.7, SHORT: 3.0} if dtype is torch.float32 else {512: 2.5, SHORT: 4.0}
-    with torch.no_grad():
-        for tokens, ours in prefills.items():
-            prompt = torch.randint(0, config.vocab_size, (1, tokens))
-            seconds = fastest(lambda prompt=prompt: theirs(prompt, logits_to_keep=1), 1, "cpu")  # type: ignore[misc]
-            yield row(f"prefill {tokens} {name} over transformers", ours * seconds / tokens, "x", None, targets[tokens])
-        out = theirs(prompt[:, :16], use_cache=True)
-        token = prompt[:, :1]
-        seconds = fastest(lambda: theirs(token, cache_params=out.cache_params, use_cache=True), 8, "cpu")
-        yield row(f"decode 1 {name} over transformers", decode * seconds, "x", None, 1.6)
+    theirs.requires_grad_(False).train(False)
+    prompt = torch.randint(0, config.vocab_size, (1, max(lengths)))
+    speeds = {
+        tokens: tokens / fastest(partial(theirs, prompt[:, :tokens], logits_to_keep=1), READINGS, "cpu")
+        for tokens in lengths
+    }
+    with torch.inference_mode():
+        cache = theirs(prompt[:, :16], use_cache=True).cache_params
+    seconds = fastest(lambda: theirs(prompt[:, :1], cache_params=cache, use_cache=True), 8, "cpu")
+    return speeds, 1 / seconds
 
 
 def flatness(config: LanguageConfig, quick: bool, device: str) -> Iterator[Row]:
