@@ -2,15 +2,16 @@
 
 A row's result depends on that row alone, so a core can take some of the rows and work through them by itself. That is
 a sixth faster, for words two fifths, than when all cores share every single operation: most operations are small, and
-after each of them all would wait for the last.
+after each of them all would wait for the last. A batch can be begun while another is under way: a core that is through
+with its part of the first goes on with the second.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -27,6 +28,20 @@ Result = TypeVar("Result")
 FEWEST_SPEAKERS = 16
 
 
+class Begun(Generic[Result]):
+    """A list of results whose parts are being computed."""
+
+    def __init__(self, parts: Sequence[Future[Result]]) -> None:
+        self._parts = parts
+
+    def done(self) -> bool:
+        return all(part.done() for part in self._parts)
+
+    def results(self) -> list[Result]:
+        wait(self._parts)  # all of them: what fails is tried again, and wants their memory
+        return [part.result() for part in self._parts]
+
+
 class Cores:
     """Whatever a model computes of a batch, computed in parts side by side."""
 
@@ -36,17 +51,24 @@ class Cores:
         self.count = (torch.get_num_threads() if count is None else count) if device.type == "cpu" else 1
         self._threads = ThreadPoolExecutor(self.count, "core")  # none begins before it is needed
 
+    def begin(self, rows: int, work: Callable[[slice], Result], fewest: int = 1) -> Begun[Result]:
+        """`work` on all rows, in parts of at least `fewest`, in their order."""
+        parts = min(self.count, rows // fewest)
+        if parts < 2:
+            return Begun([_at_once(work, slice(0, rows))])
+
+        @torch.inference_mode()  # which is a thread's own, as is the number of threads
+        def alone(part: slice) -> Result:
+            torch.set_num_threads(self.count // parts)
+            return work(part)
+
+        edges = [rows * number // parts for number in range(parts + 1)]
+        return Begun([self._threads.submit(alone, slice(start, end)) for start, end in pairwise(edges)])
+
     def encode(self, model: SoundModel, waves: Sequence[Wave], padded_to: int) -> Encoding:
         """Windows of a sound each, padded to one length in samples."""
-        # Shorter than one patch is nothing to an encoder: then some of the silence that follows belongs to the window.
-        least = round(LEAST_SECONDS * model.sample_rate)
-
-        def work(part: slice) -> Encoding:
-            some = waves[part]
-            lengths = torch.tensor([max(len(wave), least) for wave in some])
-            return model.encode(side_by_side(some, padded_to, self.device), lengths.to(self.device))
-
-        parts = self._share(len(waves), 1, work)
+        begun = self.begin(len(waves), lambda part: encoded(model, waves[part], padded_to, self.device))
+        parts = begun.results()
         if len(parts) == 1:
             return parts[0]
         return gather_encodings([row for part in parts for row in rows_of(part, len(part.lengths))])
@@ -57,35 +79,37 @@ class Cores:
             return model.listen(heard, None if state is None else self._rows(model, state, part, count))
 
         count = len(encoding.lengths)
-        parts = self._share(count, 1, work)
+        parts = self.begin(count, work).results()
         return parts[0] if len(parts) == 1 else model.join(parts)
 
     def speak(self, model: SoundModel, state: Any, prompts: Sequence[str], options: SpeakOptions) -> list[str]:
         def work(part: slice) -> list[str]:
             return model.speak(self._rows(model, state, part, len(prompts)), prompts[part], options)
 
-        return [text for part in self._share(len(prompts), FEWEST_SPEAKERS, work) for text in part]
+        return [text for part in self.begin(len(prompts), work, FEWEST_SPEAKERS).results() for text in part]
 
     @staticmethod
     def _rows(model: SoundModel, state: Any, part: slice, count: int) -> Any:
         rows = range(count)[part]
         return state if len(rows) == count else model.select(state, rows)
 
-    def _share(self, rows: int, fewest: int, work: Callable[[slice], Result]) -> list[Result]:
-        """The results of `work` on all rows, in their order, each part of at least `fewest`."""
-        parts = min(self.count, rows // fewest)
-        if parts < 2:
-            return [work(slice(0, rows))]
 
-        @torch.inference_mode()  # which is a thread's own, as is the number of threads
-        def alone(part: slice) -> Result:
-            torch.set_num_threads(self.count // parts)
-            return work(part)
+def _at_once(work: Callable[[slice], Result], part: slice) -> Future[Result]:
+    """Computed here and now, for whoever asks later."""
+    future: Future[Result] = Future()
+    try:
+        future.set_result(work(part))
+    except Exception as error:
+        future.set_exception(error)
+    return future
 
-        edges = [rows * number // parts for number in range(parts + 1)]
-        futures = [self._threads.submit(alone, slice(start, end)) for start, end in pairwise(edges)]
-        wait(futures)  # all of them: what fails is tried again, and wants their memory
-        return [future.result() for future in futures]
+
+def encoded(model: SoundModel, waves: Sequence[Wave], padded_to: int, device: torch.device) -> Encoding:
+    """The same as `Cores.encode`, here and now."""
+    # Shorter than one patch is nothing to an encoder: then some of the silence that follows belongs to the window.
+    least = round(LEAST_SECONDS * model.sample_rate)
+    lengths = torch.tensor([max(len(wave), least) for wave in waves])
+    return model.encode(side_by_side(waves, padded_to, device), lengths.to(device))
 
 
 def side_by_side(waves: Sequence[Wave], length: int, device: torch.device) -> Tensor:

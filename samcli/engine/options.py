@@ -6,6 +6,7 @@ those that only change speed or order do not, so a resumed run may choose them a
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -90,6 +91,9 @@ class RunReport:
     began: float = field(default_factory=time.monotonic)
     ended: float | None = None
     notices: list[str] = field(default_factory=list)  # sentences to say once, at the end
+    _computing: int = field(default=0, repr=False)  # calls of `timed` that are under way
+    _since: float = field(default=0.0, repr=False)  # when the first of them began
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @property
     def elapsed(self) -> float:
@@ -101,9 +105,15 @@ class RunReport:
         return self.model_seconds / max(self.elapsed, 1e-9)
 
     def timed(self, function: Callable[[], Any]) -> Any:
-        """The value of `function`, its time counted as the model's."""
-        start = time.perf_counter()
+        """The value of `function`, its time counted as the model's; what runs at the same time counts once."""
+        with self._lock:
+            if not self._computing:
+                self._since = time.perf_counter()
+            self._computing += 1
         try:
             return function()
         finally:
-            self.model_seconds += time.perf_counter() - start
+            with self._lock:
+                self._computing -= 1
+                if not self._computing:
+                    self.model_seconds += time.perf_counter() - self._since

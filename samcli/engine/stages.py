@@ -9,21 +9,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 
 from samcli.engine.batches import Budget, Pool, available_memory, carefully, device_of, out_of_memory
-from samcli.engine.cores import Cores
+from samcli.engine.cores import Begun, Cores
 from samcli.engine.decode_ahead import Ended, Failed, Job
 from samcli.engine.options import RunOptions, RunReport
 from samcli.engine.pieces import Piece
 from samcli.engine.rows import Row, gather_encodings, gather_states, rows_of
 from samcli.engine.segments import Done, File, Segment, Window
-from samcli.engine.task import Scores, Task
+from samcli.engine.task import Task
+from samcli.engine.window_encoder import WindowEncoder
 from samcli.errors import InputError, ModelError
-from samcli.models.interface import Encoding, SoundModel, SpeakOptions
+from samcli.models.interface import SoundModel, SpeakOptions
 from samcli.ssm.state import size_in_bytes
 
 if TYPE_CHECKING:
@@ -35,7 +36,15 @@ STATE_SHARE = 0.1  # of the free memory, for the states of segments that wait to
 PATIENT_BATCHES = 8  # a segment waits for others to speak for at most so many batches of windows
 HOPELESS = 3  # inputs that fail in the model before any succeeds: then it is the model that is broken
 
+AHEAD = 1  # batches that may be begun while another is under way
+
 Entry = tuple[Segment, Piece]
+
+
+class Batch(NamedTuple):
+    length: int  # samples that its windows are padded to
+    entries: list[Entry]
+    windows: Begun[list[Window]]
 
 
 class Stages:
@@ -45,6 +54,7 @@ class Stages:
         self.task, self.model, self.options, self.report = task, model, options, report
         self.device = device_of(model)
         self.cores = Cores(self.device)
+        self.under_way: deque[Batch] = deque()
         self.rate = model.sample_rate
         self.hearing = Budget.start(options.batch_size, self.device)
         auto = options.batch_size == "auto"
@@ -59,6 +69,7 @@ class Stages:
             from samcli.models.clap import ClapJudge
 
             self.judge = ClapJudge(options.refine_with)
+        self.encoder = WindowEncoder(task, model, self.cores, report, self.judge)
         self._measured = not auto
         self._successes, self._failures = 0, 0
 
@@ -78,20 +89,18 @@ class Stages:
             self._complete(file)
 
     def work(self, flush: bool = False) -> bool:
-        """Compute one batch that is full, with `flush` any. Returns whether there was one.
+        """Begin a batch of windows that is full, with `flush` any, and finish another. Returns whether there was one.
 
-        One at a time, so that what is done is told, and safe in the journal, before the next begins.
+        A core that is through with its part goes on with the next batch's; what is done is told, and safe in the
+        journal, before a third begins.
         """
         if self._speak_when_due():
             return True
-        batch = self.pool.take(flush)
-        if batch is None:
-            return self._speak_when_due(flush)
-        length, entries = batch
-        entries = [entry for entry in entries if not entry[0].file.failed]
-        if entries:
-            self._encode(length, entries)
-        return True
+        begun = self._begin(flush)
+        if self.under_way and (flush or len(self.under_way) > AHEAD or self.under_way[0].windows.done()):
+            self._finish(self.under_way.popleft())
+            return True
+        return begun or self._speak_when_due(flush)
 
     def notices(self) -> list[str]:
         """What a person should hear once, at the end."""
@@ -117,13 +126,29 @@ class Stages:
         segment.waiting[piece.order] = Window(start, end)
         self._advance(segment)
 
-    def _encode(self, length: int, entries: list[Entry]) -> None:
+    def _begin(self, flush: bool) -> bool:
+        taken = self.pool.take(flush)
+        if taken is None:
+            return False
+        length, entries = taken
+        entries = [entry for entry in entries if not entry[0].file.failed]
+        if entries:
+            windows = self.encoder.begin(length, [piece for _, piece in entries])
+            self.under_way.append(Batch(length, entries, windows))
+        return True
+
+    def _finish(self, batch: Batch) -> None:
+        length, entries, begun = batch
+
         def compute(rows: Sequence[Entry]) -> list[Window]:
-            windows: list[Window] = self.report.timed(lambda: self._windows(length, [piece for _, piece in rows]))
-            return windows
+            whole = len(rows) == len(entries)
+            windows = begun if whole else self.encoder.begin(length, [piece for _, piece in rows])
+            return [window for part in windows.results() for window in part]
 
         def store(row: Entry, window: Window) -> None:
             segment, piece = row
+            if segment.file.failed:  # in the meantime
+                return
             segment.waiting[piece.order] = window
             self.report.audio_seconds += window.end - window.start
             self._successes += 1
@@ -139,46 +164,12 @@ class Stages:
             lambda row, error: self._give_up(row[0], error),
             lambda rows: self.hearing.halve(rows, length / self.rate),
         )
-        fresh = list(dict.fromkeys(segment for segment, _ in entries))
+        fresh = list(dict.fromkeys(segment for segment, _ in entries if not segment.file.failed))
         while fresh:
             for segment in fresh:
                 self._advance(segment)
             fresh = [segment for segment in fresh if segment.next in segment.waiting and not segment.file.failed]
             self._listen(fresh)
-
-    @torch.inference_mode()
-    def _windows(self, length: int, pieces: Sequence[Piece]) -> list[Window]:
-        """Encode windows padded to `length` samples."""
-        encoding = self.cores.encode(self.model, [piece.wave for piece in pieces], length)
-        clips, steps = self._scores(encoding)
-        kept: list[Row | None] = [None] * len(pieces)
-        if self.task.prompt is not None:
-            kept = [*rows_of(encoding, len(pieces))]  # with its scores: a model may listen to its own tags
-        judged: Sequence[Scores | None] = [None] * len(pieces)
-        if self.judge is not None:
-            judged = list(self.judge.hear([piece.wave for piece in pieces], self.rate))
-        tokens = encoding.lengths.tolist()
-        return [
-            Window(
-                start=piece.start / self.rate,
-                end=(piece.start + len(piece.wave)) / self.rate,
-                clip=None if clips is None else clips[row],
-                steps=None if steps is None else steps[row, : tokens[row]],
-                encoding=kept[row],
-                judged=judged[row],
-            )
-            for row, piece in enumerate(pieces)
-        ]
-
-    def _scores(self, encoding: Encoding) -> tuple[Scores | None, Scores | None]:
-        """Probabilities (batch, classes) or (batch, steps, classes), whichever the task uses."""
-        if self.task.prompt is not None:
-            return None, None
-        logits = encoding.step_logits if self.task.wants_steps else encoding.clip_logits
-        if logits is None:
-            raise ModelError(f"The model {self.model.name!r} has no tag scores of this kind.")
-        scores: Scores = logits.float().sigmoid().cpu().numpy()
-        return (None, scores) if self.task.wants_steps else (scores, None)
 
     def _advance(self, segment: Segment) -> None:
         """Gather windows in order, as far as they need no listening; end the segment after its last."""

@@ -106,6 +106,35 @@ def test_a_part_that_fails_fails_the_batch_when_all_are_done() -> None:
     assert toy.done == 1, "its memory is free when the batch is tried again"
 
 
+def test_a_core_that_is_through_goes_on_with_the_next_batch() -> None:
+    cores, first_may_end = Cores(CPU, 2), threading.Event()
+
+    def first(part: slice) -> str:
+        if part.start == 0:
+            assert first_may_end.wait(20)
+        return f"first {part.start}"
+
+    def second(part: slice) -> str:
+        return f"second {part.start}"
+
+    batches = [cores.begin(2, first), cores.begin(2, second)]
+    assert batches[1].results() == ["second 0", "second 1"], "while a part of the first is still under way"
+    assert not batches[0].done()
+    first_may_end.set()
+    assert batches[0].results() == ["first 0", "first 1"] and batches[0].done()
+
+
+def test_what_is_too_small_to_share_is_computed_at_once() -> None:
+    def fail(part: slice) -> None:
+        raise ValueError("never")
+
+    begun = Cores(CPU, 2).begin(1, lambda part: threading.current_thread().name)
+    assert begun.done() and begun.results() == ["MainThread"]
+    failed = Cores(CPU, 2).begin(1, fail)
+    with pytest.raises(ValueError, match="never"):
+        failed.results()
+
+
 def test_real_words_are_the_same() -> None:
     model = load_model("sam-nano", device="cpu")
     sounds = [read_sound(path, model.sample_rate)[:80_000] for path in sorted(DEMO.glob("*.opus"))]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier, Thread
 from typing import Any
 
 import pytest
+import soundfile
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 from toy import Toy
 
 from samcli.engine.batches import LEAST_SECONDS, padded_samples
@@ -128,6 +132,46 @@ def test_one_record_each_in_order(folder: Path, model: Toy, task: str) -> None:
         assert (record.task, record.model, record.revision) == (task, "toy", "1")
     assert report.audio_seconds == pytest.approx(sum(record.duration or 0 for record in records))
     assert 0 < report.model_seconds < report.elapsed
+
+
+def test_model_time_that_overlaps_counts_once() -> None:
+    report, begin = RunReport(), Barrier(2)
+
+    def work() -> None:
+        begin.wait()
+        report.timed(lambda: report.timed(lambda: time.sleep(0.1)))
+
+    start = time.perf_counter()
+    threads = [Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 0.1 <= report.model_seconds <= time.perf_counter() - start
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 7])
+def test_a_file_that_fails_while_more_of_it_is_under_way(
+    tmp_path: Path, write: Callable[..., Path], batch_size: int
+) -> None:
+    class Choosy(Toy):
+        def encode(self, waves: Tensor, lengths: Tensor) -> Encoding:
+            if (waves.abs().amax(1) > 0.9).any():
+                raise RuntimeError("too loud")
+            return super().encode(waves, lengths)
+
+    paths = [write(tmp_path / f"{number}.wav", seconds) for number, seconds in enumerate([42, 10, 33, 10, 25])]
+    wave, rate = soundfile.read(paths[2])
+    wave[:100_000:50] = 0.95  # in its first window of four
+    soundfile.write(paths[2], wave, rate, subtype="FLOAT")
+    for task in ("tag", "caption"):
+        report = RunReport()
+        records = list(run(task, find_inputs(paths), Choosy(), RunOptions(batch_size=batch_size), report=report))
+        assert [record.error is None for record in records] == [True, True, False, True, True]
+        assert records[2].error is not None and records[2].error.type == "model"
+        fine = [path for path in paths if path != paths[2]]
+        alike([record for record in records if record.error is None], list(run(task, find_inputs(fine), Toy())))
+        assert report.files_failed == 1 and report.files_done == 5
 
 
 def test_segments_tile_the_recording(tmp_path: Path, write: Callable[..., Path], model: Toy) -> None:

@@ -1,0 +1,72 @@
+"""Windows of sound to what a task needs of them: probabilities, and what the language model is to listen to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from samcli.engine.cores import Begun, Cores, encoded
+from samcli.engine.options import RunReport
+from samcli.engine.pieces import Piece
+from samcli.engine.rows import Row, rows_of
+from samcli.engine.segments import Window
+from samcli.engine.task import Scores, Task
+from samcli.errors import ModelError
+from samcli.models.interface import Encoding, SoundModel
+
+if TYPE_CHECKING:
+    from samcli.models.clap import ClapJudge
+
+
+class WindowEncoder:
+    def __init__(
+        self, task: Task, model: SoundModel, cores: Cores, report: RunReport, judge: ClapJudge | None = None
+    ) -> None:
+        self.task, self.model, self.cores, self.report, self.judge = task, model, cores, report, judge
+
+    def begin(self, length: int, pieces: Sequence[Piece]) -> Begun[list[Window]]:
+        """Windows padded to `length` samples, in lists of some each."""
+
+        def work(part: slice) -> list[Window]:
+            some = pieces[part]
+            waves = [piece.wave for piece in some]
+            found: list[Window] = self.report.timed(
+                lambda: self._windows(encoded(self.model, waves, length, self.cores.device), some)
+            )
+            return found
+
+        with torch.inference_mode():
+            return self.cores.begin(len(pieces), work)
+
+    def _windows(self, encoding: Encoding, pieces: Sequence[Piece]) -> list[Window]:
+        clips, steps = self._scores(encoding)
+        kept: list[Row | None] = [None] * len(pieces)
+        if self.task.prompt is not None:
+            kept = [*rows_of(encoding, len(pieces))]  # with its scores: a model may listen to its own tags
+        judged: Sequence[Scores | None] = [None] * len(pieces)
+        if self.judge is not None:
+            judged = list(self.judge.hear([piece.wave for piece in pieces], self.model.sample_rate))
+        tokens, rate = encoding.lengths.tolist(), self.model.sample_rate
+        return [
+            Window(
+                start=piece.start / rate,
+                end=(piece.start + len(piece.wave)) / rate,
+                clip=None if clips is None else clips[row],
+                steps=None if steps is None else steps[row, : tokens[row]],
+                encoding=kept[row],
+                judged=judged[row],
+            )
+            for row, piece in enumerate(pieces)
+        ]
+
+    def _scores(self, encoding: Encoding) -> tuple[Scores | None, Scores | None]:
+        """Probabilities (batch, classes) or (batch, steps, classes), whichever the task uses."""
+        if self.task.prompt is not None:
+            return None, None
+        logits = encoding.step_logits if self.task.wants_steps else encoding.clip_logits
+        if logits is None:
+            raise ModelError(f"The model {self.model.name!r} has no tag scores of this kind.")
+        scores: Scores = logits.float().sigmoid().cpu().numpy()
+        return (None, scores) if self.task.wants_steps else (scores, None)
