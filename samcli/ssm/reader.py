@@ -15,7 +15,7 @@ from samcli.ssm.linear import pack, signature, unpack
 from samcli.ssm.ragged import last_valid, left_to_right, right_to_left
 from samcli.ssm.state import State
 
-PREFILL_TOKENS = 512  # tokens per pass of a long prompt: enough for the matrix products, small enough for the caches
+PREFILL_TOKENS = 1024  # tokens per pass of a long prompt: enough for the matrix products, small enough for memory
 
 
 class RecurrentBackbone(nn.Module):
