@@ -75,27 +75,24 @@ class BidirectionalMamba2(nn.Module):
         self.out_proj = nn.Linear(c.d_inner, c.d_model, bias=False)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        compiled = self.config.scan and compiled_windows.serves(x, self.norm.weight.dtype)
-        out: Tensor = self.out_proj(self.between(x, lengths, compiled))
+        projected = self.in_proj(x)
+        compiled = self.config.scan and compiled_windows.serves(projected, self.norm.weight.dtype)
+        between = compiled_windows.read if compiled else BidirectionalMamba2.between
+        out: Tensor = self.out_proj(between(self, projected, lengths))
         return out
 
-    def between(self, x: Tensor, lengths: Tensor | None, compiled: bool) -> Tensor:
-        """All but the last projection."""
-        c = self.config
-        valid = None
+    def between(self, projected: Tensor, lengths: Tensor | None) -> Tensor:
+        """From the first projection to what the last one takes."""
+        c, valid = self.config, None
         if lengths is not None:
-            valid = torch.arange(x.shape[1], device=x.device)[None, :] < lengths[:, None]  # (batch, length)
-        projected = self.in_proj(x)
+            valid = torch.arange(projected.shape[1], device=projected.device)[None, :] < lengths[:, None]
         z, u, dt = torch.split(projected, [c.d_inner, c.conv_channels, c.heads * c.scan], dim=-1)
         if valid is not None:
             u = u * valid[..., None]
         u = self._convolved(u)
         if not c.scan:
             return self.norm.gated(u, z)
-        reaches = self._reaches(u, dt, valid)
-        if compiled:
-            return compiled_windows.scanned(self, projected, u, *reaches)
-        place, dt, CB = reaches
+        place, dt, CB = self._reaches(u, dt, valid)
         CB = torch.stack([CB[:, 0].tril(), CB[:, 1].triu()], dim=1)
         x = u[..., : c.d_inner].view(*u.shape[:2], c.heads, c.head_dim)
         y = mix(place, dt, CB, self.D.to(dt.dtype), x)

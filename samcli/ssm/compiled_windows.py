@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from samcli.loops import compiler
-from samcli.loops.compiler import array
+from samcli.loops.compiler import array, floats
 from samcli.ssm import kernels
+from samcli.ssm.ssd import LOG2_E
 
 if TYPE_CHECKING:
     from samcli.ssm.bidirectional import BidirectionalMamba2
@@ -19,37 +20,42 @@ if TYPE_CHECKING:
 
 def serves(x: Tensor, weights: torch.dtype) -> bool:
     """Whether the loops may take it, are there, and right."""
-    return x.dtype is torch.float32 and weights is torch.float32 and kernels.loops_may(x) and agrees()
+    return weights in compiler.KINDS and x.dtype is weights and kernels.loops_may(x) and agrees(weights)
 
 
-def scanned(
-    mixer: BidirectionalMamba2, projected: Tensor, heard: Tensor, place: Tensor, dt: Tensor, CB: Tensor
-) -> Tensor:
-    """What out_proj takes, (batch, length, d_inner).
-
-    projected (batch, length, ...) begins with the gate; heard (batch, length, channels) begins with x; place and dt
-    (batch, length, heads); CB (batch, directions, length, length).
-    """
-    from samcli.loops import stretches
+def read(mixer: BidirectionalMamba2, projected: Tensor, lengths: Tensor | None) -> Tensor:
+    """projected (batch, length, ...) by in_proj to what out_proj takes, (batch, length, d_inner)."""
+    from samcli.loops import stretches, windows
 
     c, (batch, length, _) = mixer.config, projected.shape
-    size = compiler.threads()
-    by_head = (batch, c.heads, 1, length)
-    place, dt = (each.transpose(1, 2).contiguous().view(by_head) for each in (place, dt))
-    M = heard.new_empty(*by_head, length)
-    stretches.mixing(
-        size, array(place), array(dt), array(CB[:, :, None].contiguous()), compiler.floats(mixer.D), 1, array(M)
-    )
-    x = heard[..., : c.d_inner].reshape(batch, length, c.heads, c.head_dim).transpose(1, 2).contiguous()
-    y = torch.bmm(M.view(-1, length, length), x.view(-1, length, c.head_dim))
-    out = heard.new_empty(batch, length, c.d_inner)
-    norm = compiler.floats(mixer.norm.weight), np.float32(mixer.norm.eps)
-    stretches.gate(size, array(y.view(x.shape)), None, None, array(projected.contiguous()), *norm, array(out))
+    size, inner = compiler.threads(), c.d_inner
+    counts = array(torch.full((batch,), length) if lengths is None else lengths.long().contiguous())
+    rows = array(projected.contiguous())
+    x = torch.empty(batch, c.heads, length, c.head_dim)  # the scan is float32 throughout
+    BC = torch.empty(batch, windows.DIRECTIONS, 2, length, c.d_state)
+    assert mixer.conv.bias is not None
+    taps = floats(mixer.conv.weight[:, 0].t()), floats(mixer.conv.bias)
+    windows.convolve(size, rows, counts, inner, *taps, array(x), array(BC))
+
+    by_head = (batch, c.heads, 1, length)  # the window is one chunk
+    place, scale = torch.empty(by_head), torch.empty(by_head)
+    rate, steps = mixer.A_log.float().exp() * -LOG2_E, inner + c.conv_channels
+    flat = (array(each.view(batch, c.heads, length)) for each in (place, scale))
+    windows.places(size, rows, counts, steps, floats(mixer.dt_bias), array(rate), *flat)
+
+    B, C = (each.flatten(0, 1) for each in BC.unbind(2))
+    CB = torch.bmm(C, B.mT).view(batch, windows.DIRECTIONS, 1, length, length)
+    M = torch.empty(*by_head, length)
+    stretches.mixing(size, array(place), array(scale), array(CB), floats(mixer.D), 1, array(M))
+    y = torch.bmm(M.view(-1, length, length), x.view(-1, length, c.head_dim)).view(x.shape)
+    out = projected.new_empty(batch, length, inner)
+    norm = floats(mixer.norm.weight), np.float32(mixer.norm.eps)
+    stretches.gate(size, array(y), None, None, rows, *norm, array(out))
     return out
 
 
 @functools.cache
-def agrees() -> bool:
+def agrees(weights: torch.dtype) -> bool:
     """Rows of unlike lengths, against the plain path."""
     if not compiler.installed():
         return False
@@ -57,12 +63,13 @@ def agrees() -> bool:
 
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
-        mixer = BidirectionalMamba2(BidirectionalConfig(32, d_state=8, head_dim=16))
-        x, lengths = torch.randn(2, 41, 32), torch.tensor([41, 20])
+        mixer = BidirectionalMamba2(BidirectionalConfig(32, d_state=8, head_dim=16)).to(weights)
+        projected, lengths = mixer.in_proj(torch.randn(2, 41, 32).to(weights)), torch.tensor([41, 20])
+        tolerance = 1e-5 if weights is torch.float32 else 0.05
 
         def right() -> bool:
-            quick, exact = (mixer.between(x, lengths, compiled) for compiled in (True, False))
+            quick, exact = (way(mixer, projected, lengths) for way in (read, BidirectionalMamba2.between))
             valid = torch.arange(41)[None, :, None] < lengths[:, None, None]
-            return kernels.close(quick * valid, exact * valid, 1e-5)
+            return kernels.close(quick * valid, exact * valid, tolerance)
 
         return kernels.never_raises(right)

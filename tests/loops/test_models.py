@@ -54,7 +54,7 @@ def close(quick: torch.Tensor, exact: torch.Tensor, dtype: torch.dtype = torch.f
 def test_they_are_in_use_here(dtype: torch.dtype) -> None:
     """Otherwise the tests below compare plain PyTorch with itself."""
     assert compiled_decoding.agrees(dtype) and compiled_reading.agrees(dtype)
-    assert compiled_norms.agrees() and compiled_windows.agrees() and winograd.loops_agree()
+    assert compiled_norms.agrees() and compiled_windows.agrees(dtype) and winograd.loops_agree()
     model = model_of(dtype)
     model.prepare()
     assert all(type(layer) is CompiledLayer for layer in model._decoder.layers)  # type: ignore[union-attr]
@@ -141,17 +141,21 @@ def test_weights_that_are_no_numbers_are_noticed() -> None:
     assert model.step(torch.tensor([1]), state)[0].isnan().all()
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("taps", [1, 3, 5, 7])
 @pytest.mark.parametrize("length", [1, 15, 16, 33, 125])
-def test_windows(length: int) -> None:
+def test_windows(length: int, taps: int, dtype: torch.dtype) -> None:
     torch.manual_seed(0)
-    mixer = BidirectionalMamba2(BidirectionalConfig(32, d_state=8, head_dim=16)).eval()
-    x, lengths = torch.randn(3, length, 32), torch.tensor([length, max(1, length // 2), 1])
+    mixer = BidirectionalMamba2(BidirectionalConfig(32, d_state=8, head_dim=16, d_conv=taps)).to(dtype).eval()
+    x, lengths = torch.randn(3, length, 32).to(dtype), torch.tensor([length, max(1, length // 2), 1])
     with torch.no_grad():
         for given_lengths in (None, lengths):
             quick = mixer(x, given_lengths)
             with plain():
                 exact = mixer(x, given_lengths)
-            assert close(quick[0], exact[0]) and close(quick[1, : lengths[1]], exact[1, : lengths[1]])
+            assert quick.dtype is dtype
+            for row, valid in enumerate([length] * 3 if given_lengths is None else lengths.tolist()):
+                assert close(quick[row, :valid], exact[row, :valid], dtype)
 
 
 @pytest.mark.parametrize("time, bands, channels", [(24, 8, 48), (29, 3, 50), (30, 4, 64)])
