@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from samcli.ssm.sampling import GenerationOptions, controlled
-from samcli.ssm.state import repeat, select
+from samcli.ssm.state import reorder, repeat
 
 if TYPE_CHECKING:
     from samcli.ssm.generation import Speaker
@@ -93,5 +93,5 @@ def beam_candidates(model: Speaker, state: Any, logits: Tensor, options: Generat
         if not next_live:
             break
         live, spoken, totals = next_live, next_spoken, torch.tensor(next_totals)
-        logits, state = model.step(torch.tensor(tokens, device=logits.device), select(state, keep), True)
+        logits, state = model.step(torch.tensor(tokens, device=logits.device), reorder(state, keep), True)
     return [[tokens for _, tokens in row.finished] for row in hypotheses]

@@ -46,6 +46,21 @@ def select(state: StateLike, rows: Sequence[int] | Tensor) -> StateLike:
     return map_state(take, state)
 
 
+def reorder(state: StateLike, rows: Sequence[int]) -> StateLike:
+    """The same in the state's own memory, for a caller that alone holds it: rows that stay in place are not copied."""
+    moves = [(place, row) for place, row in enumerate(rows) if place != row]
+    if len(rows) > batch_size(state):
+        return select(state, rows)
+
+    def move(leaf: Tensor) -> Tensor:
+        if moves:
+            places, sources = torch.tensor(moves, device=leaf.device).unbind(1)
+            leaf.index_copy_(0, places, leaf.index_select(0, sources))
+        return leaf[: len(rows)]
+
+    return map_state(move, state)
+
+
 def repeat(state: StateLike, times: int) -> StateLike:
     """Each row `times` times, copies side by side: row r becomes rows r * times ... r * times + times - 1."""
     return map_state(lambda leaf: leaf.repeat_interleave(times, dim=0), state)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from samcli.ssm.generation import GenerationOptions, generate
 from samcli.ssm.language import LanguageConfig, LanguageModel
 from samcli.ssm.sampling import controlled, keep_likely, repeated_continuations
-from samcli.ssm.state import batch_size, join, repeat, select, size_in_bytes
+from samcli.ssm.state import BlockState, batch_size, join, reorder, repeat, select, size_in_bytes
 
 VOCABULARY = 13  # three padding rows up to 16
 
@@ -257,3 +257,15 @@ def test_a_prepared_model_notices_new_weights(model: LanguageModel) -> None:
     assert one._decoder is None
     assert generate(one, None, tokens, options) == expected
     assert "product" not in "".join(one.state_dict())
+
+
+@given(batch=st.integers(1, 6), data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_rows_reordered_in_place_are_the_rows_selected(batch: int, data: st.DataObject) -> None:
+    rows = data.draw(st.lists(st.integers(0, batch - 1), min_size=1, max_size=8))
+    state = (BlockState(torch.randn(batch, 2, 3, 4), torch.randn(batch, 3, 5)), torch.arange(batch))
+    wanted = select(state, rows)
+    found = reorder(state, rows)
+    assert torch.equal(found[0].ssm, wanted[0].ssm) and torch.equal(found[0].tail, wanted[0].tail)
+    assert found[1].tolist() == rows
+    assert (found[0].ssm.data_ptr() == state[0].ssm.data_ptr()) == (len(rows) <= batch)
