@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -59,10 +60,20 @@ def _numba() -> Any:
 
 
 def threads() -> int:
-    """As many as torch would use in this thread; numba is told."""
-    count = min(torch.get_num_threads(), _numba().config.NUMBA_NUM_THREADS)
-    _numba().set_num_threads(count)
-    return int(count)
+    """As many as torch would use in this thread; numba is told when that changes."""
+    count = min(torch.get_num_threads(), _most_threads())
+    if count != getattr(_told, "threads", 0):
+        _numba().set_num_threads(count)
+        _told.threads = count
+    return count
+
+
+_told = threading.local()
+
+
+@functools.cache
+def _most_threads() -> int:
+    return int(_numba().config.NUMBA_NUM_THREADS)
 
 
 def array(tensor: Tensor) -> Array:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from samcli.loops.arithmetic import silu, softplus, wide
+from samcli.loops.arithmetic import narrow, silu, softplus, wide
 from samcli.loops.compiler import compiled, shared_out
 
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
@@ -52,7 +52,7 @@ def few(
 def many(
     size, projected, taps, bias, dt_bias, A, D, groups, inner_norm, inner_eps, ssm, tail, out,
 ):  # fmt: skip
-    """What stands between the block's two projections, for many rows: `out` (rows, inner)."""
+    """What stands between the block's two projections, for many rows: `out` (rows, inner); both in any dtype."""
     rows, heads = ssm.shape[:2]
     inner, channels = out.shape[1], taps.shape[1]
     for part in prange(size):
@@ -107,7 +107,7 @@ def norm_of(x, weight, eps, groups, out):
             total += x[k] * x[k]
         scale = ONE / np.sqrt(total / np.float32(width) + eps)
         for k in range(first, last):
-            out[k] = x[k] * scale * weight[k]
+            out[k] = narrow(x[k] * scale * weight[k], out[k])
 
 
 @compiled
@@ -117,7 +117,7 @@ def convolve(projected, offset, tail, taps, bias, heard, first, last):
     # counted from their beginnings: an index that may look negative costs the vectors
     now, out, part = projected[offset + first : offset + last], heard[first:last], taps[width - 1, first:last]
     for channel in range(len(out)):
-        out[channel] = bias[first + channel] + part[channel] * now[channel]
+        out[channel] = bias[first + channel] + part[channel] * wide(now[channel])
     for k in range(width - 1):
         old, part = tail[k, first:last], taps[k, first:last]
         for channel in range(len(out)):
@@ -125,7 +125,9 @@ def convolve(projected, offset, tail, taps, bias, heard, first, last):
     for k in range(width - 2):
         tail[k, first:last] = tail[k + 1, first:last]
     if width > 1:
-        tail[width - 2, first:last] = now
+        latest = tail[width - 2, first:last]
+        for channel in range(len(latest)):
+            latest[channel] = wide(now[channel])
     for channel in range(len(out)):
         out[channel] = silu(out[channel])
 
@@ -139,7 +141,7 @@ def advance(projected, heard, dt_bias, A, D, groups, ssm, y, first, last):
         group = head // (heads // groups)
         B = heard[inner + group * N : inner + (group + 1) * N]
         C = heard[inner + (groups + group) * N : inner + (groups + group + 1) * N]
-        dt = softplus(projected[inner + len(heard) + head] + dt_bias[head])
+        dt = softplus(wide(projected[inner + len(heard) + head]) + dt_bias[head])
         decay = np.exp(dt * A[head])
         for p in range(size):
             place = head * size + p
@@ -151,4 +153,4 @@ def advance(projected, heard, dt_bias, A, D, groups, ssm, y, first, last):
                 h = row[n] * decay + scaled * B[n]
                 row[n] = h
                 total += h * C[n]
-            y[place] = (total + D[head] * x) * silu(projected[place])
+            y[place] = (total + D[head] * x) * silu(wide(projected[place]))

@@ -34,19 +34,20 @@ class CompiledLayer:
     """One residual block, for x of a single token per row; it needs plain float32 or bfloat16 projections."""
 
     def __init__(self, norm: RMSNorm, mixer: Mamba2) -> None:
-        from samcli.loops import tokens
+        from samcli.loops import stretches, tokens
 
         c = mixer.config
-        self.few, self.many, self.inner = tokens.few, tokens.many, c.d_inner
+        self.few, self.many, self.norms, self.inner = tokens.few, tokens.many, stretches.norms, c.d_inner
         self.project_in, self.project_out = (_rows(module) for module in (mixer.in_proj, mixer.out_proj))
         bias = torch.zeros(c.conv_channels) if mixer.conv1d.bias is None else mixer.conv1d.bias
         taps = mixer.conv1d.weight[:, 0].t()  # (width, channels)
         small = (taps, bias, mixer.dt_bias, -mixer.A_log.detach().float().exp(), mixer.D)
         inner_norm = compiler.floats(mixer.norm.weight), np.float32(c.norm_eps)
         self.between = (*(compiler.floats(each) for each in small), c.ngroups, *inner_norm)
-        into = compiler.floats(norm.weight), np.float32(norm.eps), compiler.array(mixer.in_proj.weight)
-        self.whole = (*into, *self.between, compiler.array(mixer.out_proj.weight))
-        self.norm = norm
+        self.norm = compiler.floats(norm.weight), np.float32(norm.eps)
+        into, out_of = (compiler.array(projection.weight) for projection in (mixer.in_proj, mixer.out_proj))
+        self.whole = (*self.norm, into, *self.between, out_of)
+        self.weights = norm.weight.dtype
 
     def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
         return nothing, ()
@@ -59,9 +60,11 @@ class CompiledLayer:
         if len(residual) <= FEW:
             self.few(size, residual.numpy(), *self.whole, ssm, tail)
             return state
-        projected = self.project_in(self.norm(residual).float())
+        normed = residual.new_empty(residual.shape, dtype=self.weights)
+        self.norms(size, residual.numpy(), *self.norm, compiler.array(normed))
+        projected = self.project_in(normed)
         y = projected.new_empty(len(residual), self.inner)
-        self.many(size, projected.numpy(), *self.between, ssm, tail, y.numpy())
+        self.many(size, compiler.array(projected), *self.between, ssm, tail, compiler.array(y))
         residual += self.project_out(y)
         return state
 
@@ -86,10 +89,8 @@ class CompiledHead:
 
 
 def _rows(module: FastLinear) -> Callable[[Tensor], Tensor]:
-    """A projection of float32 rows to float32."""
-    if module.product is not None:
-        return module.product.rows
-    return lambda x: module(x.to(module.weight.dtype)).float()
+    """A projection of rows, in the dtype of its weights."""
+    return module if module.product is None else module.product.rows
 
 
 @functools.cache

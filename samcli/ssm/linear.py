@@ -111,11 +111,11 @@ class PackedProduct:
             return F.linear(x.to(dtype), self.weight, self.bias).to(x.dtype)
         if count == 1 and self.parts is not None:
             return one_row(x, self.parts, self.bias)
+        if count >= FEWEST_ROWS and x.dtype is dtype:
+            return _packed(x.contiguous(), self.packed, self.bias)
         if count < FEWEST_ROWS:  # one of them several times over, which is cheaper to make than rows of zeros
             x = x.expand(FEWEST_ROWS, -1) if count == 1 else torch.cat([x, x[:1].expand(FEWEST_ROWS - count, -1)])
-        y = torch.ops.mkldnn._linear_pointwise(x.to(dtype).contiguous(), self.packed, self.bias, "none", [], "")
-        found: Tensor = y[:count].to(x.dtype)
-        return found
+        return _packed(x.to(dtype).contiguous(), self.packed, self.bias)[:count].to(x.dtype)
 
 
 PACKED_ROWS = 512  # rows of x that a packed weight is laid out for; it serves any number
@@ -174,6 +174,11 @@ def unpack(model: nn.Module) -> None:
 def signature(model: nn.Module) -> tuple[tuple[int, int], ...]:
     """Changes when any weight is replaced or written to."""
     return tuple((tensor.data_ptr(), version(tensor)) for tensor in chain(model.parameters(), model.buffers()))
+
+
+def _packed(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    y: Tensor = torch.ops.mkldnn._linear_pointwise.default(x, weight, bias, "none", [], "")
+    return y
 
 
 def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
