@@ -98,7 +98,7 @@ class Stages:
             return True
         begun = self._begin(flush)
         if self.under_way and (flush or len(self.under_way) > AHEAD or self.under_way[0].windows.done()):
-            self._finish(self.under_way.popleft())
+            self._finish(*self.under_way.popleft())
             return True
         return begun or self._speak_when_due(flush)
 
@@ -137,12 +137,12 @@ class Stages:
             self.under_way.append(Batch(length, entries, windows))
         return True
 
-    def _finish(self, batch: Batch) -> None:
-        length, entries, begun = batch
-
+    def _finish(self, length: int, entries: list[Entry], begun: Begun[list[Window]] | None) -> None:
         def compute(rows: Sequence[Entry]) -> list[Window]:
-            whole = len(rows) == len(entries)
-            windows = begun if whole else self.encoder.begin(length, [piece for _, piece in rows])
+            nonlocal begun  # what failed is let go before it is tried again
+            windows, begun = begun, None
+            if windows is None:
+                windows = self.encoder.begin(length, [piece for _, piece in rows])
             return [window for part in windows.results() for window in part]
 
         def store(row: Entry, window: Window) -> None:
