@@ -140,13 +140,14 @@ def reading(model: LanguageModel, lengths: tuple[int, ...], times: int = READING
 def decoding(model: LanguageModel, quick: bool, device: str) -> tuple[float, float, float]:
     """Tokens per second of one row, what memory allows of them, and how many times as many sixteen rows speak.
 
-    The rate at which memory is read changes within seconds where a machine is shared, so each round reads anew; each
-    answer is the middle one of its kind, the first two of one round.
+    The rate at which memory is read changes within seconds where a machine is shared, so each round reads anew, before
+    and after; each answer is the middle one of its kind, the first two of one round.
     """
     rounds = []
     for _ in range(1 if quick else ROUNDS):
-        limit = read_rate(device) / weight_bytes(model)
-        one, sixteen = (batch / step_seconds(model, batch, quick) for batch in (1, 16))
+        before, one = read_rate(device), 1 / step_seconds(model, 1, quick)
+        limit = (before + read_rate(device)) / 2 / weight_bytes(model)
+        sixteen = 16 / step_seconds(model, 16, quick)
         rounds.append((one / limit, one, limit, sixteen / one))
     _, one, limit, _ = sorted(rounds)[len(rounds) // 2]
     return one, limit, median(gain for *_, gain in rounds)
