@@ -35,7 +35,6 @@ FOREVER = float("inf")  # seconds: where only the number of rows matters
 STATE_SHARE = 0.1  # of the free memory, for the states of segments that wait to speak
 PATIENT_BATCHES = 8  # a segment waits for others to speak for at most so many batches of windows
 HOPELESS = 3  # inputs that fail in the model before any succeeds: then it is the model that is broken
-
 AHEAD = 1  # batches that may be begun while another is under way
 
 Entry = tuple[Segment, Piece]

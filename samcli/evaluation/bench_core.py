@@ -126,14 +126,15 @@ def prefill_flops(config: LanguageConfig) -> float:
     return config.n_layer * (2 * config.d_model * projected + 2 * inner * config.d_model + 4 * inner * config.d_state)
 
 
-def reading(model: LanguageModel, lengths: tuple[int, ...], times: int = READINGS) -> dict[int, float]:
+def reading(model: LanguageModel, lengths: tuple[int, ...]) -> dict[int, float]:
     """Tokens per second by the length of the prompt."""
     import torch
 
     device = model.lm_head.weight.device
     prompt = torch.randint(0, model.vocab_size, (1, max(lengths)), device=device)
     return {
-        tokens: tokens / fastest(partial(model.prefill, prompt[:, :tokens]), times, device.type) for tokens in lengths
+        tokens: tokens / fastest(partial(model.prefill, prompt[:, :tokens]), READINGS, device.type)
+        for tokens in lengths
     }
 
 

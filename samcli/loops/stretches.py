@@ -13,7 +13,7 @@ from numba import prange
 
 from samcli.loops.arithmetic import exp2, narrow, silu, wide
 from samcli.loops.compiler import compiled, shared_out
-from samcli.loops.tokens import share
+from samcli.loops.tokens import norm_of, share
 
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
 VECTOR = 16  # numbers that are computed at once anyway
@@ -25,16 +25,10 @@ FORGOTTEN = np.float32(-30.0)  # of a step that keeps nothing: more would cost i
 @shared_out
 def norms(size, x, weight, eps, out):
     """Rows of x over their root mean square, times weight: (rows, width) both, `out` in any dtype."""
-    rows, width = x.shape
     for part in prange(size):
-        first, last = share(rows, part, size)
+        first, last = share(len(x), part, size)
         for row in range(first, last):
-            total = ZERO
-            for k in range(width):
-                total += x[row, k] * x[row, k]
-            scale = ONE / np.sqrt(total / np.float32(width) + eps)
-            for k in range(width):
-                out[row, k] = narrow(x[row, k] * scale * weight[k], out[row, k])
+            norm_of(x[row], weight, eps, 1, out[row])
 
 
 @shared_out
@@ -73,17 +67,19 @@ def steps_of(projected, offset, tail, taps, bias, t, heard):
         return
     heard[:] = bias
     for k in range(width):
-        before, tap = t - (width - 1) + k, taps[k]
+        before = t - (width - 1) + k
         if before < 0:
-            old = tail[width - 1 + before]
-            for channel in range(channels):
-                heard[channel] += tap[channel] * old[channel]
+            add_tap(taps[k], tail[width - 1 + before], heard)
         else:
-            seen = projected[before, offset : offset + channels]
-            for channel in range(channels):
-                heard[channel] += tap[channel] * wide(seen[channel])
+            add_tap(taps[k], projected[before, offset : offset + channels], heard)
     for channel in range(channels):
         heard[channel] = silu(heard[channel])
+
+
+@compiled
+def add_tap(tap, seen, heard):
+    for channel in range(len(heard)):
+        heard[channel] += tap[channel] * wide(seen[channel])
 
 
 @compiled

@@ -12,6 +12,7 @@ from numba import prange
 
 from samcli.loops.arithmetic import silu, softplus, wide
 from samcli.loops.compiler import compiled, shared_out
+from samcli.loops.stretches import add_tap
 from samcli.loops.tokens import share
 
 ZERO = np.float32(0.0)
@@ -53,9 +54,7 @@ def around(projected, offset, taps, bias, t, heard):
     heard[:] = bias
     for tap in range(width):
         if 0 <= begin + tap < len(projected):
-            seen, weight = projected[begin + tap, offset : offset + channels], taps[tap]
-            for k in range(channels):
-                heard[k] += weight[k] * wide(seen[k])
+            add_tap(taps[tap], projected[begin + tap, offset : offset + channels], heard)
     for k in range(channels):
         heard[k] = silu(heard[k])
 

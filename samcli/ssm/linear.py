@@ -176,12 +176,12 @@ def signature(model: nn.Module) -> tuple[tuple[int, int], ...]:
     return tuple((tensor.data_ptr(), version(tensor)) for tensor in chain(model.parameters(), model.buffers()))
 
 
-def _packed(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    y: Tensor = torch.ops.mkldnn._linear_pointwise.default(x, weight, bias, "none", [], "")
-    return y
-
-
 def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     # strides it does not expect send it down a path a thousand times slower
-    y: Tensor = torch.ops.mkldnn._linear_pointwise(x.contiguous(), weight.contiguous(), bias, "none", [], "")
+    return _packed(x.contiguous(), weight.contiguous(), bias)
+
+
+def _packed(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """For strides that are known to be right, as those of a packed weight are."""
+    y: Tensor = torch.ops.mkldnn._linear_pointwise.default(x, weight, bias, "none", [], "")
     return y
