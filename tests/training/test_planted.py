@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from samcli.engine.find import find_inputs
+from samcli.engine.inputs.find import find_inputs
 from samcli.errors import OutputError
 from samcli.training.frames import FRAMES, INDEX, make_frames
 from samcli.training.loop import forget_after, read_state
-from samcli.training.tune_folder import open_folder
+from samcli.training.tune.folder import open_folder
 from samcli.training.workshop import Workshop
 from samcli.writers.files import append_line
 
