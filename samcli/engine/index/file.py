@@ -87,7 +87,7 @@ def _connect(place: Path, how: str) -> sqlite3.Connection:
     base = sqlite3.connect(where, timeout=BUSY_SECONDS, isolation_level=None, uri=True)
     base.text_factory = _text
     if hasattr(base, "setlimit"):  # since Python 3.11
-        base.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
+        base.setlimit(getattr(sqlite3, "SQLITE_LIMIT_LENGTH"), LONGEST_VALUE)  # noqa: B009 (not in 3.10's stubs)
     for setting in ("trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0"):
         base.execute(f"PRAGMA {setting}")
     return base
