@@ -9,7 +9,6 @@ are entered one by one, each from inside the one above, so none can be exchanged
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import shutil
 import stat
@@ -125,10 +124,14 @@ class Folder:
         return os.access(self._at(name), os.W_OK, dir_fd=self._descriptor)
 
     def replace(self, old: str, new: str) -> None:
-        """Give a file another's name, and make that last through a power cut."""
+        """Give a file another's name."""
         os.replace(self._at(old), self._at(new), src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+
+    def sync(self) -> None:
+        """Make the names in it last through a power cut."""
         if self._descriptor is not None:
-            _sync(self._descriptor)
+            with contextlib.suppress(OSError):  # some disks know of no such thing for folders
+                os.fsync(self._descriptor)
 
     def remove(self, name: str) -> None:
         os.unlink(self._at(name), dir_fd=self._descriptor)
@@ -203,6 +206,8 @@ def _put_aside(place: Path) -> Path:
 
 def _exchanged(one: Path, other: Path) -> bool:
     """Whether two absolute paths changed places in one step; False where the system or the disk has no such step."""
+    import ctypes
+
     names = os.fsencode(one), os.fsencode(other)
     try:
         system = ctypes.CDLL(None)
@@ -214,15 +219,9 @@ def _exchanged(one: Path, other: Path) -> bool:
 
 
 def sync_folder(path: Path) -> None:
-    """Make what was renamed in it last through a power cut."""
+    """`Folder.sync` of one that is not open."""
     with contextlib.suppress(OSError), Folder(path) as folder:
-        if folder._descriptor is not None:
-            _sync(folder._descriptor)
-
-
-def _sync(descriptor: int) -> None:
-    with contextlib.suppress(OSError):  # some disks know of no such thing for folders
-        os.fsync(descriptor)
+        folder.sync()
 
 
 def _open_folder(name: str | Path, above: int | None) -> int:

@@ -17,7 +17,7 @@ from types import TracebackType
 from samcli.errors import OutputError
 from samcli.records import Record
 from samcli.writers.base import Format, Layout
-from samcli.writers.disk import Folder, StrangeFileError, make_own_folder, own_file
+from samcli.writers.disk import Folder, StrangeFileError, make_own_folder, own_file, sync_folder
 from samcli.writers.escape import to_bytes
 
 LONGEST_NAME = 255  # bytes, on every disk in use
@@ -80,12 +80,14 @@ class AtomicFile:
         except OSError as error:
             raise explain(self.path, error) from error
 
-    def keep(self) -> None:
-        """Put what was written in place."""
+    def keep(self, lasting: bool = True) -> None:
+        """Put what was written in place; `lasting` through a power cut, unless the caller sees to the folder."""
         try:
             if self._folder is not None:
                 os.fsync(self._descriptor)
                 self._folder.replace(self._hidden, self._name)
+                if lasting:
+                    self._folder.sync()
                 self._folder.close()
                 self._folder = None
             os.close(self._descriptor)
@@ -194,9 +196,9 @@ class FileSink:
     def write(self, record: Record) -> None:
         self._file.write(to_bytes(self._format.record(record)))
 
-    def keep(self) -> None:
+    def keep(self, lasting: bool = True) -> None:
         self._file.write(to_bytes(self._format.footer()))
-        self._file.keep()
+        self._file.keep(lasting)
 
     def __enter__(self) -> FileSink:
         return self
@@ -238,12 +240,13 @@ class FolderSink:
         self._relative = relative  # a record's path -> the input's path under the folder
         self._path: str | None = None
         self._sink: FileSink | None = None
+        self._changed: set[Path] = set()  # folders whose names are not yet safe from a power cut: a sync takes long
         prepare_folder(folder)
 
     def write(self, record: Record) -> None:
         # An input's records come one after another, so a new path means that the file before is complete.
         if record.path != self._path or self._sink is None:
-            self.keep()
+            self._finish()
             self._sink, self._path = self._open(record.path), record.path
         self._sink.write(record)
 
@@ -255,12 +258,19 @@ class FolderSink:
             Folder.of(target, own, make=True).close()
         except OSError as error:
             raise explain(target.parent, error) from error
+        self._changed.add(target.parent)
         return FileSink(target, self._class, self._layout, own)
 
-    def keep(self) -> None:
+    def _finish(self) -> None:
         if self._sink is not None:
-            self._sink.keep()
+            self._sink.keep(lasting=False)
             self._sink = None
+
+    def keep(self) -> None:
+        self._finish()
+        for folder in self._changed:
+            sync_folder(folder)
+        self._changed.clear()
 
     def __enter__(self) -> FolderSink:
         return self

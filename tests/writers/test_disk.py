@@ -231,6 +231,9 @@ def test_a_renamed_file_lasts(evil: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(os, "replace", replaced)
     write_whole(evil / "out.csv", b"x")
     assert order == ["file", "name", "folder"]
+    order.clear()
+    records(evil, {"a": "a.wav", "b": "b.wav", "c": "sub/c.wav"})  # of many files each folder once, at the end
+    assert order == ["file", "name"] * 3 + ["folder"] * 2
 
 
 def test_without_descriptors_of_folders(evil: Path, victim: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,8 @@ from samcli.writers.files import explain
 NAME = ".sam-index.sqlite"
 VERSION = "1"
 
+ROOM, MOST_GROWTH = 1 << 26, 16  # bytes that reading may take, and so many for each that is stored
+
 Tags = NDArray[np.float32]
 
 
@@ -279,6 +281,9 @@ def unpacked(rows: Sequence[tuple[Any, ...]], labels: int) -> Contents:
     times = np.array([(window.start, window.end) for window in windows]).reshape(-1, 2)
     roots = np.frombuffer(b"".join(row[4] for row in rows), np.uint8).reshape(len(rows), labels)
     width = max((len(row[5]) // 2 for row in rows if row[5]), default=0)
+    stored = sum(len(row[4]) + len(row[5] or b"") for row in rows)
+    if 4 * width * len(rows) > ROOM + MOST_GROWTH * stored:
+        raise ValueError("one wide embedding among many that are silent would fill the memory")
     embeddings = np.zeros((len(rows), width), np.float32)
     for place, row in enumerate(rows):
         if row[5]:

@@ -119,6 +119,17 @@ def test_odd_values(base: Path, model: SoundModel, statement: str) -> None:
     refused(base, model, "is damaged")
 
 
+def test_one_wide_embedding_among_many_that_are_silent(base: Path, model: SoundModel) -> None:
+    """Two megabytes that would be half a terabyte in memory."""
+    change(
+        base,
+        "UPDATE windows SET embedding = zeroblob(1000000)",
+        "INSERT INTO windows WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 2000) "
+        "SELECT file, start, finish, caption, tags, NULL FROM windows, n",
+    )
+    refused(base, model, "is damaged")
+
+
 def test_windows_of_no_file_are_passed_over(base: Path, model: SoundModel) -> None:
     change(base, "INSERT INTO windows SELECT 99, start, finish, caption, tags, embedding FROM windows")
     with Index(base) as index:
