@@ -101,7 +101,7 @@ class Here:
         from samcli.cli.app import run
         from samcli.cli.output import output
 
-        before, heeded = Path.cwd(), [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
+        before, heeded = Path.cwd(), [(number, signal.getsignal(number)) for number in signals.SIGNALS]
         written = io.BytesIO(), io.BytesIO()
         stdout, stderr = (io.TextIOWrapper(stream, encoding="utf-8", write_through=True) for stream in written)
         stdin = io.TextIOWrapper(io.BytesIO(input), encoding="utf-8")

@@ -25,6 +25,7 @@ from samcli.checkpoints.safety import check_sizes, member, read_json, shown
 from samcli.checkpoints.shards import INDEX, WEIGHTS, read_spots
 from samcli.checkpoints.tensors import MappedWeights, fill
 from samcli.errors import ModelError
+from samcli.writers.disk import put_back, put_in_place, sync_folder
 
 SHARD_BYTES = 5_000_000_000
 
@@ -163,6 +164,7 @@ class replaced:
         self.folder = folder.absolute()
 
     def __enter__(self) -> Path:
+        put_back(self.folder)
         if self.folder.exists() and not (self.folder.is_dir() and _is_ours(self.folder)):
             raise ModelError(f"{self.folder} is there already and is no model; name another folder.")
         self.folder.parent.mkdir(parents=True, exist_ok=True)
@@ -177,11 +179,8 @@ class replaced:
             with path.open("r+b") as file:
                 os.fsync(file.fileno())
         self.aside.chmod(0o777 & ~_umask())  # mkdtemp makes private folders; a model is as public as its neighbours
-        old = self.aside.with_name(self.aside.name + ".old")
-        if self.folder.exists():
-            self.folder.replace(old)
-        self.aside.replace(self.folder)
-        shutil.rmtree(old, ignore_errors=True)
+        sync_folder(self.aside)
+        put_in_place(self.aside, self.folder)
 
 
 def _is_ours(folder: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -162,7 +163,7 @@ class Journey:
     """The journal of a run that writes to disk: an earlier one is taken up or thrown away, a finished one tidied up."""
 
     def __init__(self, flags: ListenFlags, task: str, model: SoundModel, options: RunOptions) -> None:
-        from samcli.engine.journal import Journal, fingerprint, journal_path
+        from samcli.engine.journal import Journal, fingerprint, journal_path, kindred
 
         self.open: Journal | None = None
         self.finished = False
@@ -171,13 +172,13 @@ class Journey:
             if is_folder(flags.output):
                 prepare_folder(Path(flags.output))
             self.path = Path(journal_path(flags.output))
-            if not flags.resume and self.path.exists():
+            if not flags.resume and os.path.lexists(self.path):
                 # Opened first, because it refuses while another run is writing it.
                 Journal(self.path, "").close()
                 self.path.unlink()
             self._output = flags.output
             self._settings = fingerprint(task, model, options)
-            self.open = Journal(self.path, self._settings)
+            self.open = Journal(self.path, self._settings, kindred(flags.output) if flags.resume else ())
 
     def mark(self, shard: Shard, inputs: int) -> None:
         """Leave word beside a shard's file for `sam merge`."""

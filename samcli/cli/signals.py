@@ -1,7 +1,7 @@
 """Being asked to stop: once politely, twice at once.
 
-Both Ctrl-C and SIGTERM become KeyboardInterrupt in the main thread, so that every `with` and `finally` between here
-and there runs and finished records reach the disk. Which of the two it was decides the exit code.
+Ctrl-C, SIGTERM and SIGHUP, a terminal that closes, become KeyboardInterrupt in the main thread, so that every `with`
+and `finally` between here and there runs and finished records reach the disk. Which it was decides the exit code.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
+HANG_UP = getattr(signal, "SIGHUP", None)  # Windows has none
+SIGNALS = [number for number in (signal.SIGINT, signal.SIGTERM, HANG_UP) if number is not None]
+
 received: int | None = None  # the signal that asked first
 
 
 def install() -> None:
-    """Take over SIGINT and SIGTERM, unless a parent has them ignored (as `nohup` and background jobs do)."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    """Take over what asks for an end, unless a parent has it ignored (as `nohup` and background jobs do)."""
+    for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)
 
@@ -28,7 +31,7 @@ def release() -> None:
 
     An exception there could only be shown, never caught.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         if signal.getsignal(number) is _stop:
             signal.signal(number, signal.SIG_DFL)
 
@@ -44,9 +47,11 @@ def leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _stop(number: int, frame: FrameType | None) -> NoReturn:
+def _stop(number: int, frame: FrameType | None) -> None:
     global received
     if received is not None:
+        if number == HANG_UP:  # a closing terminal and its shell both send it: that is once, not twice
+            return
         os._exit(128 + number)
     received = number
     raise KeyboardInterrupt

@@ -1,5 +1,8 @@
 """What is already done, on disk as it happens: any kind of stop costs only the files that were under way.
 
+Every output has a journal of its own. It also looks up what the journals of its other formats know, and what one from
+before every format had its own knows; these are read and never touched.
+
 Layout: JSON Lines, one line per finished input, `{"key", "path", "records"}`, written with one `write` each. The key
 is a hash of the file's absolute path, size, time of change and the fingerprint of the settings that change results,
 so a changed file or setting is simply not found and done again, while a change of format finds everything. A line
@@ -30,6 +33,8 @@ from samcli.engine.options import RunOptions
 from samcli.engine.weights import dtype_of
 from samcli.errors import OutputError
 from samcli.records import SCHEMA, Record
+from samcli.writers.disk import Folder
+from samcli.writers.files import fitting
 
 if TYPE_CHECKING:
     from samcli.engine.ray.engine import About
@@ -37,14 +42,27 @@ if TYPE_CHECKING:
 
 SYNC_SECONDS = 2.0  # at most so much work is lost to a power cut
 SUFFIX = ".journal"
+LONGEST_LINE = 1 << 26  # bytes; what is longer, a stranger wrote
 
 
 def journal_path(output: str | os.PathLike[str]) -> Path:
-    """Where the journal of an output lies: beside a file, under a name all formats share; inside a folder."""
+    """Where the journal of an output lies: beside a file; inside a folder."""
     path = Path(output)
     if os.fspath(output).endswith(("/", os.sep)) or path.is_dir():
         return path / f".sam{SUFFIX}"
-    return path.with_name(f".{path.stem}{SUFFIX}")
+    return path.with_name(fitting(f".{path.name}", SUFFIX))
+
+
+def kindred(output: str | os.PathLike[str]) -> list[Path]:
+    """Other journals in which the results of an output may be: of the same name in other formats."""
+    own, stem = journal_path(output), Path(output).stem
+    if own.parent == Path(output):
+        return []
+    shared = f".{stem}{SUFFIX}"  # of all formats, before each had its own
+    there = [path.name for path in own.parent.iterdir()]
+    names = [name for name in there if name.startswith(f".{stem}.") and name.endswith(SUFFIX)]
+    others = [name for name in names if name == shared or Path(name.removesuffix(SUFFIX)).stem == f".{stem}"]
+    return sorted(own.with_name(name) for name in others if name != own.name)
 
 
 def fingerprint(task: str, model: SoundModel | About, options: RunOptions) -> str:
@@ -58,22 +76,27 @@ def fingerprint(task: str, model: SoundModel | About, options: RunOptions) -> st
 class Journal:
     """Finished inputs, by key. One process at a time; use it as a context manager."""
 
-    def __init__(self, path: str | os.PathLike[str], settings: str) -> None:
+    def __init__(self, path: str | os.PathLike[str], settings: str, others: Sequence[Path] = ()) -> None:
+        """`others` are journals to look things up in, too."""
         self.path = os.fspath(path)
         self.settings = settings  # a `fingerprint`
         self.problem: str | None = None  # why it stopped being written
         self._offsets: dict[bytes, int] = {}  # where the line of each key starts
+        self._others: list[tuple[int, dict[bytes, int]]] = []  # the same of other journals, with their descriptors
         self._synced = time.monotonic()
         self._moving = threading.Lock()  # decoding threads look up while the main thread writes
         try:
-            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
+            self._descriptor = _open(Path(path), os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise OutputError(f"The journal {self.path!r} cannot be opened: {_reason(error)}.") from None
         try:
             self._lock()
-            self._end = self._index()
+            self._offsets, self._end = _index(self._descriptor)
+            self._cut_off()
+            for other in others:
+                self._look_into(other)
         except BaseException:
-            os.close(self._descriptor)
+            self._close_all()
             raise
 
     def key(self, item: Input) -> bytes | None:
@@ -91,12 +114,14 @@ class Journal:
 
     def lookup(self, key: bytes | None, item: Input) -> list[Record] | None:
         """The records of a finished input, under the path it is called by now."""
-        offset = None if key is None else self._offsets.get(key)
-        if offset is None:
+        known = ((self._descriptor, self._offsets), *self._others)
+        found = None if key is None else next((one for one in known if key in one[1]), None)
+        if key is None or found is None:
             return None
+        descriptor, offsets = found
         try:
             with self._moving:
-                line = _line_at(self._descriptor, offset)
+                line = _line_at(descriptor, offsets[key])
             return [replace(Record.from_dict(values), path=item.display) for values in json.loads(line)["records"]]
         except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return None
@@ -125,8 +150,13 @@ class Journal:
         if self._descriptor >= 0:
             with contextlib.suppress(OSError):  # what the disk refuses now is done again by the next run
                 self._sync()
-            os.close(self._descriptor)
+            self._close_all()
             self._descriptor = -1
+
+    def _close_all(self) -> None:
+        for descriptor in (self._descriptor, *(other for other, _ in self._others)):
+            os.close(descriptor)
+        self._others.clear()
 
     def __enter__(self) -> Journal:
         return self
@@ -154,22 +184,39 @@ class Journal:
         except OSError:
             return  # a file system without locks
 
-    def _index(self) -> int:
-        """Read every line's key; cut off what a crash tore. Returns where the next line goes."""
-        end = 0
-        with os.fdopen(os.dup(self._descriptor), "rb") as file:
-            for line in file:
-                if not line.endswith(b"\n"):
-                    break
-                key = _key_of(line)
-                if key is not None:
-                    self._offsets[key] = end
-                end += len(line)
+    def _cut_off(self) -> None:
+        """Take away the line that a crash tore."""
         try:
-            os.ftruncate(self._descriptor, end)
+            os.ftruncate(self._descriptor, self._end)
         except OSError as error:
             self.problem = f"The journal {self.path!r} cannot be written ({_reason(error)})."
-        return end
+
+    def _look_into(self, other: Path) -> None:
+        """What cannot be read is no help, and no harm."""
+        with contextlib.suppress(OSError):
+            descriptor, offsets = _open(other, os.O_RDONLY), dict[bytes, int]()
+            self._others.append((descriptor, offsets))
+            offsets.update(_index(descriptor)[0])
+
+
+def _open(path: Path, flags: int) -> int:
+    with Folder.of(path) as folder:
+        return folder.open(path.name, flags, 0o644)
+
+
+def _index(descriptor: int) -> tuple[dict[bytes, int], int]:
+    """Where the line of each key starts, and where the whole lines end."""
+    offsets: dict[bytes, int] = {}
+    end = 0
+    with os.fdopen(os.dup(descriptor), "rb") as file:
+        while line := file.readline(LONGEST_LINE):
+            if not line.endswith(b"\n"):
+                break
+            key = _key_of(line)
+            if key is not None:
+                offsets[key] = end
+            end += len(line)
+    return offsets, end
 
 
 def _key_of(line: bytes) -> bytes | None:

@@ -17,10 +17,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from samcli.engine.inputs.find import Input
-from samcli.errors import OutputError, UsageError
+from samcli.errors import UsageError
 from samcli.records import TASKS, Record
+from samcli.writers.disk import own_file
+from samcli.writers.files import write_whole
 
 MARK_SUFFIX = ".shard"
+MARK_BYTES = 10_000  # more than any mark of ours has
 MOST_SHARDS = 1024  # that are tried when the marks are gone
 LARGEST_DIVISION = 1_000_000  # a mark that says more is damaged
 MOST_NAMED = 20  # missing shards in one sentence
@@ -71,18 +74,13 @@ class Mark:
 
 def write_mark(output: str | os.PathLike[str], mark: Mark) -> None:
     """Leave the mark beside a finished output, at once or not at all."""
-    path = _mark_path(output)
-    aside = path.with_name(path.name + ".tmp")
-    try:
-        aside.write_text(json.dumps(asdict(mark)), encoding="utf-8")
-        aside.replace(path)
-    except OSError as error:
-        raise OutputError(f"The mark {str(path)!r} cannot be written: {_reason(error)}.") from None
+    write_whole(_mark_path(output), json.dumps(asdict(mark)).encode(), own=1)
 
 
 def read_mark(part: str | os.PathLike[str]) -> Mark | None:
     try:
-        mark = Mark(**json.loads(_mark_path(part).read_text(encoding="utf-8")))
+        with own_file(_mark_path(part).resolve()) as file:  # both may be links to where the shard was made
+            mark = Mark(**json.loads(file.read(MARK_BYTES)))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, RecursionError):

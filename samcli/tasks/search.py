@@ -25,7 +25,7 @@ from samcli.engine.hearing import Wave, hear
 from samcli.engine.index.lot import read_windows
 from samcli.engine.index.store import Contents, Index, Window
 from samcli.engine.inputs.find import Input
-from samcli.engine.inputs.sources import open_input
+from samcli.engine.inputs.sources import input_error, open_input
 from samcli.errors import InputError
 from samcli.models.interface import SoundModel
 from samcli.text.agreement import FLOOR, columns_of
@@ -163,8 +163,11 @@ def search_captions(
 
 def read_wave(item: Input, model: SoundModel) -> Wave:
     """A whole recording as the model hears it."""
-    with open_input(item, model.sample_rate) as reader:
-        blocks = list(reader)
+    try:
+        with open_input(item, model.sample_rate) as reader:
+            blocks = list(reader)
+    except Exception as error:
+        raise input_error(error, item) from error
     return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from samcli.text.prompts import normalise_question
+from samcli.writers.files import write_whole
 
 if TYPE_CHECKING:
     import tokenizers
@@ -55,7 +56,7 @@ class Tokenizer:
     def save(self, target: str | Path) -> Path:
         path = Path(target)
         path = path / FILE_NAME if path.is_dir() else path
-        path.write_text(self._inner.to_str(pretty=False) + "\n", encoding="utf-8")
+        write_whole(path, (self._inner.to_str(pretty=False) + "\n").encode(), own=1)
         return path
 
     def __len__(self) -> int:

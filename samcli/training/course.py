@@ -23,10 +23,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from samcli.training.lesson import CourseOptions, Pace, Stage, Steps, to_device
-from samcli.training.loop import BAD_STEPS, DivergedError, denormals_as_zero, forget_after
+from samcli.training.loop import BAD_STEPS, DivergedError, denormals_as_zero, forget_after, read_state
 from samcli.training.stopping import Stopping
 from samcli.training.team import Team
-from samcli.writers.files import explain, write_whole
+from samcli.writers.files import append_line, prepare_own_folder, write_whole
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -43,10 +43,7 @@ class Course:
         self._saved_optimiser: dict[str, Any] | None = None
         frozen = {id(p) for name, p in network.named_parameters() if not any(s.learns(name) for s in self.stages)}
         self._kept = [name for name, p in network.state_dict(keep_vars=True).items() if id(p) not in frozen]
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise explain(folder, error) from error
+        prepare_own_folder(folder)
         if self.path.exists():
             self._load()
         team.follow([*network.parameters(), *network.buffers(), *self.mean.values()])
@@ -180,11 +177,7 @@ class Course:
     def _write(self, line: dict[str, Any], report: Report, left: float) -> None:
         if not self.team.leads:
             return
-        try:
-            with self.log.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-        except OSError as error:
-            raise explain(self.log, error) from error
+        append_line(self.log, json.dumps(line), own=2)
         report(line | {"left": left})
 
     def _save(self, optimiser: torch.optim.Optimizer | None) -> None:
@@ -202,10 +195,10 @@ class Course:
         }
         packed = io.BytesIO()  # torch's own writer says nothing of a full disk
         torch.save(state, packed)
-        write_whole(self.path, packed.getvalue())
+        write_whole(self.path, packed.getvalue(), own=2)
 
     def _load(self) -> None:
-        state = torch.load(self.path, map_location=self.team.device, weights_only=True)
+        state = read_state(self.path, self.team.device)
         self.network.load_state_dict({**self.network.state_dict(), **state["network"]})
         self.stage, self.step = int(state["stage"]), int(state["step"])
         self.mean, self._saved_optimiser = state["mean"], state["optimiser"]

@@ -21,7 +21,8 @@ from samcli.audio.fbank import FRAME, MELS, SAMPLE_RATE, FilterBank
 from samcli.engine.inputs.find import Input
 from samcli.engine.inputs.sources import open_input
 from samcli.errors import InputError, UsageError
-from samcli.writers.files import explain, write_whole
+from samcli.writers.disk import own_file
+from samcli.writers.files import explain, prepare_own_folder, write_whole
 
 Frames = NDArray[np.float16]  # (frames, mel bins) of log energies
 
@@ -32,7 +33,8 @@ class FrameStore:
     """`store[number]`: the frames of one recording, straight from the mapped file."""
 
     def __init__(self, folder: Path) -> None:
-        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        with own_file(folder / INDEX, own=2) as file:
+            index = json.load(file)
         self.asked: list[str] = index["asked"]  # every recording that was to be read
         self.names: list[str] = index["names"]
         self.lengths: list[int] = index["lengths"]  # in frames
@@ -70,8 +72,8 @@ def make_frames(
     lengths: list[int] = []
     skipped: dict[str, str] = {}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / FRAMES).open("wb") as file:
+        prepare_own_folder(folder)
+        with own_file(folder / FRAMES, "wb", own=2) as file:
             for done, (item, found) in enumerate(_ahead(inputs), 1):
                 if isinstance(found, InputError):
                     skipped[item.display] = str(found)
@@ -87,7 +89,7 @@ def make_frames(
     if not names:
         raise UsageError(f"None of the {len(inputs)} recordings can be read: {next(iter(skipped.values()))}")
     index = {"asked": asked, "names": names, "lengths": lengths, "skipped": skipped}
-    write_whole(folder / INDEX, json.dumps(index).encode("utf-8", "surrogatepass"))
+    write_whole(folder / INDEX, json.dumps(index).encode("utf-8", "surrogatepass"), own=2)
     return FrameStore(folder)
 
 

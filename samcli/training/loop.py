@@ -28,7 +28,8 @@ from samcli.training.nano.batches import Batch, SceneBatches
 from samcli.training.optimiser import Average, OptimiserOptions, build_optimiser, schedule
 from samcli.training.second_core import SecondCore
 from samcli.training.stopping import Stopping
-from samcli.writers.files import explain, write_whole
+from samcli.writers.disk import own_file
+from samcli.writers.files import append_line, explain, prepare_own_folder, write_whole
 
 SAVED = "last.pt"
 
@@ -73,10 +74,7 @@ class Trainer:
         self.average = Average(network, options.optimiser.average)
         self.step = 0
         self.notes: dict[str, Any] = {}  # whatever else a resumed run must know; plain values
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise explain(out, error) from error
+        prepare_own_folder(out)
         if (out / SAVED).exists():
             self._load()
 
@@ -176,12 +174,7 @@ class Trainer:
         return parts
 
     def _log(self, line: dict[str, Any], report: Report) -> None:
-        path = self.out / "metrics.jsonl"
-        try:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-        except OSError as error:
-            raise explain(path, error) from error
+        append_line(self.out / "metrics.jsonl", json.dumps(line), own=2)
         report(line)
 
     def save(self) -> None:
@@ -195,7 +188,7 @@ class Trainer:
         }
         packed = io.BytesIO()  # torch's own writer says nothing of a full disk
         torch.save(state, packed)
-        write_whole(self.out / SAVED, packed.getvalue())
+        write_whole(self.out / SAVED, packed.getvalue(), own=2)
 
     def _learned(self, network: nn.Module) -> dict[str, Any]:
         """What training changes of a network; the rest is where it came from."""
@@ -203,7 +196,7 @@ class Trainer:
         return {name: value for name, value in network.state_dict().items() if name not in frozen}
 
     def _load(self) -> None:
-        state = torch.load(self.out / SAVED, weights_only=True)
+        state = read_state(self.out / SAVED)
         for network, part in ((self.network, "network"), (self.average.network, "average")):
             network.load_state_dict({**network.state_dict(), **state[part]})
         self.optimiser.load_state_dict(state["optimiser"])
@@ -212,14 +205,28 @@ class Trainer:
         forget_after(self.out / "metrics.jsonl", self.step)
 
 
+def read_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """What a stopped run saved."""
+    try:
+        with own_file(path, own=2) as file:
+            state: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
+    except OSError as error:
+        raise explain(path, error) from error
+    return state
+
+
 def forget_after(log: Path, step: int) -> None:
     """Take back what a log says of steps that were lost with a killed run."""
     if not log.exists():
         return
-    lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+    try:
+        with own_file(log, "r", 2, encoding="utf-8") as file:
+            lines = file.readlines()
+    except OSError as error:
+        raise explain(log, error) from error
     kept = [line for line in lines if _step_of(line) <= step]
     if len(kept) < len(lines):
-        write_whole(log, "".join(kept).encode())
+        write_whole(log, "".join(kept).encode(), own=2)
 
 
 def _step_of(line: str) -> float:

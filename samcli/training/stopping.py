@@ -13,7 +13,8 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+HANG_UP = getattr(signal, "SIGHUP", None)  # Windows has none
+SIGNALS = [number for number in (signal.SIGINT, signal.SIGTERM, HANG_UP) if number is not None]
 
 
 class Stopping:
@@ -54,7 +55,8 @@ class Stopping:
                 os._exit(128 + number)
             return
         if self.asked is not None:
-            self._let_go()
-            signal.raise_signal(number)
+            if number != HANG_UP:  # a closing terminal and its shell both send it: that is once, not twice
+                self._let_go()
+                signal.raise_signal(number)
             return
         self.asked = number

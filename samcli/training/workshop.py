@@ -19,7 +19,8 @@ from samcli.checkpoints.format import save_module, write_json
 from samcli.checkpoints.modules import audioset_labels
 from samcli.checkpoints.shards import INDEX, weight_files
 from samcli.errors import OutputError, UsageError
-from samcli.writers.files import explain, prepare_folder, write_whole
+from samcli.writers.disk import own_file, sync_folder
+from samcli.writers.files import explain, prepare_own_folder, write_whole
 
 CONFIG = "config.json"
 
@@ -33,10 +34,14 @@ class Workshop:
         """Begin a course with these settings, or go on with it (True); refuse to mix it with another."""
         if not self._settings.exists() and self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):
             raise UsageError(f"{str(self.out)!r} is there already and holds no course; name another folder.")
-        prepare_folder(self.state)
+        prepare_own_folder(self.state)
         given = json.loads(json.dumps(settings))
         if self._settings.exists():
-            before = json.loads(self._settings.read_text(encoding="utf-8"))
+            try:
+                with own_file(self._settings, own=2) as file:
+                    before = json.load(file)
+            except OSError as error:
+                raise explain(self._settings, error) from error
             for name in (*before, *given):
                 if before.get(name) != given.get(name):
                     raise UsageError(
@@ -44,7 +49,7 @@ class Workshop:
                         f"not {_shown(given.get(name))}: name another folder, or go on as it began."
                     )
             return True
-        write_whole(self._settings, json.dumps(given, indent=2).encode())
+        write_whole(self._settings, json.dumps(given, indent=2).encode(), own=2)
         return False
 
     def deliver(
@@ -63,6 +68,7 @@ class Workshop:
             for path in sorted(aside.iterdir(), key=lambda path: path.name == CONFIG):
                 path.chmod(public)
                 path.replace(self.out / path.name)
+            sync_folder(self.out)
             aside.rmdir()
         except (OSError, SafetensorError) as error:
             shutil.rmtree(aside, ignore_errors=True)

@@ -17,6 +17,7 @@ from types import TracebackType
 from samcli.errors import OutputError
 from samcli.records import Record
 from samcli.writers.base import Format, Layout
+from samcli.writers.disk import Folder, StrangeFileError, make_own_folder, own_file, sync_folder
 from samcli.writers.escape import to_bytes
 
 LONGEST_NAME = 255  # bytes, on every disk in use
@@ -24,38 +25,50 @@ LONGEST_NAME = 255  # bytes, on every disk in use
 
 def explain(path: Path | str, error: OSError) -> OutputError:
     """The sentence for a failed write."""
-    return OutputError(f"Cannot write {os.fspath(path)!r}: {error.strerror or error}.")
+    named = error.filename if isinstance(error, StrangeFileError) else path
+    return OutputError(f"Cannot write {os.fspath(named)!r}: {error.strerror or error}.")
 
 
 class AtomicFile:
     """Bytes for one file, put in place by `keep`.
 
     The hidden file is locked while it is written: what a killed run left behind is taken over, what a living one writes
-    is not.
+    is not. The last `own` names of the path are our choice and not the user's: none of them may be a link.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, own: int = 0) -> None:
         self.path = path
-        self._hidden: Path | None = None
+        self._folder: Folder | None = None  # while there is a hidden file in it
         self._descriptor = -1
         try:
-            if _is_special(path):
+            if not own and _is_special(path):
                 # A pipe or a device cannot be replaced, and must not be.
                 self._descriptor = os.open(path, os.O_WRONLY)
                 return
-            self._target = path.resolve()  # a link keeps being a link: what it points to is replaced
-            if self._target.is_dir():
-                raise IsADirectoryError(21, "it is a folder; end the name in / for one file per input")
-            if self._target.exists() and not os.access(self._target, os.W_OK):
-                raise PermissionError(13, "Permission denied")
-            hidden = self._target.with_name(fitting(f".{self._target.name}", ".part"))
-            self._descriptor = _open_locked(hidden)
-            self._hidden = hidden
-            if self._target.exists():
-                hidden.chmod(stat.S_IMODE(self._target.stat().st_mode))
+            # A link that the user names keeps being a link: what it points to is replaced.
+            self._begin(path if own else path.resolve(), own)
         except OSError as error:
             self.discard()
             raise explain(path, error) from error
+
+    def _begin(self, target: Path, own: int) -> None:
+        folder = Folder.of(target, max(1, own))
+        try:
+            before = folder.status(target.name)
+            if before is not None:
+                if stat.S_ISDIR(before.st_mode) and not own:
+                    raise IsADirectoryError(21, "it is a folder; end the name in / for one file per input")
+                folder.check(target.name, writing=False)
+                if not folder.may_write(target.name):
+                    raise PermissionError(13, "Permission denied")
+            self._name, self._hidden = target.name, fitting(f".{target.name}", ".part")
+            self._descriptor = _open_locked(folder, self._hidden)
+        except BaseException:
+            folder.close()
+            raise
+        self._folder = folder
+        if before is not None and hasattr(os, "fchmod"):
+            os.fchmod(self._descriptor, before.st_mode & 0o777)
 
     def write(self, data: bytes) -> None:
         view = memoryview(data)
@@ -67,13 +80,16 @@ class AtomicFile:
         except OSError as error:
             raise explain(self.path, error) from error
 
-    def keep(self) -> None:
-        """Put what was written in place."""
+    def keep(self, lasting: bool = True) -> None:
+        """Put what was written in place; `lasting` through a power cut, unless the caller sees to the folder."""
         try:
-            if self._hidden is not None:
+            if self._folder is not None:
                 os.fsync(self._descriptor)
-                self._hidden.replace(self._target)
-                self._hidden = None
+                self._folder.replace(self._hidden, self._name)
+                if lasting:
+                    self._folder.sync()
+                self._folder.close()
+                self._folder = None
             os.close(self._descriptor)
             self._descriptor = -1
         except OSError as error:
@@ -81,23 +97,33 @@ class AtomicFile:
 
     def discard(self) -> None:
         """Forget what was written since the last `keep`."""
-        with contextlib.suppress(OSError):
-            if self._hidden is not None:
-                self._hidden.unlink()
-                self._hidden = None
+        if self._folder is not None:
+            with contextlib.suppress(OSError):
+                self._folder.remove(self._hidden)
+            self._folder.close()
+            self._folder = None
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
 
-def write_whole(path: Path | str, data: bytes) -> None:
-    """A file that is there whole or not at all; a full disk is a sentence."""
-    file = AtomicFile(Path(path))
+def write_whole(path: Path | str, data: bytes, own: int = 0) -> None:
+    """A file that is there whole or not at all; a full disk is a sentence. `own` as for `AtomicFile`."""
+    file = AtomicFile(Path(path), own)
     try:
         file.write(data)
         file.keep()
     finally:
         file.discard()
+
+
+def append_line(path: Path, line: str, own: int = 1) -> None:
+    """One more line in a log of ours."""
+    try:
+        with own_file(path, "a", own, encoding="utf-8", errors="surrogateescape") as file:
+            file.write(line + "\n")
+    except OSError as error:
+        raise explain(path, error) from error
 
 
 def fitting(name: str, suffix: str) -> str:
@@ -122,16 +148,16 @@ def make_folder(folder: Path) -> None:
         one.mkdir(exist_ok=True)
 
 
-def _open_locked(path: Path) -> int:
+def _open_locked(folder: Folder, name: str) -> int:
     """A descriptor of an empty file that no other run holds."""
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        descriptor = folder.open(name, os.O_RDWR | os.O_CREAT)
         try:
             import fcntl
 
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Between opening and locking, another run may have put the file in place under its real name.
-            if _is_at(descriptor, path):
+            if _is_at(descriptor, folder.status(name)):
                 os.ftruncate(descriptor, 0)
                 return descriptor
         except ImportError:  # Windows, where nothing else would take over a file in use
@@ -145,11 +171,8 @@ def _open_locked(path: Path) -> int:
         os.close(descriptor)
 
 
-def _is_at(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
+def _is_at(descriptor: int, status: os.stat_result | None) -> bool:
+    return status is not None and os.path.samestat(os.fstat(descriptor), status)
 
 
 def _is_special(path: Path) -> bool:
@@ -165,17 +188,17 @@ class FileSink:
 
     shows_failures = False
 
-    def __init__(self, path: Path, format: type[Format], layout: Layout) -> None:
+    def __init__(self, path: Path, format: type[Format], layout: Layout, own: int = 0) -> None:
         self._format = format(layout)
-        self._file = AtomicFile(path)
+        self._file = AtomicFile(path, own)
         self._file.write(to_bytes(self._format.header()))
 
     def write(self, record: Record) -> None:
         self._file.write(to_bytes(self._format.record(record)))
 
-    def keep(self) -> None:
+    def keep(self, lasting: bool = True) -> None:
         self._file.write(to_bytes(self._format.footer()))
-        self._file.keep()
+        self._file.keep(lasting)
 
     def __enter__(self) -> FileSink:
         return self
@@ -196,6 +219,15 @@ def prepare_folder(folder: Path) -> None:
         raise explain(folder, PermissionError(13, "Permission denied"))
 
 
+def prepare_own_folder(folder: Path) -> None:
+    """The same for one whose last name is our choice: a link there is refused."""
+    prepare_folder(folder.parent)
+    try:
+        make_own_folder(folder)
+    except OSError as error:
+        raise explain(folder, error) from error
+
+
 class FolderSink:
     """One file per input: its path under the folder, its own suffix kept, and the format's added (`a/1.wav.srt`)."""
 
@@ -208,28 +240,37 @@ class FolderSink:
         self._relative = relative  # a record's path -> the input's path under the folder
         self._path: str | None = None
         self._sink: FileSink | None = None
+        self._changed: set[Path] = set()  # folders whose names are not yet safe from a power cut: a sync takes long
         prepare_folder(folder)
-
-    def target(self, path: str) -> Path:
-        above, name = os.path.split(self._relative[path])
-        return self.folder / above / fitting(name, self._class.suffixes[0])
 
     def write(self, record: Record) -> None:
         # An input's records come one after another, so a new path means that the file before is complete.
         if record.path != self._path or self._sink is None:
-            self.keep()
-            target = self.target(record.path)
-            try:
-                make_folder(target.parent)
-            except OSError as error:
-                raise explain(target.parent, error) from error
-            self._sink, self._path = FileSink(target, self._class, self._layout), record.path
+            self._finish()
+            self._sink, self._path = self._open(record.path), record.path
         self._sink.write(record)
 
-    def keep(self) -> None:
+    def _open(self, path: str) -> FileSink:
+        above, name = os.path.split(self._relative[path])
+        inside = Path(above, fitting(name, self._class.suffixes[0]))
+        target, own = self.folder / inside, len(inside.parts)
+        try:
+            Folder.of(target, own, make=True).close()
+        except OSError as error:
+            raise explain(target.parent, error) from error
+        self._changed.add(target.parent)
+        return FileSink(target, self._class, self._layout, own)
+
+    def _finish(self) -> None:
         if self._sink is not None:
-            self._sink.keep()
+            self._sink.keep(lasting=False)
             self._sink = None
+
+    def keep(self) -> None:
+        self._finish()
+        for folder in self._changed:
+            sync_folder(folder)
+        self._changed.clear()
 
     def __enter__(self) -> FolderSink:
         return self

@@ -118,7 +118,7 @@ def test_help_into_a_closed_pipe(sam):
     assert (running.stderr.read(), running.wait(60)) == (b"", 141)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_that_comes_when_all_is_done(program, environment, tmp_path, number):
     """In the interpreter's own end nothing can catch an exception: no traceback, and what a shell calls 130 or 143."""
     late = f"import atexit, os; atexit.register(lambda: os.kill(os.getpid(), {int(number)}))\n"
@@ -131,7 +131,7 @@ def test_a_signal_that_comes_when_all_is_done(program, environment, tmp_path, nu
     assert done.returncode == -number
 
 
-@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_asked_to_stop_what_is_finished_is_on_disk(sam, make_wav, number, code):
     for name in "ab":
         make_wav(sam.folder / f"{name}.wav")
@@ -139,6 +139,8 @@ def test_asked_to_stop_what_is_finished_is_on_disk(sam, make_wav, number, code):
     running = sam.start("tag", "a.wav", "b.wav", "-", "-o", "out.jsonl", *TINY, stdin=subprocess.PIPE)
     wait_for(lambda: sum(path.stat().st_size for path in sam.folder.glob(".out.jsonl.part")) > 600)
     running.send_signal(number)
+    if number == signal.SIGHUP:
+        running.send_signal(number)  # a closing terminal and its shell both send it
     _, errors = running.communicate(timeout=60)
     assert running.returncode == code
     assert errors.count(b"\n") == 1 and b"2 of 3 files" in errors and b"--resume" in errors

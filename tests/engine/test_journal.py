@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from toy import Toy
 
 from samcli.engine.inputs.find import find_inputs
-from samcli.engine.journal import Journal, fingerprint, journal_path
+from samcli.engine.journal import Journal, fingerprint, journal_path, kindred
 from samcli.engine.options import RunOptions, RunReport
 from samcli.errors import OutputError
 from samcli.models.interface import Encoding
@@ -174,10 +174,47 @@ def test_a_journal_that_cannot_be_opened(tmp_path: Path) -> None:
         Journal(tmp_path / "none" / "j", "x")
 
 
-def test_all_formats_of_an_output_share_a_journal(tmp_path: Path) -> None:
-    assert journal_path(tmp_path / "out.csv") == journal_path(tmp_path / "out.srt") == tmp_path / ".out.journal"
+def test_every_output_has_a_journal_of_its_own(tmp_path: Path) -> None:
+    assert journal_path(tmp_path / "out.csv") == tmp_path / ".out.csv.journal"
+    assert journal_path(tmp_path / "out") == tmp_path / ".out.journal"
     assert journal_path(f"{tmp_path}/results/") == tmp_path / "results" / ".sam.journal"
     assert journal_path(tmp_path) == tmp_path / ".sam.journal"
+    longest = journal_path(tmp_path / ("x" * 251 + ".csv"))
+    longest.touch()
+    assert longest != journal_path(tmp_path / ("x" * 251 + ".tsv"))
+
+
+def test_what_an_output_may_know_from_others(tmp_path: Path) -> None:
+    """Other formats of the same name, and the one journal that all of them shared."""
+    for name in (".out.csv", ".out.jsonl", ".out", ".out.2.csv", ".outer.csv", ".sam"):
+        (tmp_path / f"{name}.journal").touch()
+    found = [path.name for path in kindred(tmp_path / "out.csv")]
+    assert found == [".out.journal", ".out.jsonl.journal"]
+    assert kindred(tmp_path) == kindred(f"{tmp_path}/") == []
+
+
+def test_other_journals_are_asked_and_left_alone(tmp_path: Path, folder: Path) -> None:
+    first, _ = resumed(tmp_path / "one", folder)
+    before = (tmp_path / "one").read_bytes()
+    (tmp_path / "torn").write_bytes(before[:400])
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "one")
+    others = [tmp_path / name for name in ("none", "pipe", "torn", "link", "one")]
+    model, options = Counting(), RunOptions()
+    with Journal(tmp_path / "two", fingerprint("tag", model, options), others) as journal:
+        assert list(run("tag", find_inputs([folder]), model, options, journal=journal)) == first
+    assert model.seen == 0 and (tmp_path / "two").read_bytes() == b""
+    assert (tmp_path / "one").read_bytes() == before and (tmp_path / "torn").read_bytes() == before[:400]
+
+
+def test_a_line_without_end_is_cut_off(tmp_path: Path, folder: Path) -> None:
+    """A stranger's journal may be one line as long as a disk."""
+    resumed(tmp_path / "j", folder)
+    whole = (tmp_path / "j").read_bytes()
+    os.truncate(tmp_path / "j", len(whole) + 2**33)
+    with Journal(tmp_path / "j", "any") as journal:
+        assert len(journal) == whole.count(b"\n")
+    assert (tmp_path / "j").read_bytes() == whole
 
 
 PYTHONPATH = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2])])

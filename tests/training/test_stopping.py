@@ -62,6 +62,20 @@ def test_asked_twice_it_ends_at_once() -> None:
         pytest.fail("the second signal was held back too")
 
 
+def test_a_terminal_that_closes_asks_once_however_often_it_says_so() -> None:
+    heard: list[int] = []
+    before = signal.signal(signal.SIGHUP, lambda number, frame: heard.append(number))
+    try:
+        with Stopping() as stopping:
+            signal.raise_signal(signal.SIGHUP)
+            signal.raise_signal(signal.SIGHUP)
+            assert stopping.asked == signal.SIGHUP and heard == []
+            stopping.obey()
+        assert heard == [signal.SIGHUP]
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_what_is_ignored_stays_ignored() -> None:
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:

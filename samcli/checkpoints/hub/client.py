@@ -31,6 +31,7 @@ from samcli.checkpoints.hub.transfer import (
 from samcli.checkpoints.safety import PICKLES
 from samcli.checkpoints.shards import INDEX, WEIGHTS, read_index
 from samcli.errors import ModelError
+from samcli.writers.disk import own_file
 
 PICKLE_INDEX = "pytorch_model.bin.index.json"
 SMALL_FILES = (
@@ -193,7 +194,8 @@ def _record(ref: Path, commit: str) -> None:
         return
     ref.parent.mkdir(parents=True, exist_ok=True)
     aside = ref.with_name(f".{ref.name}.{os.getpid()}")
-    aside.write_text(commit, encoding="utf-8")
+    with own_file(aside, "w", encoding="utf-8") as file:
+        file.write(commit)
     aside.replace(ref)
 
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 from samcli.checkpoints.hub.cache import repo_folder
 from samcli.checkpoints.safety import shown
 from samcli.errors import ModelError
+from samcli.writers.disk import own_file, remove_strange
 
 Result = TypeVar("Result")
 
@@ -67,8 +68,7 @@ def fetch_file(repo: str, commit: str, file: RemoteFile, progress: bool = False)
 def _fetch_blob(url: str, blob: Path, file: RemoteFile, progress: bool) -> None:
     partial = blob.with_name(f"{blob.name}.incomplete")
     expected = file.sha256 or file.git_sha1 or blob.name
-    if partial.is_symlink():
-        partial.unlink()
+    remove_strange(partial)
     for _ in range(2):
         if file.size is not None and partial.exists() and partial.stat().st_size > file.size:
             partial.unlink()
@@ -91,7 +91,7 @@ def _continue(url: str, partial: Path, file: RemoteFile, progress: bool) -> None
         from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
 
         disable_progress_bars()
-    with partial.open("ab") as out:
+    with own_file(partial, "ab") as out:
         try:
             bounded: Any = _Bounded(out, file)
             http_get(url, bounded, resume_size=out.tell(), displayed_filename=file.name, **options)

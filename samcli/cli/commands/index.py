@@ -51,7 +51,7 @@ def index(flags: IndexFlags) -> ExitCode:
         streams.status(f"{done}/{len(inputs)} files")
 
     model = load_here(flags)
-    with Index(name, model) as base:
+    with Index(name, model, named=flags.index is not None) as base:
         changes = base.update(inputs, model, progress, forget=not flags.keep)
         windows = len(base)
     for path, problem in changes.problems:

@@ -14,6 +14,7 @@ from samcli.cli.flags import MODEL, spread
 from samcli.cli.output import output
 from samcli.cli.train.shared import CourseFlags, course_options, end, reporter, teaching
 from samcli.errors import UsageError
+from samcli.writers.disk import own_file
 
 if TYPE_CHECKING:
     from samcli.training.align.openaqa import Questions
@@ -214,7 +215,8 @@ def say_found(questions: Questions, found: dict[str, str]) -> None:
 def say_unread(path: Path) -> None:
     """What turned out not to be readable while learning."""
     if path.exists():
-        lines = set(path.read_text(encoding="utf-8", errors="surrogateescape").splitlines())
+        with own_file(path, "r", 2, encoding="utf-8", errors="surrogateescape") as file:
+            lines = set(file)
         output().error(f"{len(lines)} recordings could not be read and others took their places: {path} names them.")
 
 

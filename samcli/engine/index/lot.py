@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from samcli.engine.hearing import Wave, hear
 from samcli.engine.inputs.find import Input
-from samcli.engine.inputs.sources import open_input
+from samcli.engine.inputs.sources import input_error, open_input
 from samcli.engine.windows import Cut, cut
 from samcli.errors import InputError
 from samcli.models.interface import SoundModel
@@ -72,11 +72,14 @@ class Lot:
 
 
 def read_windows(item: Input, model: SoundModel) -> Iterator[tuple[float, Wave]]:
-    """Windows of a recording with their starts in seconds."""
+    """Windows of a recording with their starts in seconds; whatever keeps it from being read is an InputError."""
     how = Cut(model.sample_rate, model.window_seconds, step_seconds=model.step_seconds)
-    with open_input(item, model.sample_rate) as reader:
-        for piece in cut(reader, how):
-            yield piece.start / model.sample_rate, piece.wave
+    try:
+        with open_input(item, model.sample_rate) as reader:
+            for piece in cut(reader, how):
+                yield piece.start / model.sample_rate, piece.wave
+    except Exception as error:
+        raise input_error(error, item) from error
 
 
 def _packed(embedding: NDArray[np.float32] | None) -> bytes | None:

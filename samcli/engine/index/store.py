@@ -19,26 +19,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from samcli.engine.index.file import damaged, in_time, open_to_read, open_to_write
 from samcli.engine.index.lot import File, Lot
 from samcli.engine.inputs.find import Input
 from samcli.errors import OutputError, UsageError
 from samcli.models.interface import SoundModel
+from samcli.writers.files import explain
 
 NAME = ".sam-index.sqlite"
 VERSION = "1"
-BUSY_SECONDS = 60.0  # to wait for another run that is entering files
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS files (
-    id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, size INTEGER NOT NULL, changed INTEGER NOT NULL,
-    duration REAL NOT NULL, problem TEXT
-);
-CREATE TABLE IF NOT EXISTS windows (
-    file INTEGER NOT NULL REFERENCES files (id) ON DELETE CASCADE, start REAL NOT NULL, finish REAL NOT NULL,
-    caption TEXT NOT NULL, tags BLOB NOT NULL, embedding BLOB
-);
-CREATE INDEX IF NOT EXISTS windows_by_file ON windows (file);
-"""
+
+ROOM, MOST_GROWTH = 1 << 26, 16  # bytes that reading may take, and so many for each that is stored
 
 Tags = NDArray[np.float32]
 
@@ -74,33 +65,58 @@ class Changes:
 class Index:
     """An open index; a context manager. `labels` are those of the model it belongs to."""
 
-    def __init__(self, path: str | os.PathLike[str], model: SoundModel | None = None, *, look: bool = False) -> None:
-        """Open the index at `path`; with a model, and unless only to `look`, make it if there is none."""
-        place = Path(path)
+    def __init__(
+        self, path: str | os.PathLike[str], model: SoundModel | None = None, *, look: bool = False, named: bool = False
+    ) -> None:
+        """Open the index at `path`; with a model, and unless only to `look`, make it if there is none.
+
+        A path that the user `named` may lead through a link to the file that is written; one that sam chose may not.
+        """
+        place = self._place = Path(path)
         self.path = os.fspath(path)
         look = self._looking = look or model is None
         if look and not place.is_file():
             raise UsageError(f"There is no index at {self.path!r}. Make one: sam index FOLDER")
         try:
-            self._base = _looked_at(place) if look else _opened(place)
-            if model is not None and not look:
-                self._begin(model)
-            about = dict(self._base.execute("SELECT key, value FROM about"))
+            with self._reading():
+                self._base = open_to_read(place) if look else open_to_write(place, named=named)
+        except OSError as error:
+            raise explain(place, error) from error
+        try:
+            with self._reading():
+                if model is not None and not look:
+                    self._begin(model)
+                self.model, self.labels = self._about()
+            if model is not None and self.model != _identity(model):
+                raise UsageError(
+                    f"The index at {self.path!r} belongs to {self.model}, not {_identity(model)}. "
+                    "Remove it, or name another with --index."
+                )
+        except BaseException:
+            self.close()
+            raise
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """What SQLite says against the file becomes a sentence."""
+        try:
+            yield
         except sqlite3.OperationalError as error:
-            if look or place.is_file():
+            if self._looking:
                 raise UsageError(f"The index {self.path!r} cannot be opened: {error}.") from error
             raise OutputError(f"Cannot write {self.path!r}: {error}.") from error
-        except sqlite3.DatabaseError as error:
+        except sqlite3.Error as error:
             raise UsageError(f"{self.path!r} is no index of sam: {error}.") from error
+
+    def _about(self) -> tuple[str, tuple[str, ...]]:
+        """Whose it is, and the labels of that model."""
+        about = dict(self._base.execute("SELECT key, value FROM about LIMIT 100"))
         if about.get("version") != VERSION:
             raise UsageError(f"{self.path!r} was made by another version of sam. Remove it and index again.")
-        if model is not None and about["model"] != _identity(model):
-            raise UsageError(
-                f"The index at {self.path!r} belongs to {about['model']}, not {_identity(model)}. "
-                "Remove it, or name another with --index."
-            )
-        self.model = about["model"]
-        self.labels = tuple(about["labels"].split("\n")) if about["labels"] else ()
+        model, labels = about.get("model"), about.get("labels")
+        if not isinstance(model, str) or not isinstance(labels, str):
+            raise damaged(self._place, "it does not say whose it is")
+        return model, tuple(labels.split("\n")) if labels else ()
 
     def _begin(self, model: SoundModel) -> None:
         """Say whose index this is, unless that was said before; another run may be saying it now."""
@@ -136,7 +152,7 @@ class Index:
     ) -> Changes:
         """Hear what is new or changed among the inputs; with `forget` drop every other file of the index."""
         changes = Changes()
-        known = {row[1]: row for row in self._base.execute("SELECT id, path, size, changed, problem FROM files")}
+        known = {row[1]: row for row in self._files()}
         lot = Lot(model)
         for item in inputs:
             place = os.fsencode(os.path.abspath(item.path))  # noqa: PTH100  # bytes: names need not be UTF-8
@@ -172,8 +188,7 @@ class Index:
 
     def changed(self, inputs: Iterable[Input]) -> int:
         """How many of the inputs are not in the index as they are now."""
-        rows = self._base.execute("SELECT path, size, changed FROM files")
-        known = {path: (size, changed) for path, size, changed in rows}
+        known = {path: (size, changed) for _, path, size, changed, _ in self._files()}
         count = 0
         for item in inputs:
             place = os.fsencode(os.path.abspath(item.path))  # noqa: PTH100
@@ -184,35 +199,38 @@ class Index:
             count += known.get(place) != (status.st_size, status.st_mtime_ns)
         return count
 
+    def _files(self) -> list[tuple[int, bytes, int, int, str | None]]:
+        with self._reading(), in_time(self._base, self._place):
+            rows = self._base.execute("SELECT id, path, size, changed, problem FROM files").fetchall()
+        for row in rows:
+            if [type(value) for value in row[:4]] != [int, bytes, int, int] or not isinstance(row[4], str | None):
+                raise damaged(self._place, "it lists something that is no file")
+        return rows
+
     def contents(self) -> Contents:
         """Everything in it, of one moment: another process may be entering files."""
-        self._base.execute("BEGIN")
+        query = (
+            "SELECT path, start, finish, caption, tags, embedding "
+            "FROM windows JOIN files ON files.id = file ORDER BY windows.rowid"
+        )
+        with self._reading(), in_time(self._base, self._place):
+            rows = self._base.execute(query).fetchall()
         try:
-            return Contents(self.windows(), self.tags(), self.embeddings())
-        finally:
-            self._base.execute("COMMIT")
+            return unpacked(rows, len(self.labels))
+        except (ValueError, TypeError) as error:
+            raise damaged(self._place, "a window in it does not read as one") from error
 
     def windows(self) -> list[Window]:
         """All windows, in the order of `tags` and `embeddings`."""
-        rows = self._base.execute(
-            "SELECT path, start, finish, caption FROM windows JOIN files ON files.id = file ORDER BY windows.rowid"
-        )
-        return [Window(os.fsdecode(path), start, end, caption) for path, start, end, caption in rows]
+        return self.contents().windows
 
     def tags(self) -> Tags:
         """Probabilities (windows, labels)."""
-        stored = b"".join(row[0] for row in self._base.execute("SELECT tags FROM windows ORDER BY rowid"))
-        roots = np.frombuffer(stored, np.uint8).reshape(len(self), -1)
-        return np.square(roots.astype(np.float32) / 255)
+        return self.contents().tags
 
     def embeddings(self) -> Tags:
         """(windows, width); of length 1, zero for silence."""
-        stored = [row[0] for row in self._base.execute("SELECT embedding FROM windows ORDER BY rowid")]
-        found = np.zeros((len(stored), max((len(one) // 2 for one in stored if one), default=0)), np.float32)
-        for row, one in enumerate(stored):
-            if one:
-                found[row] = np.frombuffer(one, np.float16)
-        return found
+        return self.contents().embeddings
 
     def problems(self) -> dict[str, str]:
         """Files that could not be heard, with the reason."""
@@ -255,27 +273,24 @@ class Index:
             raise OutputError(f"Cannot write {self.path!r}: {error}.") from error
 
 
-def _opened(place: Path) -> sqlite3.Connection:
-    """To read and write; made if it is not there."""
-    base = sqlite3.connect(place, timeout=BUSY_SECONDS, isolation_level=None)
-    base.execute("PRAGMA foreign_keys = ON")
-    base.execute("PRAGMA journal_mode = WAL")
-    base.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the last transactions, never the file
-    base.executescript(SCHEMA)
-    return base
-
-
-def _looked_at(place: Path) -> sqlite3.Connection:
-    """To read only, also from a disk that cannot be written to."""
-    where = place.absolute().as_uri()
-    base = sqlite3.connect(f"{where}?mode=ro", timeout=BUSY_SECONDS, isolation_level=None, uri=True)
-    try:
-        base.execute("SELECT 1 FROM about")
-    except sqlite3.OperationalError:
-        # Beside a file in WAL mode SQLite wants to write; where nobody can, nobody else does either.
-        base.close()
-        base = sqlite3.connect(f"{where}?immutable=1", isolation_level=None, uri=True)
-    return base
+def unpacked(rows: Sequence[tuple[Any, ...]], labels: int) -> Contents:
+    """The rows of an index as arrays; ValueError or TypeError of what no index of ours has."""
+    windows = [
+        Window(os.fsdecode(path), float(start), float(end), "".join(caption)) for path, start, end, caption, *_ in rows
+    ]
+    times = np.array([(window.start, window.end) for window in windows]).reshape(-1, 2)
+    roots = np.frombuffer(b"".join(row[4] for row in rows), np.uint8).reshape(len(rows), labels)
+    width = max((len(row[5]) // 2 for row in rows if row[5]), default=0)
+    stored = sum(len(row[4]) + len(row[5] or b"") for row in rows)
+    if 4 * width * len(rows) > ROOM + MOST_GROWTH * stored:
+        raise ValueError("one wide embedding among many that are silent would fill the memory")
+    embeddings = np.zeros((len(rows), width), np.float32)
+    for place, row in enumerate(rows):
+        if row[5]:
+            embeddings[place] = np.frombuffer(row[5], np.float16)
+    if any(len(row[4]) != labels for row in rows) or not np.isfinite(times).all() or not np.isfinite(embeddings).all():
+        raise ValueError("a number that is none")
+    return Contents(windows, np.square(roots.astype(np.float32) / 255), embeddings)
 
 
 def _identity(model: SoundModel) -> str:

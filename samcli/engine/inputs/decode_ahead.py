@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from samcli.engine.inputs.find import Input
-from samcli.engine.inputs.sources import open_input
+from samcli.engine.inputs.sources import input_error, open_input
 from samcli.engine.journal import Journal
 from samcli.engine.windows import Cut, Piece, cut
-from samcli.errors import InputError
 from samcli.records import Record
 
 MOST_THREADS = 8
@@ -153,7 +152,7 @@ class DecodeAhead:
             put((job, self._read(job, put)))
 
     def _read(self, job: Job, put: Callable[[Event], None]) -> Ended | Failed:
-        heard, name = 0, repr(job.item.display)
+        heard = 0
         try:
             with open_input(job.item, self.how.rate) as reader:
                 for piece in cut(reader, self.how):
@@ -162,18 +161,13 @@ class DecodeAhead:
                 covered = reader.covered
                 duration = covered if reader.duration is None else reader.duration
                 warning = reader.warning
-        except InputError as error:
-            return Failed(error.kind, error.message)
-        except MemoryError:
-            return Failed("memory", f"There is not enough memory to read {name}.")
-        except OSError as error:
-            return Failed("unreadable", f"{name} cannot be read: {(error.strerror or str(error)).lower()}.")
         except _Stopped:
             raise
-        except Exception as error:  # whatever a decoder may come up with, the other files go on
-            return Failed("not-audio", f"{name} cannot be decoded: {str(error) or type(error).__name__}")
+        except Exception as error:
+            failure = input_error(error, job.item)
+            return Failed(failure.kind, failure.message)
         if not heard:
-            return Failed("empty", f"{name} holds no sound.")
+            return Failed("empty", f"{job.item.display!r} holds no sound.")
         return Ended(duration, covered, warning)
 
 

@@ -38,6 +38,18 @@ def open_input(item: Input, rate: int) -> AbstractContextManager[Reader]:
     return open_sound(item.path if item.source is None else item.source, rate, BLOCK_SECONDS)
 
 
+def input_error(error: Exception, item: Input) -> InputError:
+    """Whatever a decoder may come up with, as one input's failure: the other inputs go on."""
+    name = repr(item.display)
+    if isinstance(error, InputError):
+        return error
+    if isinstance(error, MemoryError):
+        return InputError(f"There is not enough memory to read {name}.", "memory")
+    if isinstance(error, OSError):
+        return InputError(f"{name} cannot be read: {(error.strerror or str(error)).lower()}.", "unreadable")
+    return InputError(f"{name} cannot be decoded: {str(error) or type(error).__name__}", "not-audio")
+
+
 def array_input(samples: NDArray[Any], rate: int, name: str = "array") -> Input:
     """An input of samples in memory: (samples,), (samples, channels) or (channels, samples)."""
     return Input(name, name, None, name, source=(samples, rate))

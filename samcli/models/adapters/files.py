@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from samcli.errors import ModelError
 from samcli.models.adapters.lora import AdapterConfig, adapter_state, load_adapter_state, merge_adapters
+from samcli.writers.disk import put_back, put_in_place
 
 CONFIG, WEIGHTS = "adapter.json", "adapter.safetensors"
 MOST_CONFIG_BYTES = 100_000
@@ -31,6 +31,7 @@ def save_adapter(model: nn.Module, config: AdapterConfig, folder: Path, name: st
     if not state:
         raise ModelError(f"The model has no adapter named {name!r} to save.")
     folder = folder.absolute()
+    put_back(folder)
     if folder.exists() and not ((folder / CONFIG).exists() or (folder.is_dir() and not any(folder.iterdir()))):
         raise ModelError(f"{folder} is there already and is no adapter; name another folder.")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -40,9 +41,7 @@ def save_adapter(model: nn.Module, config: AdapterConfig, folder: Path, name: st
         save_file({key: value.cpu().contiguous() for key, value in state.items()}, aside / WEIGHTS, {"format": "pt"})
         text = json.dumps({"model_type": "adapter", **dataclasses.asdict(config)}, indent=2)
         (aside / CONFIG).write_text(text + "\n", encoding="utf-8")
-        if folder.exists():
-            shutil.move(folder, Path(place) / "old")
-        shutil.move(aside, folder)
+        put_in_place(aside, folder)
 
 
 def read_adapter_config(folder: Path) -> AdapterConfig:

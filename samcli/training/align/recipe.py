@@ -23,7 +23,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from samcli.audio.decode import open_sound
 from samcli.audio.fbank import FRAME, SAMPLE_RATE, log_mel
-from samcli.errors import InputError, ModelError
+from samcli.errors import InputError, ModelError, OutputError
 from samcli.models.encoders.nano import NanoConfig
 from samcli.models.sam import Sam
 from samcli.text.prompts import Example
@@ -35,6 +35,7 @@ from samcli.training.lesson import Outcome, Pace, Stage
 from samcli.training.order import Shuffled, generator
 from samcli.training.recompute import recompute
 from samcli.training.team import Team
+from samcli.writers.files import append_line
 
 LEAST_ANSWER = 16  # tokens that a long question leaves
 TRIES = 20  # recordings in a row that cannot be read, until a course is given up
@@ -94,8 +95,8 @@ class Answers:
             try:
                 wave = read_beginning(path, self.recipe.window_seconds * self.recipe.windows)
             except InputError as error:
-                with suppress(OSError), self.unread.open("a", encoding="utf-8", errors="surrogateescape") as file:
-                    file.write(f"{path}\t{error}\n")
+                with suppress(OutputError):
+                    append_line(self.unread, f"{path}\t{error}", own=2)
                 continue
             return wave, self.words(item, place)
         raise InputError(f"{TRIES} recordings in a row cannot be read; {self.unread} names them.")

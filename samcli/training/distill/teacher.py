@@ -20,6 +20,7 @@ from samcli.errors import ModelError, UsageError
 from samcli.text.labels import labels
 from samcli.training.frames import FrameStore
 from samcli.training.nano.corpus import Clip, Corpus, Targets
+from samcli.writers.disk import own_file
 from samcli.writers.files import explain
 
 WINDOW = 1000  # frames: the teacher judges ten seconds at a time
@@ -59,7 +60,7 @@ def hear_all(
     windows, width, path = windows_of(store), len(model.labels), folder / SCORES
     try:
         done = path.stat().st_size // width if path.exists() else 0
-        with path.open("r+b" if done else "wb") as file:
+        with own_file(path, "r+b" if done else "wb", own=2) as file:
             file.truncate(done * width)
             file.seek(done * width)
             while done < len(windows):

@@ -21,7 +21,8 @@ from samcli.models.adapters.tuned import learned_state
 from samcli.training.tune.base import STATE, Base, TuneRecipe
 from samcli.training.tune.batches import Mel
 from samcli.training.tune.examine import Examined
-from samcli.writers.files import explain, write_whole
+from samcli.writers.disk import own_file
+from samcli.writers.files import explain, prepare_own_folder, write_whole
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Keeper:
             files[WEIGHTS] = save(learned_state(network, self.names, self.taught, self.config), {"format": "pt"})
             files[CONFIG] = json_bytes({"model_type": "adapter", **dataclasses.asdict(self.config)})
         for name, data in files.items():  # the description comes last: without it there is no model yet
-            write_whole(self.out / name, data)
+            write_whole(self.out / name, data, own=1)
 
 
 def open_folder(out: Path, settings: dict[str, Any], resume: bool) -> bool:
@@ -68,7 +69,11 @@ def open_folder(out: Path, settings: dict[str, Any], resume: bool) -> bool:
             if (out / CONFIG).exists() or (out / "config.json").exists():
                 return False
             raise UsageError(f"There is nothing to go on with in {str(out)!r}; start without --resume.")
-        before = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            with own_file(path, own=2) as file:
+                before = json.load(file)
+        except OSError as error:
+            raise explain(path, error) from error
         changed = [name for name in settings if before.get(name) != settings[name]]
         if changed:
             was, now = before.get(changed[0]), settings[changed[0]]
@@ -78,11 +83,8 @@ def open_folder(out: Path, settings: dict[str, Any], resume: bool) -> bool:
             )
         return True
     check_new(out)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise explain(out, error) from error
-    write_whole(path, json_bytes(settings))
+    prepare_own_folder(path.parent)
+    write_whole(path, json_bytes(settings), own=2)
     return True
 
 

@@ -18,6 +18,7 @@ from samcli.checkpoints.tiny import tiny_random
 from samcli.engine.hearing import hear
 from samcli.engine.index.store import NAME, Index
 from samcli.engine.inputs.find import Input, find_inputs
+from samcli.engine.inputs.sources import open_input
 from samcli.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -92,6 +93,25 @@ def test_what_cannot_be_heard_is_remembered(folder: Path) -> None:
         assert (changes.heard, changes.failed) == (3, 2)
         assert list(index.problems()) == [str(folder / "bad.wav")]
         assert index.update(find_inputs([folder]), model).kept == 4
+
+
+@pytest.mark.parametrize("error", [RuntimeError("the decoder is lost"), MemoryError(), OSError(5, "I/O error")])
+def test_a_decoder_that_fails_in_its_own_way(folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """One file is noted, and the others go on."""
+    from samcli.engine.index import lot
+
+    def failing(item: Input, rate: int):  # type: ignore[no-untyped-def]
+        if item.path.endswith("1.wav"):
+            raise error
+        return open_input(item, rate)
+
+    monkeypatch.setattr(lot, "open_input", failing)
+    model = tiny_random()
+    with Index(folder / NAME, model) as index:
+        changes = index.update(find_inputs([folder]), model)
+        assert (changes.heard, changes.failed) == (2, 1)
+        assert "1.wav" in changes.problems[0][1]
+        assert {Path(window.path).name for window in index.windows()} == {"0.wav", "2.wav"}
 
 
 def test_silence_and_names_of_any_bytes(tmp_path: Path) -> None:
