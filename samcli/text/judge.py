@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-LOOSE_ENDS = frozenset(
-    ("a", "an", "and", "are", "as", "at", "by", "for", "from", "in", "into", "is", "of", "on", "or", "the", "then", "to")
-    + ("while", "with")
-)
+ARTICLES = ("a", "an", "the")
+LINKS = ("and", "as", "at", "by", "for", "from", "in", "into", "of", "on", "or", "then", "to", "while", "with")
+LOOSE_ENDS = frozenset((*ARTICLES, *LINKS, "are", "is"))
 MAY_DOUBLE = frozenset(["can", "had", "her", "in", "that"])  # "a soda can can be heard"
 PIECE = re.compile(r"\w+(?:[.'\u2019-]\w+)*|[,;:.!?]")  # words, and marks that keep phrases apart
 OPTION = re.compile(r"[a-h]\) ")  # an answer by its letter goes on with a name, as the question had it

@@ -28,6 +28,7 @@ from samcli.training.losses import LossWeights, losses
 from samcli.training.optimiser import Average, OptimiserOptions, build_optimiser, schedule
 from samcli.training.second_core import SecondCore
 from samcli.training.stopping import Stopping
+from samcli.training.time_left import TimeLeft
 from samcli.writers.files import explain, write_whole
 
 SAVED = "last.pt"
@@ -72,6 +73,7 @@ class Trainer:
         self.optimiser = self._optimiser()
         self.average = Average(network, options.optimiser.average)
         self.step = 0
+        self.clock = TimeLeft()
         self.notes: dict[str, Any] = {}  # whatever else a resumed run must know; plain values
         try:
             out.mkdir(parents=True, exist_ok=True)
@@ -110,6 +112,7 @@ class Trainer:
         sums: dict[str, float] = {}
         bad = lent = scenes = summed = 0
         started = reported = saved = judged = time.monotonic()
+        self.clock.step(started)
         self._teach()
         while self.step < self.options.steps:
             options = self.options  # what is judged may change the plan
@@ -137,6 +140,7 @@ class Trainer:
             scenes += len(batch.mel)
             summed += 1
             now = time.monotonic()
+            self.clock.step(now)
             last = self.step == options.steps
             if self.step % options.report_every == 0:
                 line: dict[str, Any] = {"step": self.step, "rate": share, "norm": norm, "lent": lent}
@@ -147,6 +151,7 @@ class Trainer:
             if judge is not None and (last or self._is_due(now - judged)):
                 self._log({"step": self.step} | judge(cast(Sam, self.average.network)), report)
                 judged = reported = time.monotonic()
+                self.clock.judged(judged - now)
                 self._teach()
             if now - saved > options.save_every_seconds or last or stopping.asked:
                 self.save()

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from samcli.records import Record
 from samcli.writers.escape import guarded_cell, quoted_cell, tab_cell
-from samcli.writers.format import Format
+from samcli.writers.format import Format, words_of
 
 TEXT_COLUMNS = {"caption": ("caption",), "tag": ("label", "score"), "ask": ("question", "answer")}
 CSV_FIRST = ("path", "start", "end", "duration", "covered")
@@ -74,4 +74,5 @@ class Tsv(Format):
         times = ("start", "end") if self.layout.timed else ()
         texts = {"caption": ("caption",), "tag": ("label", "score"), "ask": ("answer",)}[self.layout.task]
         names = ("path", *times, *texts)
-        return "".join("\t".join(tab_cell(row[name]) for name in names) + "\n" for row in rows(record))
+        said = {"caption": words_of(record), "answer": words_of(record)} if record.silent else {}
+        return "".join("\t".join(tab_cell((row | said)[name]) for name in names) + "\n" for row in rows(record))
