@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from samcli.records import Record
-from samcli.writers.format import Format, words_of
+from samcli.writers.base import Format, words_of
 
 
 class Plain(Format):
