@@ -26,6 +26,7 @@ from samcli.checkpoints.shards import read_spots, weight_files
 from samcli.checkpoints.vocabulary import TOKENIZER, tokenizer_file
 from samcli.errors import ModelError
 
+MOST_NAMES = 4  # of one number in memory: tied weights have two
 INSIDE = ("model", "state_dict", "module", "model_state_dict")  # where training programs keep the weights of a .pth
 
 
@@ -88,7 +89,26 @@ def read_pickle(path: Path) -> dict[str, Tensor]:
         loaded = inner
     if not _is_table(loaded):
         raise ModelError(f"{path} holds no table of tensors.")
-    return {str(name): value for name, value in loaded.items() if isinstance(value, Tensor)}
+    tensors = {str(name): value for name, value in loaded.items() if isinstance(value, Tensor)}
+    _check_storage(path, tensors)
+    return tensors
+
+
+def _check_storage(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Refuse views that make much of little: a few bytes in a file can claim to be any number of numbers."""
+    asked: dict[int, int] = {}
+    for name, tensor in tensors.items():
+        try:
+            storage = tensor.untyped_storage()
+        except (RuntimeError, NotImplementedError):
+            raise DamagedFile(path, f"the tensor {shown(name)} is of an unusual kind ({tensor.layout})") from None
+        if tensor.nbytes > storage.nbytes():
+            raise DamagedFile(
+                path, f"the tensor {shown(name)} claims {tensor.numel()} numbers and has {storage.nbytes()} bytes"
+            )
+        asked[storage.data_ptr()] = asked.get(storage.data_ptr(), 0) + tensor.nbytes
+        if asked[storage.data_ptr()] > MOST_NAMES * storage.nbytes():
+            raise DamagedFile(path, f"it gives the same numbers many names, {shown(name)} among them")
 
 
 def _is_table(value: Any) -> bool:

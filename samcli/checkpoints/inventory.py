@@ -68,6 +68,13 @@ def list_models() -> list[ModelRow]:
     return rows
 
 
+def usable(rows: list[ModelRow]) -> list[ModelRow]:
+    """Those that tag or speak as they are, the nearest first; not the parts that models are made of."""
+    order = ("bundled", "cached", "known")
+    found = [row for row in rows if row.tasks or (row.where == "cached" and catalogue.find(row.name) is None)]
+    return sorted(found, key=lambda row: order.index(row.where))
+
+
 def show_model(name: str) -> ModelDetails:
     """Everything known of one model without running it or asking the network."""
     row, folder = _find(name)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from samcli.checkpoints import catalogue
 from samcli.checkpoints.hub import client as hub
-from samcli.checkpoints.hub.cache import Snapshot, is_offline
+from samcli.checkpoints.hub.cache import Snapshot, cached_snapshot, is_offline
 from samcli.checkpoints.safety import DamagedFile, member, read_header
 from samcli.checkpoints.shards import weight_files
 from samcli.errors import ModelError, UsageError
@@ -68,8 +68,9 @@ def load_model(
     name, adapters = split_adapters(name_or_folder)
     if is_adapter(name):
         adapters = (name, *adapters)
-        name = base_of(name)
-    source = locate(name, offline=offline, progress=progress)
+        source = locate_base(name, offline=offline, progress=progress)
+    else:
+        source = locate(name, offline=offline, progress=progress)
 
     def load(at: Source) -> SoundModel:
         from samcli.checkpoints.modules import load_piece
@@ -99,6 +100,21 @@ def base_of(name: str) -> str:
     if Path(base).is_absolute() and not Path(base).is_dir():
         raise ModelError(f"{name} was trained on {base}, which is not there; where it is now: --model BASE+{name}.")
     return base
+
+
+def locate_base(adapter: str, *, offline: bool = False, progress: bool = False) -> Source:
+    """The model that an adapter was trained on. It may name any, so only a known one is fetched without being asked."""
+    base = base_of(adapter)
+    known = base == catalogue.DEFAULT or catalogue.find(base.partition("@")[0]) or Path(base).expanduser().is_dir()
+    if not known:
+        repo, revision = catalogue.split_revision(base)
+        known = cached_snapshot(repo, revision or "main")
+    if not known:
+        raise ModelError(
+            f"{adapter} was trained on {base}, which is neither here nor one that sam knows. "
+            f"If you trust it, fetch it: sam models pull {base}"
+        )
+    return locate(base, offline=offline, progress=progress)
 
 
 def split_adapters(name: str) -> tuple[str, tuple[str, ...]]:
@@ -194,10 +210,21 @@ def as_sound_model(piece: Piece, source: Source) -> SoundModel:
         from samcli.models.sam import Listener
 
         network = cast(Any, piece.module)
-        return Listener(network, load_tokenizer(source.folder), piece.labels, source.name, source.revision)
+        return Listener(network, tokenizer_of(source, network), piece.labels, source.name, source.revision)
     from samcli.models.tagger import Tagger
 
     return Tagger(cast(Any, piece.module), name=source.name, revision=source.revision, labels=piece.labels)
+
+
+def tokenizer_of(source: Source, network: Any) -> Any:
+    """The tokenizer beside a network that speaks, or None; one that has more pieces than it is refused."""
+    tokenizer, rows = load_tokenizer(source.folder), network.config.language.padded_vocab_size
+    if tokenizer is not None and network.config.aligned and tokenizer.highest >= rows:
+        raise ModelError(
+            f"The tokenizer of {source.name} counts to {tokenizer.highest}, its language model to {rows - 1}: "
+            "they do not belong together."
+        )
+    return tokenizer
 
 
 def load_tokenizer(folder: Path) -> Any:

@@ -27,6 +27,7 @@ from samcli.cli.commands.search import search
 from samcli.cli.commands.tag import tag
 from samcli.cli.completion import completion
 from samcli.cli.exit_codes import ExitCode
+from samcli.cli.help import ShortHelp
 from samcli.cli.output import ClosedPipe, Output, output
 from samcli.cli.train.app import train
 from samcli.errors import SamError
@@ -64,13 +65,12 @@ def sam(
 
 
 LISTEN, FIND, MANAGE, BUILD = "Listen", "Find", "Look after", "Measure and teach"
-for panel, commands in (
-    (LISTEN, (caption, tag, ask, merge)),
-    (FIND, (search, index, embed)),
-    (MANAGE, (doctor,)),
-):
-    for command in commands:
-        app.command(no_args_is_help=command is not doctor, rich_help_panel=panel)(command)
+for command in (caption, tag, ask):
+    app.command(cls=ShortHelp, no_args_is_help=True, rich_help_panel=LISTEN)(command)
+for command in (search, index, embed):
+    app.command(no_args_is_help=True, rich_help_panel=FIND)(command)
+for command in (doctor, merge):
+    app.command(no_args_is_help=command is merge, rich_help_panel=MANAGE)(command)
 app.add_typer(models, rich_help_panel=MANAGE)
 app.command(no_args_is_help=True, rich_help_panel=MANAGE)(completion)
 app.command(no_args_is_help=True, rich_help_panel=BUILD)(bench)

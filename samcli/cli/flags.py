@@ -15,6 +15,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import typer
 
 from samcli.cli.completion import complete_device, complete_dtype, complete_engine, complete_format, complete_model
+from samcli.cli.help import HelpAll
 
 INPUT, OUTPUT, MODEL, MACHINE = "What to hear", "What to write", "Model", "Machine"
 PANELS = (None, INPUT, OUTPUT, MODEL, MACHINE)
@@ -104,6 +105,7 @@ class ModelFlags(TalkFlags):
 class ListenFlags(ModelFlags, InputFlags):
     """What caption, tag and ask have in common."""
 
+    help_all: HelpAll = False
     format: Annotated[
         str | None,
         typer.Option(

@@ -61,6 +61,11 @@ def inputs_of(flags: InputFlags, paths: Sequence[str] | None = None) -> list[Inp
     )
 
 
+def names_sounds(text: str) -> bool:
+    """Whether what stands where words are due is a file, a folder or standard input: then the words were left out."""
+    return text == "-" or _is_there(text)
+
+
 def run_options(flags: ListenFlags, question: str = "") -> RunOptions:
     """The engine's settings for these flags; UsageError when they cannot be met."""
     from samcli.engine.options import RunOptions
@@ -90,7 +95,7 @@ def read_labels(text: str | None) -> tuple[str, ...]:
     """Labels from `--labels`: a file with one per line, or a list with commas (a label that holds one is quoted)."""
     if text is None:
         return ()
-    if _is_file(text):
+    if _is_there(text) and Path(text).is_file():
         try:
             lines = Path(text).read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
@@ -106,9 +111,9 @@ def read_labels(text: str | None) -> tuple[str, ...]:
     return labels
 
 
-def _is_file(text: str) -> bool:
+def _is_there(text: str) -> bool:
     try:
-        return Path(text).is_file()
+        return Path(text).exists()
     except (OSError, ValueError):  # a list of labels may be longer than any name
         return False
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from samcli.cli.progress import span
 from samcli.records import Record
-from samcli.writers.base import Format, Layout
+from samcli.writers.base import Format, Layout, words_of
 from samcli.writers.escape import one_line
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ class TerminalTable(Format):
         elif record.caption or record.answer:
             words.append(one_line(record.text or ""))
         else:
-            words.append("(silence)" if record.silent else "(nothing above the threshold)", style="dim")
+            silent = words_of(record) or "(silence)"
+            words.append(silent if record.silent else "(nothing above the threshold)", style="dim")
         if record.warning:
             words.append(f"\n{one_line(record.warning)}", style="yellow")
         return words

@@ -19,6 +19,7 @@ from samcli.engine.batches import device_of, padded_samples
 from samcli.engine.cores import Cores
 from samcli.engine.rows import Row, gather_encodings, gather_states, rows_of
 from samcli.engine.windows import Cut, window_lengths
+from samcli.errors import ModelError
 from samcli.models.interface import SoundModel, SpeakOptions
 
 Wave = NDArray[np.float32]
@@ -175,11 +176,14 @@ class _Ear:
                 sound.heard.texts[place] = text
 
     def _texts(self, state: Any, prompts: list[str]) -> list[str]:
-        if self.refine and not any(prompts):
-            from samcli.models.refine import refined
+        try:
+            if self.refine and not any(prompts):
+                from samcli.models.refine import refined
 
-            return refined(self.model, state, len(prompts), self.options)
-        return self.cores.speak(self.model, state, prompts, self.options)
+                return refined(self.model, state, len(prompts), self.options)
+            return self.cores.speak(self.model, state, prompts, self.options)
+        except FloatingPointError as error:
+            raise ModelError(f"The model {self.model.name!r} cannot be used: {error}.") from None
 
     def _score(self, sounds: list[_Sound]) -> None:
         from samcli.models.likelihood import losses

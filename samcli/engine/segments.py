@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from samcli.engine.inputs.decode_ahead import Ended, Job
@@ -10,6 +10,7 @@ from samcli.engine.rows import Row
 from samcli.engine.task import Gatherer, Heard, Scores
 from samcli.errors import InputError
 from samcli.records import ErrorInfo, Record
+from samcli.text.paragraph import paragraph
 
 
 class Window(NamedTuple):
@@ -24,6 +25,18 @@ class Window(NamedTuple):
 
 
 @dataclass(eq=False)
+class Part:
+    """As much of a segment as the model can speak of at once; mostly that is all of it."""
+
+    segment: Segment
+    start: float  # seconds
+    state: Row | None = None  # of the language model, until it has spoken
+    judged: Scores | None = None  # the sum of its windows'
+    text: str | None = None  # None, too, when the model found no words that make sense
+    problem: str = ""  # with the words that it did find
+
+
+@dataclass(eq=False)
 class Segment:
     """One record's worth of sound."""
 
@@ -34,10 +47,41 @@ class Segment:
     expected: int | None = None  # windows; None until the last is cut, and again when all were taken in
     next: int = 0  # window to take in
     waiting: dict[int, Window] = field(default_factory=dict)  # by order; some come before their turn
-    state: Row | None = None  # of the language model
-    judged: Scores | None = None  # the sum of its windows'
     loud: bool = False  # a window passed the level gate
-    text: str | None = None
+    part: Part | None = None  # that is being heard
+    parts: list[Part] = field(default_factory=list)  # that were heard to their end
+    unsaid: int = 0  # of them
+    heard: bool = False  # all windows were taken in
+
+    @property
+    def state(self) -> Row | None:
+        return None if self.part is None else self.part.state
+
+    def text(self) -> str | None:
+        """What is said of all of it."""
+        told = self._told()
+        if len(self.parts) == 1 or not told:
+            return told[0][1] if told else None
+        return paragraph(told)[0]
+
+    def problem(self) -> str | None:
+        """Why there are no words, though the model was asked for some."""
+        return self.parts[0].problem if self.parts and not self._told() else None
+
+    def remark(self, model: str) -> str | None:
+        """How the words came about, where that is not as usual."""
+        told = self._told()
+        if len(self.parts) < 2 or not told:
+            return None
+        left_out, dumb = paragraph(told)[1], len(self.parts) - len(told)
+        more = [f"{left_out} more are left out"] * bool(left_out) + [f"{dumb} could not be put into words"] * bool(dumb)
+        return (
+            f"This is more than {model} can tell in one go, so it was heard in {len(self.parts)} parts"
+            f"{''.join(f'; {text}' for text in more)}. --segment gives a record to each stretch."
+        )
+
+    def _told(self) -> list[tuple[float, str]]:
+        return [(part.start, part.text) for part in self.parts if part.text is not None]
 
 
 @dataclass(eq=False)
@@ -54,7 +98,7 @@ class File:
     def name(self) -> str:
         return repr(self.job.item.display)
 
-    def records(self, model: str, revision: str) -> list[Record]:
+    def records(self, task: str, model: str, revision: str) -> list[Record]:
         """What is to be written down, once everything is heard and said."""
         assert self.ended is not None
         records: list[Record] = []
@@ -70,9 +114,14 @@ class File:
                 silent=not segment.loud,
                 model=model,
                 revision=revision,
-                warning=self.ended.warning,
+                warning=" ".join(filter(None, (self.ended.warning, segment.remark(model)))) or None,
             )
-            records.extend(segment.gatherer.records(heard, segment.text))
+            problem = segment.problem()
+            if problem is None:
+                records.extend(segment.gatherer.records(heard, segment.text()))
+            else:
+                info = ErrorInfo("no-words", f"{model} found no words for {self.name} that make sense: {problem}.")
+                records.append(replace(heard.record(task), error=info))
         return records
 
     def error_record(self, task: str, model: str, revision: str, error: InputError) -> Record:

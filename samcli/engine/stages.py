@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -19,12 +19,13 @@ from samcli.engine.cores import Begun, Cores
 from samcli.engine.inputs.decode_ahead import Ended, Failed, Job
 from samcli.engine.options import RunOptions, RunReport
 from samcli.engine.rows import Row, gather_encodings, gather_states, rows_of
-from samcli.engine.segments import Done, File, Segment, Window
+from samcli.engine.segments import Done, File, Part, Segment, Window
+from samcli.engine.speaking import Speech
 from samcli.engine.task import Task
 from samcli.engine.window_encoder import WindowEncoder
 from samcli.engine.windows import Piece
 from samcli.errors import InputError, ModelError
-from samcli.models.interface import SoundModel, SpeakOptions
+from samcli.models.interface import SoundModel
 from samcli.ssm.state import size_in_bytes
 
 if TYPE_CHECKING:
@@ -58,17 +59,17 @@ class Stages:
         self.hearing = Budget.start(options.batch_size, self.device)
         auto = options.batch_size == "auto"
         self.speaking = Budget(SPEAKING_ROWS.get(self.device.type, 64) if auto else self.hearing.rows, FOREVER)
-        self.speak_options = SpeakOptions(max_new_tokens=options.max_new_tokens, beams=options.beams, seed=options.seed)
         self.pool: Pool[Entry] = Pool(self.hearing, self.rate)
-        self.speakers: deque[tuple[int, Segment]] = deque()  # (batches when it came, segment)
+        self.speakers: deque[tuple[int, Part]] = deque()  # (batches when it came, part)
         self.files: dict[int, File] = {}
         self.done: deque[Done] = deque()
-        self.judge: ClapJudge | None = None
+        judge: ClapJudge | None = None
         if options.refine_with and task.prompt == "":
             from samcli.models.clap import ClapJudge
 
-            self.judge = ClapJudge(options.refine_with)
-        self.encoder = WindowEncoder(task, model, self.cores, report, self.judge)
+            judge = ClapJudge(options.refine_with)
+        self.encoder = WindowEncoder(task, model, self.cores, report, judge)
+        self.speech = Speech(task, model, self.cores, options, report, judge)
         self._measured = not auto
         self._successes, self._failures = 0, 0
 
@@ -153,8 +154,7 @@ class Stages:
             self._successes += 1
             scores = window.steps if window.clip is None else window.clip
             if scores is not None and not np.isfinite(scores).all():
-                sentence = f"The model's scores for {segment.file.name} are not finite."
-                self._fail(segment.file, InputError(sentence, "non-finite"))
+                self._fail_numbers(segment.file)
 
         carefully(
             entries,
@@ -177,11 +177,16 @@ class Stages:
             segment.gatherer.add(window.start, window.end, window.clip, window.steps)
             segment.next += 1
         if segment.next == segment.expected:
-            segment.expected = None  # this happens once
-            if self.task.prompt is not None and segment.loud:
-                self.speakers.append((self.pool.batches, segment))
-            else:
-                self._close(segment)
+            segment.expected, segment.heard = None, True  # this happens once
+            self._part(segment)
+            self._close_if_said(segment)
+
+    def _part(self, segment: Segment) -> None:
+        """What was heard of a segment since its last part is one to speak of."""
+        if segment.part is not None:
+            segment.parts.append(segment.part)
+            self.speakers.append((self.pool.batches, segment.part))
+            segment.part, segment.unsaid = None, segment.unsaid + 1
 
     def _listen(self, segments: list[Segment]) -> None:
         """Feed the next window of each segment into its state."""
@@ -191,7 +196,8 @@ class Stages:
             carefully(group, self._hear, self._heard, self._give_up, lambda rows: self.hearing.halve(rows, FOREVER))
 
     @torch.inference_mode()
-    def _hear(self, segments: Sequence[Segment]) -> list[Row]:
+    def _hear(self, segments: Sequence[Segment]) -> list[Row | None]:
+        """The states with one window more; None where that would be more than the model can speak of."""
         encoding = gather_encodings([row for one in segments if (row := one.waiting[one.next].encoding) is not None])
         states = [one.state for one in segments if one.state is not None]
         carried = gather_states(states, self.model) if states else None
@@ -200,14 +206,21 @@ class Stages:
             fitting = available_memory(self.device) * STATE_SHARE * len(segments) / max(1, size_in_bytes(state))
             self.speaking.rows = max(1, min(self.speaking.rows, int(fitting)))
             self._measured = True
-        return rows_of(state, len(segments))
+        rows = rows_of(state, len(segments))
+        if carried is None:  # a window by itself cannot be less
+            return [*rows]
+        return [row if bearable else None for row, bearable in zip(rows, self.model.bears(state), strict=True)]
 
-    def _heard(self, segment: Segment, state: Row) -> None:
+    def _heard(self, segment: Segment, state: Row | None) -> None:
+        if state is None:  # the window waits, and begins another part
+            self._part(segment)
+            return
         window = segment.waiting.pop(segment.next)
         segment.gatherer.add(window.start, window.end, None, None)
+        part = segment.part = segment.part or Part(segment, window.start)
         if window.judged is not None:
-            segment.judged = window.judged if segment.judged is None else segment.judged + window.judged
-        segment.state = state
+            part.judged = window.judged if part.judged is None else part.judged + window.judged
+        part.state = state
         segment.next += 1
 
     def _speak_when_due(self, flush: bool = False) -> bool:
@@ -219,43 +232,30 @@ class Stages:
             return False
         count = min(len(self.speakers), self.speaking.rows)
         group = [self.speakers.popleft()[1] for _ in range(count)]
-        group = [segment for segment in group if not segment.file.failed]
+        group = [part for part in group if not part.segment.file.failed]
         if group:
-            carefully(group, self._say, self._said, self._give_up, lambda rows: self.speaking.halve(rows, FOREVER))
+            carefully(
+                group,
+                self.speech.say,
+                self._said,
+                lambda part, error: self._give_up(part.segment, error),
+                lambda rows: self.speaking.halve(rows, FOREVER),
+            )
         return True
 
-    @torch.inference_mode()
-    def _say(self, segments: Sequence[Segment]) -> list[str]:
-        state = gather_states([segment.state for segment in segments if segment.state is not None], self.model)
-        prompts = [self.task.prompt or ""] * len(segments)
-        if (self.options.refine or self.judge is not None) and not self.task.prompt:
-            return self._refined(segments, state)
-        texts: list[str] = self.report.timed(lambda: self.cores.speak(self.model, state, prompts, self.speak_options))
-        return texts
+    def _said(self, part: Part, said: tuple[str | None, str]) -> None:
+        (part.text, part.problem), part.state = said, None
+        part.segment.unsaid -= 1
+        self._close_if_said(part.segment)
 
-    def _refined(self, segments: Sequence[Segment], state: Any) -> list[str]:
-        from samcli.models.refine import refined
-
-        def judge(row: int, texts: Sequence[str]) -> Sequence[float]:
-            vector = segments[row].judged
-            return [0.0] * len(texts) if self.judge is None or vector is None else self.judge.nats(vector, texts)
-
-        texts: list[str] = self.report.timed(
-            lambda: refined(self.model, state, len(segments), self.speak_options, judge)
-        )
-        return texts
-
-    def _said(self, segment: Segment, text: str) -> None:
-        segment.text, segment.state = text, None
-        self._close(segment)
-
-    def _close(self, segment: Segment) -> None:
-        segment.file.open -= 1
-        self._complete(segment.file)
+    def _close_if_said(self, segment: Segment) -> None:
+        if segment.heard and not segment.unsaid:
+            segment.file.open -= 1
+            self._complete(segment.file)
 
     def _complete(self, file: File) -> None:
         if file.ended is not None and not file.open and not file.failed:
-            records = file.records(self.model.name, self.model.revision)
+            records = file.records(self.task.name, self.model.name, self.model.revision)
             self.done.append(Done(file.job, records))
             del self.files[file.job.index]
 
@@ -266,6 +266,9 @@ class Stages:
         if out_of_memory(error):
             self._fail(segment.file, InputError(f"There is not enough memory to hear {segment.file.name}.", "memory"))
             return
+        if isinstance(error, FloatingPointError):
+            self._fail_numbers(segment.file)
+            return
         self._failures += 1
         if not self._successes and self._failures >= HOPELESS:
             raise ModelError(f"The model {self.model.name!r} fails on every input: {error}") from error
@@ -273,6 +276,9 @@ class Stages:
             segment.file,
             InputError(f"The model failed on {segment.file.name}: {str(error) or type(error).__name__}", "model"),
         )
+
+    def _fail_numbers(self, file: File) -> None:
+        self._fail(file, InputError(f"The model's scores for {file.name} are not finite.", "non-finite"))
 
     def _fail(self, file: File, error: InputError) -> None:
         if not file.failed:

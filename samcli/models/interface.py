@@ -52,6 +52,10 @@ class SoundModel(Protocol):
         """One text per row; the prompt "" asks for a caption, any other is a question."""
         ...
 
+    def bears(self, state: Any) -> Sequence[bool]:
+        """Whether each row's state is no more than the model can speak of; beyond, its words make no sense."""
+        ...
+
     def select(self, state: Any, rows: Sequence[int]) -> Any:
         """These rows of a batched state."""
         ...

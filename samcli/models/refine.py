@@ -8,7 +8,7 @@ search of four beams and one reading of the proposals. Another judge, such as a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from samcli.models.interface import SoundModel, SpeakOptions
 from samcli.models.likelihood import listener_of, pair_losses
 from samcli.models.listener_state import Heard
 from samcli.text.agreement import agreement
+from samcli.text.judge import nonsense
 
 Judge = Callable[[int, Sequence[str]], Sequence[float]]
 
@@ -54,9 +55,13 @@ def proposals(model: SoundModel, state: Any, count: int, options: SpeakOptions) 
     prompts = [""] * count
     greedy = model.speak(state, prompts, replace(options, beams=1))
     wide = listener_of(model).propose(state, prompts, replace(options, beams=max(BEAMS, options.beams or 1)))
-    return [
-        [text for text in dict.fromkeys([first, *others]) if text] for first, others in zip(greedy, wide, strict=True)
-    ]
+    return [_sensible(dict.fromkeys([first, *others])) for first, others in zip(greedy, wide, strict=True)]
+
+
+def _sensible(texts: Iterable[str]) -> list[str]:
+    """Those that make sense, or all that say anything."""
+    said = [text for text in texts if text]
+    return [text for text in said if not nonsense(text)] or said
 
 
 def _probabilities(model: SoundModel, state: Any) -> NDArray[np.float32] | None:

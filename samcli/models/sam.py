@@ -35,6 +35,7 @@ from samcli.models.listener_state import (
     no_tags,
     step_probabilities,
     tags_of,
+    tellable,
 )
 from samcli.models.mixture import AUDIO, heard_as, split_projections
 from samcli.ssm.language.beams import beam_candidates
@@ -216,6 +217,9 @@ class Listener:
         if self.network.config.reads_tags:
             return Voice(self.network.language, self.network.tag_reader), state, tokens, lengths
         return self.network.language, state.memory, tokens, lengths
+
+    def bears(self, state: Heard) -> list[bool]:
+        return tellable(state.tags)
 
     def select(self, state: Heard, rows: Sequence[int]) -> Heard:
         return select(state, rows)

@@ -91,6 +91,9 @@ class Tagger(nn.Module):
     def speak(self, state: Any, prompts: Sequence[str], options: SpeakOptions) -> NoReturn:
         raise lacks(self.name, "ask" if any(prompts) else "caption", "it has no language model")
 
+    def bears(self, state: Any) -> NoReturn:
+        raise lacks(self.name, "caption", "it has no language model")
+
     def select(self, state: Any, rows: Sequence[int]) -> NoReturn:
         raise lacks(self.name, "caption", "it has no language model")
 

@@ -27,7 +27,8 @@ from samcli.tasks.run import task_for
 def stream(
     task: str, source: Input | Iterable[Wave], rate: int, model: SoundModel, options: RunOptions
 ) -> Iterator[Record]:
-    """The records of an input, or of mono blocks at `rate`. Raises InputError where a run writes an error record."""
+    """The records of an input, or of mono blocks at `rate`. Raises InputError where a run gives up the input;
+    a stretch without words is a record with an error."""
     stages = Stages(task_for(task, model, options), model, replace(options, ordered=True), RunReport())
     return _records(stages, source, rate, options)
 
@@ -62,6 +63,6 @@ def _heard(stages: Stages, item: Input, blocks: Iterable[Wave], options: RunOpti
             pass
         while stages.done:
             for record in stages.done.popleft().records:
-                if record.error is not None:
+                if record.error is not None and record.start is None:
                     raise InputError(record.error.message, record.error.type)
                 yield record

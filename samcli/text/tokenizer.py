@@ -62,6 +62,11 @@ class Tokenizer:
     def __len__(self) -> int:
         return int(self._inner.get_vocab_size(with_added_tokens=True))
 
+    @property
+    def highest(self) -> int:
+        """The largest id; a model needs a row for each up to here."""
+        return int(max(self._inner.get_vocab(with_added_tokens=True).values()))
+
     def encode(self, text: str) -> list[int]:
         return list(self._inner.encode(text, add_special_tokens=False).ids)
 

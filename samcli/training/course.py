@@ -26,6 +26,7 @@ from samcli.training.lesson import CourseOptions, Pace, Stage, Steps, to_device
 from samcli.training.loop import BAD_STEPS, DivergedError, denormals_as_zero, forget_after, read_state
 from samcli.training.stopping import Stopping
 from samcli.training.team import Team
+from samcli.training.time_left import TimeLeft
 from samcli.writers.files import append_line, prepare_own_folder, write_whole
 
 Report = Callable[[dict[str, Any]], None]
@@ -78,6 +79,8 @@ class Course:
         steps = Steps(stage.lesson, team, options, self.done, self.done + stage.steps - self.step)
         batches = iter(DataLoader(steps, batch_size=None, num_workers=options.workers))
         started = reported = saved = time.monotonic()
+        clock = TimeLeft()  # a stage's own: another part learns, at another pace
+        clock.step(started)
         bad = heard = 0
         while self.step < stage.steps:
             for group in optimiser.param_groups:
@@ -105,12 +108,13 @@ class Course:
             self.step += 1
             heard += options.batch
             now, last = time.monotonic(), self.step == stage.steps
+            clock.step(now)
             if self.done % options.report_every == 0 or last:
                 speed = heard / max(1e-9, now - reported)
                 line = {"step": self.done, "of": self.steps, "stage": stage.name}
                 line |= {"rate": optimiser.param_groups[0]["lr"], "norm": norm} | self._figures()
                 line |= {"examples/s": round(speed, 2), "seconds": round(now - started, 1)}
-                self._write(line, report, left=(self.steps - self.done) * options.batch / max(1e-9, speed))
+                self._write(line, report, clock.left(self.steps - self.done))
                 heard, reported = 0, now
             if last:
                 self.stage, self.step = self.stage + 1, 0
@@ -174,11 +178,11 @@ class Course:
         if self.mean:
             self.network.load_state_dict({**self.network.state_dict(), **self.mean})
 
-    def _write(self, line: dict[str, Any], report: Report, left: float) -> None:
+    def _write(self, line: dict[str, Any], report: Report, left: float | None) -> None:
         if not self.team.leads:
             return
         append_line(self.log, json.dumps(line), own=2)
-        report(line | {"left": left})
+        report(line if left is None else line | {"left": left})
 
     def _save(self, optimiser: torch.optim.Optimizer | None) -> None:
         """`optimiser` None: the next stage begins with a fresh one."""

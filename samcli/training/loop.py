@@ -28,6 +28,7 @@ from samcli.training.nano.batches import Batch, SceneBatches
 from samcli.training.optimiser import Average, OptimiserOptions, build_optimiser, schedule
 from samcli.training.second_core import SecondCore
 from samcli.training.stopping import Stopping
+from samcli.training.time_left import TimeLeft
 from samcli.writers.disk import own_file
 from samcli.writers.files import append_line, explain, prepare_own_folder, write_whole
 
@@ -73,6 +74,7 @@ class Trainer:
         self.optimiser = self._optimiser()
         self.average = Average(network, options.optimiser.average)
         self.step = 0
+        self.clock = TimeLeft()
         self.notes: dict[str, Any] = {}  # whatever else a resumed run must know; plain values
         prepare_own_folder(out)
         if (out / SAVED).exists():
@@ -108,6 +110,7 @@ class Trainer:
         sums: dict[str, float] = {}
         bad = lent = scenes = summed = 0
         started = reported = saved = judged = time.monotonic()
+        self.clock.step(started)
         self._teach()
         while self.step < self.options.steps:
             options = self.options  # what is judged may change the plan
@@ -135,6 +138,7 @@ class Trainer:
             scenes += len(batch.mel)
             summed += 1
             now = time.monotonic()
+            self.clock.step(now)
             last = self.step == options.steps
             if self.step % options.report_every == 0:
                 line: dict[str, Any] = {"step": self.step, "rate": share, "norm": norm, "lent": lent}
@@ -145,6 +149,7 @@ class Trainer:
             if judge is not None and (last or self._is_due(now - judged)):
                 self._log({"step": self.step} | judge(cast(Sam, self.average.network)), report)
                 judged = reported = time.monotonic()
+                self.clock.judged(judged - now)
                 self._teach()
             if now - saved > options.save_every_seconds or last or stopping.asked:
                 self.save()

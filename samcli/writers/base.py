@@ -21,6 +21,15 @@ class Layout:
     safe_cells: bool = True  # CSV cells that a spreadsheet would run as a formula are defused
 
 
+SILENCE = "Silence."
+
+
+def words_of(record: Record) -> str:
+    """What a person reads of a record: its text in one line. Of silence there is none, and it is said so."""
+    silent = record.silent and record.task != "tag" and not record.text
+    return SILENCE if silent else " ".join((record.text or "").split())
+
+
 class Format:
     """A view of records as text."""
 

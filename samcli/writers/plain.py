@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from samcli.records import Record
-from samcli.writers.base import Format
+from samcli.writers.base import Format, words_of
 
 
 class Plain(Format):
@@ -11,4 +11,4 @@ class Plain(Format):
     suffixes = (".txt",)
 
     def record(self, record: Record) -> str:
-        return " ".join((record.text or "").split()) + "\n"
+        return words_of(record) + "\n"

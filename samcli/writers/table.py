@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from samcli.records import Record
-from samcli.writers.base import Format
+from samcli.writers.base import Format, words_of
 from samcli.writers.escape import guarded_cell, quoted_cell, tab_cell
 
 TEXT_COLUMNS = {"caption": ("caption",), "tag": ("label", "score"), "ask": ("question", "answer")}
@@ -74,4 +74,5 @@ class Tsv(Format):
         times = ("start", "end") if self.layout.timed else ()
         texts = {"caption": ("caption",), "tag": ("label", "score"), "ask": ("answer",)}[self.layout.task]
         names = ("path", *times, *texts)
-        return "".join("\t".join(tab_cell(row[name]) for name in names) + "\n" for row in rows(record))
+        said = {"caption": words_of(record), "answer": words_of(record)} if record.silent else {}
+        return "".join("\t".join(tab_cell((row | said)[name]) for name in names) + "\n" for row in rows(record))

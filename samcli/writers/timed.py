@@ -7,7 +7,7 @@ no cue.
 from __future__ import annotations
 
 from samcli.records import Record
-from samcli.writers.base import Format, Layout
+from samcli.writers.base import Format, Layout, words_of
 
 
 def clock(value: float, point: str) -> str:
@@ -24,7 +24,7 @@ class Timed(Format):
     one_recording = True
 
     def record(self, record: Record) -> str:
-        words = " ".join((record.text or "").split())
+        words = words_of(record)
         if not words or record.error or record.start is None or record.end is None or record.end <= record.start:
             return ""
         return self.cue(record.start, record.end, words)

@@ -108,6 +108,18 @@ print(json.dumps([row.name for row in rows]))
     assert {"dass-medium", "sam-130m"} <= set(json.loads(done.stdout))
 
 
+def test_what_can_be_used_comes_first(cache: Path) -> None:
+    stored(cache, "worstchan/EAT-base_epoch30_finetune_AS2M")
+    stored(cache, "someone/own-mamba")
+    every = inventory.list_models()
+    found = inventory.usable(every)
+    assert [row.where for row in found[:3]] == ["bundled", "cached", "cached"]
+    assert {row.name for row in found[:3]} == {"sam-nano", "eat-base", "someone/own-mamba"}
+    assert {"dass-medium", "sam-130m"} <= {row.name for row in found}
+    assert not {"mamba-130m", "ssamba-base", "mamba2-130m-original", "eat-base-pretrain"} & {row.name for row in found}
+    assert len(found) < len(every) / 2
+
+
 def test_rows_say_where_a_model_is(cache: Path) -> None:
     known = {row.name: row for row in inventory.list_models()}
     assert known["eat-base"].where == "known" and known["eat-base"].score == "AudioSet mAP 48.9"

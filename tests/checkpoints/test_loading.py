@@ -355,3 +355,46 @@ def test_what_is_no_adapter_or_no_place_for_one(sam_folder: Path, tmp_path: Path
     plus = tmp_path / "a+b"
     shutil.copytree(sam_folder, plus)
     assert load_model(str(plus), device="cpu").tasks == {"tag", "caption", "ask"}
+
+
+def test_a_tokenizer_larger_than_its_model_is_refused(tmp_path: Path) -> None:
+    bundled = locate("sam-nano").folder
+    folder = shutil.copytree(bundled, tmp_path / "mine")
+    words = json.loads((folder / "tokenizer.json").read_text())
+    vocabulary = words["model"]["vocab"]
+    vocabulary |= {f"word{number}": len(vocabulary) + 64 + number for number in range(5000)}
+    (folder / "tokenizer.json").write_text(json.dumps(words))
+    with pytest.raises(ModelError, match="do not belong together"):
+        load_model(str(folder), device="cpu")
+
+
+def adapter_on(base: str, folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "adapter.json").write_text(json.dumps({"model_type": "adapter", "base": base}))
+    return folder
+
+
+@pytest.mark.parametrize("base", ["stranger/model", "stranger/model@v1"])
+def test_a_base_that_only_an_adapter_names_is_not_fetched(
+    base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[str] = []
+    monkeypatch.setattr("samcli.checkpoints.hub.client.pull", lambda repo, *_, **__: fetched.append(repo))
+    with pytest.raises(ModelError, match=f"sam models pull {base}"):
+        load_model(str(adapter_on(base, tmp_path / "adapter")), device="cpu")
+    assert fetched == []
+
+
+def test_a_known_base_is_fetched_for_its_adapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched: list[str] = []
+
+    def pull(repo: str, *_: Any, **__: Any) -> Any:
+        fetched.append(repo)
+        raise ModelError("enough")
+
+    monkeypatch.setattr("samcli.checkpoints.hub.client.is_offline", lambda: False)
+    monkeypatch.setattr("samcli.checkpoints.hub.client.cached_snapshot", lambda *_: None)
+    monkeypatch.setattr("samcli.checkpoints.hub.client.pull", pull)
+    with pytest.raises(ModelError, match="enough"):
+        load_model(str(adapter_on("dass-small", tmp_path / "adapter")), device="cpu")
+    assert len(fetched) == 1

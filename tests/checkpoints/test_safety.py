@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import resource
 import struct
 import tracemalloc
 from collections.abc import Callable
@@ -20,7 +21,7 @@ import pytest
 import torch
 from safetensors.numpy import save, save_file
 
-from samcli.checkpoints.convert import convert
+from samcli.checkpoints.convert import convert, read_pickle
 from samcli.checkpoints.format import load_module, save_module
 from samcli.checkpoints.loading import load_model
 from samcli.checkpoints.modules import load_piece
@@ -296,6 +297,35 @@ def test_converting_a_pickle_runs_nothing(style: str, bomb: Path, tmp_path: Path
     assert sorted(tmp_path.rglob("*")) == before
     pickle.loads(pickle.dumps(Bomb()))  # the bomb is live: it does explode when opened carelessly
     assert Path(MARK).exists()
+
+
+def views(kind: str) -> dict[str, torch.Tensor]:
+    one, block = torch.zeros(()), torch.zeros(64)
+    return {
+        "one number": {"weight": one.expand(50_000, 50_000)},
+        "overlapping rows": {"weight": block.as_strided((63, 32), (1, 1))},
+        "many names": {f"weight{number}": block for number in range(200)},
+    }[kind]
+
+
+@pytest.mark.parametrize("style", ["zip", "legacy"])
+@pytest.mark.parametrize("kind", ["one number", "overlapping rows", "many names"])
+def test_views_that_make_much_of_little_are_refused(kind: str, style: str, tmp_path: Path) -> None:
+    """Ten gigabytes of numbers in a file of a kilobyte: nothing may be made of them, in memory or on disk."""
+    path = tmp_path / "pytorch_model.bin"
+    torch.save(views(kind), path, _use_new_zipfile_serialization=style == "zip")
+    assert path.stat().st_size < 50_000
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    said = refusal(lambda: convert(str(path), tmp_path / "out"))
+    assert "claims" in said or "many names" in said
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 200_000  # KiB
+    assert not (tmp_path / "out").exists()
+
+
+def test_weights_under_two_names_are_no_such_view(tmp_path: Path) -> None:
+    weight = torch.randn(8, 8)
+    torch.save({"embedding": weight, "head": weight, "part": weight[:2], "turned": weight.T}, tmp_path / "tied.bin")
+    assert sorted(read_pickle(tmp_path / "tied.bin")) == ["embedding", "head", "part", "turned"]
 
 
 def test_a_config_of_a_gigabyte_is_not_read(folder: Path) -> None:

@@ -7,17 +7,37 @@ import pytest
 
 from samcli.checkpoints import catalogue
 from samcli.records import Record
+from tests.terminal import on_a_terminal
 
 
 def test_models_are_listed_for_people_and_machines(sam):
-    table = sam("models", "list")
+    table = sam("models", "list", "--all")
     rows = [line.split("\t") for line in table.stdout.decode().splitlines()]
     assert rows[0][:3] == ["name", "where", "tasks"]
     names = [row[0] for row in rows[1:]]
     assert set(catalogue.entries()) <= set(names) and "tiny-random" not in names
-    values = json.loads(sam("models", "list", "--json").stdout)
+    values = json.loads(sam("models", "list", "--all", "--json").stdout)
     assert [value["name"] for value in values] == names
-    assert sam("models", "ls").stdout == table.stdout
+    assert sam("models", "ls", "--all").stdout == table.stdout
+
+
+def test_models_that_can_be_used_are_listed_first_and_the_others_when_asked(here):
+    short, whole = here("models", "list"), here("models", "list", "--all")
+    rows = [line.split("\t") for line in short.stdout.decode().splitlines()[1:]]
+    assert rows[0][:2] == ["sam-nano", "bundled"] and all(row[2] for row in rows)
+    assert whole.stdout.startswith(short.stdout) and len(whole.stdout) > len(short.stdout)
+    assert b"--all" in short.stderr and whole.stderr == b""
+    assert len(json.loads(here("models", "list", "--json").stdout)) == len(rows)
+
+
+@pytest.mark.parametrize("columns", [60, 100, 240])
+def test_the_list_of_models_fits_the_terminal(sam, columns):
+    code, seen = on_a_terminal(sam, "models", "list", "--all", TERM="dumb", COLUMNS=str(columns))
+    lines = [line.rstrip() for line in seen.splitlines() if line.strip() and not line.startswith("sam:")]
+    assert code == 0 and max(map(len, lines)) <= columns
+    # No cell is broken over lines where only the first columns are shown.
+    assert columns > 60 or len(lines) == 1 + len(json.loads(sam("models", "list", "--all", "--json").stdout))
+    assert ("licence" in lines[0]) == (columns >= 100) and ("note" in lines[0]) == (columns >= 240)
 
 
 def test_a_model_is_shown_without_the_network(sam):

@@ -199,6 +199,48 @@ def test_help_everywhere_leads_with_examples(sam, arguments, option):
     assert text.index(examples[0].strip()) < text.index("Options")
 
 
+RARE = ("--shard", "--engine", "--ray-address", "--workers", "--unordered", "--files0-from", "--dtype", "--seed")
+
+
+@pytest.mark.parametrize("command", ["caption", "tag", "ask"])
+def test_help_is_short_and_help_all_is_whole(here, command):
+    short, whole = (here(command, option, environment={"COLUMNS": "100"}) for option in ("--help", "--help-all"))
+    shown = [set(re.findall(r"--[a-z][\w-]+", done.stdout.decode())) for done in (short, whole)]
+    assert short.returncode == whole.returncode == 0
+    assert not shown[0] & set(RARE) and shown[1] >= set(RARE)
+    assert {"--help-all", "--format", "--output", "--resume", "--segment", "--model", "--device"} <= shown[0] < shown[1]
+    assert len(shown[0]) <= 22
+
+
+def test_rare_options_are_still_taken_and_completed(here, sam, make_wav):
+    make_wav(sam.folder / "a.wav")
+    assert here("tag", "a.wav", "--shard", "1/1", "--threads", "1", *TINY).returncode == 0
+    asked = {"_SAM_COMPLETE": "complete_fish", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    found = sam(environment=asked | {"_TYPER_COMPLETE_ARGS": "sam tag --sha"}).stdout.decode()
+    assert found.startswith("--shard")
+
+
+def test_merge_is_not_about_listening(here):
+    text = here("--help", environment={"COLUMNS": "100"}).stdout.decode()
+    panels = {panel.split()[0]: panel for panel in text.split("╭─ ")[1:]}
+    assert "merge" not in panels["Listen"] and "merge" in panels["Look"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "missing"),
+    [
+        (("ask", "in"), 'The question is missing: sam ask "is there a siren?" in'),
+        (("ask", "is there a dog?"), "Say which sounds the question is about: sam ask 'is there a dog?' PATHS"),
+        (("search", "x", "-k", "2"), "Say where to look: sam search x PATHS"),
+        (("search", "in"), 'The text to look for is missing: sam search "a dog barking" in'),
+    ],
+)
+def test_a_missing_argument_is_named(here, make_wav, arguments, missing):
+    make_wav(here.folder / "in" / "a.wav")
+    done = here(*arguments)
+    assert (done.returncode, done.stdout) == (2, b"") and missing in done.stderr.decode()
+
+
 def test_help_and_version_import_nothing_heavy(sam):
     for arguments in (("--help",), ("--version",), ("tag", "--help"), ("completion", "bash")):
         done = sam(*arguments, environment={"PYTHONPROFILEIMPORTTIME": "1"})

@@ -155,6 +155,11 @@ def test_the_table_is_made_row_by_row_under_a_header():
     ]
 
 
+def test_the_table_says_silence():
+    silent = Record(task="ask", path="mute.wav", silent=True)
+    assert table([silent], task="ask")[1:] == ["mute.wav  Silence."]
+
+
 def test_stretches_of_one_file_name_it_once():
     parts = [Record(task="caption", path="a.wav", start=s, end=s + 5, caption=f"part {s}") for s in (0, 5)]
     assert table(parts, timed=True, task="caption") == [

@@ -204,8 +204,8 @@ def test_parquet_without_pyarrow_says_what_to_do(sam, folder):
 
 
 def test_refined_captions_from_the_command_line(sam, here, folder):
-    plain = lines(here("caption", "in", "-f", "jsonl", "--max-new-tokens", "6", *TINY))
-    done = sam("caption", "in", "-f", "jsonl", "--max-new-tokens", "6", "--refine", *TINY)
+    plain = lines(here("caption", "in", "-f", "jsonl", "--max-new-tokens", "2", *TINY))
+    done = sam("caption", "in", "-f", "jsonl", "--max-new-tokens", "2", "--refine", *TINY)
     refined = lines(done)
     assert (done.returncode, done.stderr) == (0, b"")
     assert [record["path"] for record in refined] == [record["path"] for record in plain]

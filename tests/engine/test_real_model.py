@@ -33,9 +33,9 @@ def sounds(tmp_path: Path, write: Callable[..., Path]) -> Path:
     ("task", "options"),
     [
         ("tag", RunOptions(top_k=12, threshold=0)),
-        ("caption", RunOptions(max_new_tokens=12)),
-        ("caption", RunOptions(segment=6, max_new_tokens=12)),
-        ("ask", RunOptions(question="is there a dog?", max_new_tokens=12)),
+        ("caption", RunOptions(max_new_tokens=3)),
+        ("caption", RunOptions(segment=6, max_new_tokens=3)),
+        ("ask", RunOptions(question="is there a dog?", max_new_tokens=3)),
         ("tag", RunOptions(timeline=True, threshold=0.4)),
     ],
     ids=["tags", "caption", "segments", "answer", "timeline"],

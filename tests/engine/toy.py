@@ -59,6 +59,9 @@ class Toy:
         asked = [float(sum(prompt.encode())) for prompt in prompts]
         return [" ".join(map(str, [code, *row])) for code, row in zip(asked, state.tolist(), strict=True)]
 
+    def bears(self, state: Tensor) -> list[bool]:
+        return [True] * len(state)
+
     def select(self, state: Tensor, rows: Sequence[int]) -> Tensor:
         return state[list(rows)]
 

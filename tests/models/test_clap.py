@@ -65,7 +65,7 @@ def test_its_word_decides_where_it_is_loud(
     for number in range(3):
         make_wav(tmp_path / f"{number}.wav", pitch=200.0 * (number + 1), seconds=1.0 + 10 * number, seed=number)
     model = tiny_random()
-    options = RunOptions(max_new_tokens=8, refine_with=str(folder))
+    options = RunOptions(max_new_tokens=2, refine_with=str(folder))
     records = list(run("caption", find_inputs([tmp_path]), model, options))
     assert not any(record.error for record in records) and asked
     said = {record.caption for record in records}

@@ -21,6 +21,9 @@ def noise(seconds: float, seed: int = 0, rate: int = RATE) -> np.ndarray:
     return (np.random.default_rng(seed).standard_normal(round(seconds * rate)) * 0.1).astype(np.float32)
 
 
+SHORT = 2  # tokens: in more of them, random weights soon say what no record holds
+
+
 @pytest.fixture(scope="module")
 def sam() -> api.Sam:
     return api.load("tiny-random", device="cpu")
@@ -40,7 +43,7 @@ def test_who_it_is(sam: api.Sam) -> None:
 def test_paths_files_and_arrays_are_the_same_sound(sam: api.Sam, path: Path) -> None:
     wave = noise(12.5)
     with path.open("rb") as file:
-        records = [sam.caption(sound) for sound in (path, str(path), wave, wave[:, None], np.stack([wave, wave]), file)]
+        records = [sam.caption(sound, max_new_tokens=SHORT) for sound in (path, str(path), wave, wave[:, None], np.stack([wave, wave]), file)]
     assert len({record.caption for record in records}) == 1 and records[0].caption
     assert {record.duration for record in records} == {12.5} == {record.covered for record in records}
     assert records[0].path == records[1].path == records[-1].path == str(path) and records[2].path == "array"
@@ -49,7 +52,7 @@ def test_paths_files_and_arrays_are_the_same_sound(sam: api.Sam, path: Path) -> 
 
 
 def test_questions(sam: api.Sam, path: Path) -> None:
-    record = sam.ask("what is it?", path)
+    record = sam.ask("what is it?", path, max_new_tokens=SHORT)
     assert record.question == "what is it?" and record.answer and record.caption is None
     with pytest.raises(UsageError):
         sam.ask("", path)
@@ -101,15 +104,16 @@ def test_many(sam: api.Sam, path: Path, tmp_path: Path) -> None:
     good, bad = api.run(tmp_path, "tag", model=sam, report=report)
     assert good.tags == sam.tag(path).tags and good.path == str(path)
     assert bad.error is not None and report.files_failed == 1
-    assert [record.end for record in sam.run([path], "caption", options=RunOptions(segment=5))] == [5, 10, 12.5]
+    assert [record.end for record in sam.run([path], "caption", options=RunOptions(segment=5, max_new_tokens=SHORT))] == [5, 10, 12.5]
     with pytest.raises(UsageError, match="no file or folder"):
         api.run(tmp_path / "none", "tag", model=sam)
 
 
 def test_many_with_a_journal(sam: api.Sam, path: Path, tmp_path: Path) -> None:
-    first = list(sam.run(path, "ask", question="what?", journal=tmp_path / "j"))
+    options = RunOptions(max_new_tokens=SHORT)
+    first = list(sam.run(path, "ask", question="what?", options=options, journal=tmp_path / "j"))
     report = RunReport()
-    assert list(sam.run(path, "ask", question="what?", journal=tmp_path / "j", report=report)) == first
+    assert list(sam.run(path, "ask", question="what?", options=options, journal=tmp_path / "j", report=report)) == first
     assert report.files_resumed == 1 and report.audio_seconds == 0
 
 
@@ -117,10 +121,10 @@ def test_many_with_a_journal(sam: api.Sam, path: Path, tmp_path: Path) -> None:
 def test_a_stream_says_what_a_run_says(sam: api.Sam, tmp_path: Path, task: str) -> None:
     wave = noise(47.5)
     soundfile.write(tmp_path / "a.wav", wave, RATE, subtype="FLOAT")
-    whole = list(sam.run(tmp_path / "a.wav", task, options=RunOptions(segment=10)))
+    whole = list(sam.run(tmp_path / "a.wav", task, options=RunOptions(segment=10, max_new_tokens=SHORT)))
     blocks = np.split(wave, range(700, len(wave), 700))
     for sound in (tmp_path / "a.wav", wave, iter(blocks)):
-        live = list(sam.stream(sound, task, segment=10))
+        live = list(sam.stream(sound, task, segment=10, options=RunOptions(max_new_tokens=SHORT)))
         assert [(record.start, record.end) for record in live] == [(record.start, record.end) for record in whole]
         assert [record.text for record in live] == [record.text for record in whole]
 
@@ -143,8 +147,8 @@ def test_a_stream_answers_while_it_comes(sam: api.Sam) -> None:
 
 def test_a_stream_of_nothing_and_of_long_segments(sam: api.Sam) -> None:
     assert list(sam.stream(iter([]))) == []
-    (record,) = sam.stream(noise(33), "caption", segment=60)
-    assert record.caption == sam.caption(noise(33)).caption
+    (record,) = sam.stream(noise(33), "caption", segment=60, options=RunOptions(max_new_tokens=SHORT))
+    assert record.caption == sam.caption(noise(33), max_new_tokens=SHORT).caption
     assert [record.silent for record in sam.stream(np.zeros(RATE * 15, np.float32))] == [True, True]
 
 

@@ -168,8 +168,25 @@ def test_audacity_is_start_end_label():
 @pytest.mark.parametrize("name", ["srt", "vtt", "audacity"])
 def test_what_failed_or_said_nothing_makes_no_cue(name):
     failed = Record(task="caption", path="a", error=ErrorInfo("empty", "a is empty."))
-    silent = Record(task="caption", path="a", start=0, end=1, silent=True)
-    assert text_of(name, "caption", [failed, silent]) == text_of(name, "caption", [])
+    untagged = Record(task="tag", path="a", start=0, end=1, tags=(), silent=True)
+    assert text_of(name, "caption", [failed]) == text_of(name, "caption", [])
+    assert text_of(name, "tag", [untagged]) == text_of(name, "tag", [])
+
+
+@pytest.mark.parametrize("task", ["caption", "ask"])
+@pytest.mark.parametrize("name", ["srt", "vtt", "audacity", "txt", "tsv"])
+def test_silence_is_said_to_people(name, task):
+    silent = Record(task=task, path="a.wav", start=0, end=1, silent=True)
+    text = text_of(name, task, [silent])
+    assert text.count("Silence.") == 1 and (name != "tsv" or text == "a.wav\tSilence.\n")
+
+
+def test_silence_is_a_fact_to_machines():
+    silent = Record(task="caption", path="a.wav", start=0, end=1, silent=True)
+    assert json.loads(text_of("jsonl", "caption", [silent])) == silent.to_dict()
+    row = next(csv.DictReader(io.StringIO(text_of("csv", "caption", [silent]), newline="")))
+    assert (row["caption"], row["silent"]) == ("", "true")
+    assert text_of("tsv", "tag", [Record(task="tag", path="a.wav", tags=(), silent=True)]) == "a.wav\t\t\n"
 
 
 def test_a_failure_keeps_its_row_in_tables():

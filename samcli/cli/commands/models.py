@@ -43,6 +43,13 @@ class FetchFlags(TalkFlags):
 
 
 @dataclasses.dataclass(kw_only=True)
+class ListFlags(JsonFlags):
+    """For `sam models list`."""
+
+    all: Annotated[bool, typer.Option("--all", help="Also what cannot be used as it is.", metavar="")] = False
+
+
+@dataclasses.dataclass(kw_only=True)
 class ConvertFlags(TalkFlags):
     """For `sam models convert`."""
 
@@ -52,21 +59,27 @@ class ConvertFlags(TalkFlags):
 
 @models.command("list")
 @spread
-def list_models(flags: JsonFlags) -> ExitCode:
+def list_models(flags: ListFlags) -> ExitCode:
     """List the models: bundled, in the cache, or known.
 
     sam models list
+    sam models list --all
     sam models list --json
     """
     from samcli.checkpoints import inventory
 
-    rows = [plain(row) for row in inventory.list_models()]
+    every = inventory.list_models()
+    first = inventory.usable(every)
+    others = [row for row in every if row not in first]
+    rows = [plain(row) for row in (*first, *(others if flags.all else ()))]
     if flags.json:
         show_json(output(), rows)
         return ExitCode.OK
     for row in rows:
         row["size"] = readable_size(row["bytes"])
-    show(output(), ("name", "where", "tasks", "size", "licence", "score", "note"), rows)
+    show(output(), ("name", "where", "tasks", "size", "licence", "score", "note"), rows, needed=4)
+    if others and not flags.all:
+        output().note(f"{len(others)} more are parts of models or have to be converted: sam models list --all")
     return ExitCode.OK
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,12 +75,18 @@ def search(
 
     With an index, tags and embeddings make a shortlist and only its best 100 are heard again.
     """
+    from samcli.cli.listen import names_sounds
+
     if flags.audio:
         return captions_for(query, flags)
     paths = [*([query] if flags.queries else []), *(flags.paths or ())]
     queries = read_texts(flags.queries) if flags.queries else [query]
     if not all(text.strip() for text in queries):
         raise UsageError("The text to look for is empty.")
+    if not (paths or flags.files_from or flags.files0_from or flags.index):
+        if names_sounds(query):
+            raise UsageError(f'The text to look for is missing: sam search "a dog barking" {shlex.quote(query)}')
+        raise UsageError(f"Say where to look: sam search {shlex.quote(query)} PATHS")
     return sounds_for(queries, paths, flags)
 
 

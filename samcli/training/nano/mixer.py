@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from samcli.training.nano.corpus import Clip
 
@@ -234,7 +233,10 @@ class Mixer:
 def smear(power: FloatArray, seconds: float, wet: float = 0.3) -> FloatArray:
     """A room: every frame rings on and has lost 60 dB after `seconds`."""
     keep = 10 ** (-6 / (seconds * FRAMES_PER_SECOND))
-    tail = lfilter([0.0, wet * (1 - keep) * 10], [1.0, -keep], power, axis=0)
+    fed = wet * (1 - keep) * 10 * power.astype(np.float64)
+    tail = np.zeros_like(fed)
+    for frame in range(1, len(tail)):
+        tail[frame] = fed[frame - 1] + keep * tail[frame - 1]
     return np.asarray(power + tail, np.float32)
 
 

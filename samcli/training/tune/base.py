@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from samcli.checkpoints.catalogue import DEFAULT
-from samcli.checkpoints.loading import load_tokenizer, locate
+from samcli.checkpoints.loading import locate, tokenizer_of
 from samcli.checkpoints.modules import Piece, load_piece
 from samcli.errors import ModelError
 from samcli.models.adapters.files import CONFIG
@@ -88,7 +88,7 @@ def load_base(name: str, *, offline: bool = False) -> Base:
         lasting = f"{source.snapshot.repo}@{source.snapshot.commit}"
     else:
         lasting = name if name == DEFAULT else str(source.folder.resolve())
-    tokenizer = load_tokenizer(source.folder) if piece.kind == "sam" else None
+    tokenizer = tokenizer_of(source, piece.module) if piece.kind == "sam" else None
     return Base(lasting, source.revision, source.folder, piece, tokenizer)
 
 

@@ -133,9 +133,10 @@ class Tuner(Trainer):
 
     def _log(self, line: dict[str, Any], report: Report) -> None:
         line["of"] = self.options.steps
-        if self.started is not None and self.step > self.first_step:
-            each = (time.monotonic() - self.started) / (self.step - self.first_step)
-            line["left"] = round((self.options.steps - self.step) * each, 1)
+        steps = self.options.steps - self.step
+        left = self.clock.left(steps, steps / (self.options.judge_every or steps or 1))
+        if left is not None:
+            line["left"] = left
         super()._log(line, report)
 
 
@@ -198,7 +199,9 @@ def tune(
 
     if tuner.step == 0:
         tuner.notes |= {"steps": steps}
+        began = time.monotonic()
         tuner._log({"step": 0} | judged(network), report)
+        tuner.clock.judged(time.monotonic() - began)
     count = min(max(48, 2 * epoch), MOST_REMEMBERED)
     if taught and isinstance(encoder_of(network), NanoEncoder):
         if recipe.method == "head" and count < MOST_REMEMBERED:

@@ -81,6 +81,9 @@ class Oracle:
         names = ("Dog", "Rain", "Siren", "Sneezing", "Can opening", "cat", "gunshot", "music", "Silence", "speech")
         return names_any(text, (names[kind],))
 
+    def bears(self, state: list[list[int]]) -> list[bool]:
+        return [True] * len(state)
+
     def select(self, state: list[list[int]], rows: Sequence[int]) -> list[list[int]]:
         return [state[row] for row in rows]
 
