@@ -20,7 +20,7 @@ import numpy as np
 from samcli.audio.decoders import AvSource, SoundFileSource, Source, Undecodable
 from samcli.audio.files import Name, OpenFile, by_name, by_object, cause
 from samcli.audio.flac import goes_on
-from samcli.audio.headers import endless, ogg_ends, share_present, signature
+from samcli.audio.headers import ogg_ends, share_present, signature
 from samcli.audio.resample import RATES, SAMPLE_RATE, Resampler, Wave
 from samcli.audio.windows import regroup
 from samcli.errors import InputError
@@ -56,7 +56,6 @@ class SoundReader:
         self._format = signature(head)
         self._has_end = self._format != "Ogg" or ogg_ends(file.stream)
         self._share = share_present(file.stream)
-        self._endless = endless(file.stream)
         self._source, native = self._open()
         self.source_rate = self._source.rate
         self.channels = self._source.channels
@@ -84,8 +83,6 @@ class SoundReader:
         for decoder in (AvSource, SoundFileSource) if self._format in AV_FIRST else (SoundFileSource, AvSource):
             if self._format in MPEG and decoder is SoundFileSource and "no-library" not in refusals:
                 continue  # it could only print what FFmpeg has found out in silence
-            if decoder is SoundFileSource and self._endless:
-                continue  # it would take a second for every few megabytes of empty chunks
             try:
                 source: Source = decoder(self._file.stream, self._file.descriptor)
             except Undecodable as refusal:

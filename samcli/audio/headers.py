@@ -59,9 +59,6 @@ class Extent(NamedTuple):
     size: int
 
 
-ENDLESS = Extent(-1, -1)  # chunks without end, such as a hole filled with zeros, and no sound among the first of them
-
-
 def signature(head: bytes) -> str | None:
     """The format that a file's first 16 bytes announce."""
     for offset, mark, name in SIGNATURES:
@@ -97,7 +94,7 @@ def _walk(file: Steady, start: int, wanted: bytes, size_format: str, overhead: i
         if size < 0:
             return None
         at = content + -(-size // align) * align
-    return ENDLESS
+    return None
 
 
 def data_extent(file: Steady) -> Extent | None:
@@ -110,7 +107,7 @@ def data_extent(file: Steady) -> Extent | None:
     elif name == "RF64":
         found = _walk(file, 12, b"data", "<I", 0, 2)
         large = _walk(file, 12, b"ds64", "<I", 0, 2)
-        if found is not None and large is not None and large.size > 0 and found.size == 0xFFFF_FFFF:
+        if found is not None and large is not None and found.size == 0xFFFF_FFFF:
             sizes = _read_at(file, large.start + 8, 8)
             found = Extent(found.start, struct.unpack("<Q", sizes)[0]) if len(sizes) == 8 else None
     elif name == "W64":
@@ -128,14 +125,6 @@ def data_extent(file: Steady) -> Extent | None:
     if found is None or found.size <= 0 or any(found.size in sizes for sizes in UNKNOWN_SIZES):
         return None
     return found
-
-
-def endless(file: Steady) -> bool:
-    """Whether chunks without number come before the sound: whoever takes them one by one seems to hang."""
-    name = signature(_read_at(file, 0, 16))
-    if name in ("WAV", "RF64", "AVI"):
-        return _walk(file, 12, b"data", "<I", 0, 2) is ENDLESS
-    return name == "AIFF" and _walk(file, 12, b"SSND", ">I", 0, 2) is ENDLESS
 
 
 def share_present(file: Steady) -> float:

@@ -13,6 +13,7 @@ HOLE_BLOCK = 1 << 20  # bytes looked at together on the way through a hole
 # Bytes read without any sound after which no more is hoped for. FFmpeg keeps twice as many of a bare stream in memory;
 # in a container, there may be much beside the sound.
 BARE_PATIENCE, PATIENCE = 1 << 24, 1 << 26
+SEEK_BYTES = 256  # what a change of place counts for: a WAV full of empty chunks is all changes of place
 
 
 class Sieve:
@@ -50,6 +51,7 @@ class Sieve:
         return data
 
     def seek(self, offset: int, whence: int = 0) -> int:
+        self._barren += SEEK_BYTES
         if whence == 0:
             offset += self.left_out
         at = self.file.seek(offset, whence)

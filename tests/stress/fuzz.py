@@ -98,7 +98,8 @@ def read_front_and_back(path: Path) -> None:
         assert extent is None or extent.size > 0
         assert 0.0 <= headers.share_present(stream) <= 1.0
         headers.mp3_frames(stream)
-        headers.endless(stream)
+        headers.asf_seconds(stream)
+        headers.bare_start(stream)
         headers.ogg_ends(stream)
     finally:
         stream.close()
