@@ -19,14 +19,15 @@ import numpy as np
 
 from samcli.audio.decoders import AvSource, SoundFileSource, Source, Undecodable
 from samcli.audio.files import Name, OpenFile, by_name, by_object, cause
+from samcli.audio.flac import goes_on
 from samcli.audio.headers import ogg_ends, share_present, signature
-from samcli.audio.resample import SAMPLE_RATE, Resampler, Wave
+from samcli.audio.resample import RATES, SAMPLE_RATE, Resampler, Wave
 from samcli.audio.windows import regroup
 from samcli.errors import InputError
 
 BLOCK_SECONDS = 10.0
+WILD = 1000  # times as long as what is there: more likely a wrong header than a lost recording
 LOUDEST = 1e12  # beyond any scale of samples in use; the filter bank's squares overflow float32 not far above it
-RATES = range(100, 10_000_001)  # Hz: from loggers of infrasound to probes of ultrasound
 # libsndfile loses what follows a damaged frame of an MP3, or a second MP3 glued to the first, and prints about it; of
 # an Ogg file it reads the first of several chained streams (a recording of internet radio) and ignores the rest.
 MPEG = {"MP3", "AAC"}
@@ -95,8 +96,11 @@ class SoundReader:
                 first = None
             else:
                 if first is None:
-                    refusals["damaged" if source.broken or source.skipped else "no-samples"] = ""
+                    lost = source.broken or source.skipped or source.unsearched
+                    refusals["damaged" if lost else "no-samples"] = ""
             if first is not None and source.rate in RATES:
+                if self._format == "Ogg" and "not-audio" in refusals:
+                    self._has_end = False  # where FFmpeg stumbles, libsndfile stops without a word
                 return source, chain([first], blocks)
             if first is not None:
                 refusals["rate"] = f"{source.rate:,}"
@@ -118,9 +122,11 @@ class SoundReader:
         if "no-audio-stream" in refusals:
             return InputError(f"{name} holds no sound: it has no audio stream.", "no-audio-stream")
         if "rate" in refusals:
-            return InputError(f"{name} claims {refusals['rate']} samples a second, which is not sound.", "not-audio")
+            few = f"{RATES[0]:,} to {RATES[-1]:,}"
+            claim = f"{name} claims {refusals['rate']} samples a second"
+            return InputError(f"{claim}; sound that can be heard here has {few}.", "not-audio")
         if "no-samples" in refusals and self._share == 1.0:
-            return InputError(f"{name} has a {self._format or 'sound'} header but holds no samples.", "no-samples")
+            return InputError(f"{name} begins like {self._format or 'sound'} but holds no samples.", "no-samples")
         if "no-library" in refusals:
             return InputError(f"{name} may need {refusals['no-library']}, which cannot be loaded here.", "no-decoder")
         if self._format is not None or "damaged" in refusals:
@@ -154,15 +160,18 @@ class SoundReader:
         yield resampler.finish()
 
     def _with_relief(self, native: Iterator[Wave]) -> Iterator[Wave]:
-        """The decoder's blocks; if it is libsndfile and stops at damage, FFmpeg carries on from the same sample."""
+        """The decoder's blocks; if it is libsndfile and stops too early, FFmpeg carries on from the same sample."""
         yield from native
-        if not self._source.broken or isinstance(self._source, AvSource):
+        if isinstance(self._source, AvSource) or not self._stopped_early():
             return
         try:
             relief = AvSource(self._file.stream)
         except Undecodable:
             return
-        relief.promised, relief.reliable = self._source.promised, self._source.reliable
+        if self._source.broken:
+            relief.promised, relief.reliable = self._source.promised, self._source.reliable
+        else:  # the header said too little
+            relief.reliable = False
         relief.slack = self._source.slack
         self._source.close()
         self._source = relief
@@ -175,6 +184,14 @@ class SoundReader:
                 yield wave[skip:]
             skip = max(0, skip - wave.size)
 
+    def _stopped_early(self) -> bool:
+        """Whether libsndfile left something: it stops at damage, and where the header says that a FLAC ends."""
+        promised = self._source.promised if self._source.reliable else None
+        if promised is None or self._consumed < round(promised * self.source_rate):
+            return self._source.broken
+        self._source.broken = False  # what it could not read came after all the sound there was to be
+        return self._format == "FLAC" and goes_on(self._file.stream, self._consumed)
+
     def _conclude(self) -> None:
         """What is known at the end: how much there was, and whether it was all."""
         source = self._source
@@ -185,16 +202,36 @@ class SoundReader:
         slack += 0.5 / self.source_rate
         if promised is not None and max(self.covered + source.pause, source.reached) + slack < promised:
             self.duration = promised
-            self.warning = f"Cut short or damaged: {self.covered:.2f} of {promised:.2f} seconds could be read."
+            self.warning = shortfall(self._consumed, round(promised * self.source_rate), self.source_rate)
             return
         self.duration = self.covered
-        if source.skipped or source.broken:
+        if source.unsearched:
+            rest = f"the last {_megabytes(source.unsearched)} were not searched"
+            self.warning = f"No sound for long after second {self.covered:.2f} of the file: {rest}."
+        elif source.left_out:
+            hole = f"{_megabytes(source.left_out)} of the file hold no sound and were left out"
+            self.warning = f"Damaged: {hole}; the times after them may be early."
+        elif source.skipped or source.broken:
             self.warning = "Damaged in places that were left out; the times after them may be a little early."
         elif source.pause:
             lost = f"{source.pause:.1f} seconds"
             self.warning = f"The recording pauses for {lost} in all; times after a pause are that much early."
         elif not self._has_end:
             self.warning = "The end of the file is missing; how much was lost is unknown."
+
+
+def shortfall(heard: int, promised: int, rate: int) -> str:
+    """The warning for a file that holds fewer samples than it says."""
+    if promised > WILD * heard and promised > 600 * rate:
+        claim = f"{promised / 3600 / rate:,.1f} hours"
+        return f"Cut short, or its header is wrong: it claims {claim}, and {heard / rate:.2f} seconds could be read."
+    if f"{heard / rate:.2f}" == f"{promised / rate:.2f}":
+        return f"Cut short or damaged: {promised - heard:,} of {promised:,} samples could not be read."
+    return f"Cut short or damaged: {heard / rate:.2f} of {promised / rate:.2f} seconds could be read."
+
+
+def _megabytes(size: int) -> str:
+    return f"{max(1, round(size / 1e6)):,} MB"
 
 
 def open_sound(sound: Name | BinaryIO, rate: int = SAMPLE_RATE, block_seconds: float = BLOCK_SECONDS) -> SoundReader:

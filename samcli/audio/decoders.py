@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import import_module
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from samcli.audio.files import Steady
-from samcli.audio.headers import mp3_counts_frames
-from samcli.audio.resample import Resampler, Wave
+from samcli.audio.headers import asf_seconds, bare_start, mp3_frames
+from samcli.audio.holes import BARE_PATIENCE, PATIENCE, Sieve
+from samcli.audio.mixing import DTYPES, Layout, mono, samples_of, weighted
+from samcli.audio.resample import RATES, Resampler, Wave
 
 NATIVE_SAMPLES = 1 << 18  # samples decoded at a time, all channels together: 1 MiB as float32
 UNKNOWN_FRAMES = 1 << 62  # libsndfile says so many frames when a FLAC stream does not say how many it holds
@@ -26,15 +27,15 @@ CONTAINER_SLACK = 0.3  # seconds: encoder delay and rounded time stamps, no sign
 # addresses, and would open those for a text file that someone was tricked into tagging.
 CONTAINERS = (
     "mov,matroska,webm,aac,mp3,ogg,flac,wav,w64,aiff,au,caf,asf,avi,flv,mpeg,mpegts,ac3,eac3,dts,amr,ape,wv,tta,tak,"
-    "mpc,mpc8,dsf,voc,rm,mxf,loas,nut,xwma,gxf,oma,truehd,mlp"
+    "mpc,mpc8,dsf,iff,shn,voc,rm,mxf,loas,nut,xwma,gxf,oma,truehd,mlp"
 )
 # Containers whose header states a length; the others' is FFmpeg's guess from the bit rate.
 STATED_LENGTH = {"mov", "matroska", "asf", "avi", "flv", "flac", "caf", "aiff", "ape", "wv", "tta", "tak", "mp3"}
 TRUE_STAMPS = {"mov", "matroska", "asf", "flv"}  # containers whose time stamps can be held against the samples
 CLOSING_VERSIONS = {"1.0.28", "1.0.30", "1.0.31", "1.1.0", "1.2.0"}
+# Containers without positions of their own: what holds no sound may be left out on the way to the decoder.
+BARE = {"mp3", "aac", "ac3", "eac3", "dts", "flac", "loas", "truehd", "mlp", "amr", "mpegts", "ogg"}
 EXACT_LENGTH = {"flac", "ape", "wv", "tta", "tak"}  # lossless codes that count every sample
-DTYPES = {"u8": np.uint8, "s16": np.int16, "s32": np.int32, "s64": np.int64, "flt": np.float32, "dbl": np.float64}
-FULL_SCALE = {"u8": 1 << 7, "s16": 1 << 15, "s32": 1 << 31, "s64": 1 << 63, "flt": 1, "dbl": 1}
 
 
 class Undecodable(Exception):
@@ -65,19 +66,13 @@ class Source(Protocol):
     reached: float  # seconds up to which other tracks, such as pictures, went on
     pause: float  # seconds that the time stamps count but no samples fill, so far
     skipped: int  # damaged places left out so far
+    left_out: int  # bytes without sound that were passed over
+    unsearched: int  # bytes at the end that were not looked at, because nothing in front of them was sound
     broken: bool  # gave up before the end
 
     def blocks(self) -> Iterator[Wave]: ...
 
     def close(self) -> None: ...
-
-
-class Layout(NamedTuple):
-    """How the samples of a decoded frame lie."""
-
-    format: str  # FFmpeg's name; a final "p" is for planar
-    channels: int
-    rate: int
 
 
 class SoundFileSource:
@@ -87,6 +82,8 @@ class SoundFileSource:
     reached = 0.0
     pause = 0.0
     skipped = 0
+    left_out = 0
+    unsearched = 0
 
     def __init__(self, file: Steady, descriptor: int | None = None) -> None:
         soundfile = _library("soundfile")
@@ -117,7 +114,7 @@ class SoundFileSource:
                 return
             if count == 0:
                 return
-            yield buffer[:count, 0].copy() if self.channels == 1 else _weighted(buffer[:count], weights)
+            yield buffer[:count, 0].copy() if self.channels == 1 else weighted(buffer[:count], weights)
 
     def close(self) -> None:
         self._sound.close()
@@ -129,11 +126,12 @@ class AvSource:
     def __init__(self, file: Steady, descriptor: int | None = None) -> None:
         av = _library("av")
         self._error = av.FFmpegError
-        counted = mp3_counts_frames(file)
+        counted, stated = mp3_frames(file), asf_seconds(file)
+        self._file = Sieve(file, bare_start(file))
         file.seek(0)
         try:
             self._container: Any = av.open(
-                file, metadata_errors="replace", options={"format_whitelist": CONTAINERS}, buffer_size=1 << 17
+                self._file, metadata_errors="replace", options={"format_whitelist": CONTAINERS}, buffer_size=1 << 17
             )
         except (av.FFmpegError, UnicodeError) as error:
             raise Undecodable("not-audio", str(error)) from error
@@ -156,11 +154,28 @@ class AvSource:
             if other.index != self._stream.index and hasattr(other, "discard"):
                 other.discard = type(other.discard).all  # pictures need not be read
         self.promised = self._length()
+        # FFmpeg goes by the size of the file where that does not fit what the header says.
+        if family == "mp3" and counted:
+            self.promised = counted * (1152 if self.rate >= 32_000 else 576) / self.rate
+        elif family == "asf":
+            self.promised = stated
+            self.reliable = stated is not None
         self.reached = 0.0
         self.pause = 0.0
         self._stamped = family in TRUE_STAMPS
         self.skipped = 0
         self.broken = False
+        unseen = not self._whole_container and any(map(_moves, self._container.streams.video))
+        patience = BARE_PATIENCE if family in BARE or family == "ape" else PATIENCE  # APE's last frame has no end
+        self._file.watch(patience * 4 if unseen else patience, family in BARE)  # pictures left unread take room, too
+
+    @property
+    def left_out(self) -> int:
+        return self._file.left_out
+
+    @property
+    def unsearched(self) -> int:
+        return self._file.unsearched
 
     def _best_stream(self) -> Any:
         if not self._container.streams.audio:
@@ -193,13 +208,18 @@ class AvSource:
                 self.broken = True
                 return
             if packet.stream.index != self._stream.index:
+                self._file.sound()  # as good as sound: the file goes on
                 if packet.pts is not None and packet.time_base is not None:
                     self.reached = max(self.reached, float((packet.pts + (packet.duration or 0)) * packet.time_base))
                 continue
             try:
-                yield from packet.decode()
+                frames = packet.decode()
             except self._error:
                 self.skipped += 1
+                continue
+            if frames:
+                self._file.sound()
+            yield from frames
 
     def _runs(self) -> Iterator[tuple[Layout, list[Any]]]:
         """Frames of one layout gathered into runs, since a frame is too short to be worth numpy's time."""
@@ -208,11 +228,18 @@ class AvSource:
         layout = None
         expected: float | None = None  # seconds at which the next frame should begin
         for frame in self._frames():
+            here = Layout(frame.format.name, frame.layout.nb_channels, frame.sample_rate)
+            if here.format.removesuffix("p") not in DTYPES:
+                raise Undecodable("no-decoder", f"samples of the kind {here.format}")
+            if layout is not None and here.rate not in RATES:
+                self.skipped += 1
+                continue
             if self._stamped and frame.time is not None:
                 if expected is not None and frame.time - expected > CONTAINER_SLACK:
                     self.pause += frame.time - expected
-                expected = frame.time + frame.samples / frame.sample_rate
-            here = Layout(frame.format.name, frame.layout.nb_channels, frame.sample_rate)
+                expected = frame.time
+            if expected is not None:  # of several frames only the first may be stamped
+                expected += frame.samples / frame.sample_rate
             if layout is not None and (here != layout or held >= NATIVE_SAMPLES):
                 yield layout, run
                 run, held = [], 0
@@ -239,7 +266,11 @@ class AvSource:
                 adapted = layout.rate
                 adapter = None if adapted == self.rate else Resampler(adapted, self.rate)
             wave = mono(run, layout)
-            yield wave if adapter is None else adapter.push(wave)
+            if adapter is None:
+                yield wave
+                continue
+            size = max(1, NATIVE_SAMPLES * adapted // self.rate)  # a low rate becomes many more samples
+            yield from (adapter.push(wave[at : at + size]) for at in range(0, wave.size, size))
         if adapter is not None:
             yield adapter.finish()
 
@@ -247,46 +278,6 @@ class AvSource:
         self._container.close()
 
 
-def samples_of(frame: Any, layout: Layout) -> NDArray[Any]:
-    """A frame's samples: planar (channels, samples), packed (1, samples * channels).
-
-    PyAV's own `to_ndarray` takes whatever lies behind the eighth plane for one more, and dies of it: a film's 7.1 sound
-    ended the whole program.
-    """
-    name = layout.format.removesuffix("p")
-    if name not in DTYPES:
-        raise Undecodable("no-decoder", f"samples of the kind {layout.format}")
-    planes, each = (layout.channels, 1) if layout.format.endswith("p") else (1, layout.channels)
-    found = frame.planes[:planes]
-    if len(found) < planes:
-        raise ValueError("planes are missing")
-    if planes == 1:  # seen where they lie, which keeps the frame alive
-        return np.frombuffer(found[0], DTYPES[name], frame.samples * each)[None]
-    samples = np.empty((planes, frame.samples * each), DTYPES[name])  # np.stack takes longer than the decoder
-    for row, plane in zip(samples, found, strict=True):
-        row[:] = np.frombuffer(plane, DTYPES[name], row.size)
-    return samples
-
-
-# Damaged files hold numbers beyond all bounds; the reader refuses them, and numpy need not print about them first.
-@np.errstate(over="ignore", invalid="ignore")
-def _weighted(samples: NDArray[np.float32], weights: Wave) -> Wave:
-    mixed: Wave = samples @ weights
-    return mixed
-
-
-@np.errstate(over="ignore", invalid="ignore")
-def mono(run: list[Any], layout: Layout) -> Wave:
-    """The mean of the channels of decoded frames, in [-1, 1]."""
-    name = layout.format.removesuffix("p")
-    values = np.concatenate(run, axis=1)  # planar (channels, samples), packed (1, samples * channels)
-    values = values.astype(np.float32, copy=False)
-    if name == "u8":
-        values = values - np.float32(128.0)
-    if layout.channels == 1 and FULL_SCALE[name] == 1:
-        only: Wave = values[0]
-        return only
-    weights = np.full(layout.channels, 1.0 / (layout.channels * FULL_SCALE[name]), np.float32)
-    planar = layout.format.endswith("p")
-    mixed: Wave = weights @ values if planar else values.reshape(-1, layout.channels) @ weights
-    return mixed
+def _moves(pictures: Any) -> bool:
+    """Whether a video stream is a film and not the cover of a record."""
+    return not pictures.disposition & type(pictures.disposition).attached_pic

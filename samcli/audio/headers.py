@@ -13,6 +13,7 @@ from typing import NamedTuple
 from samcli.audio.files import Steady
 
 SIGNATURES: tuple[tuple[int, bytes, str], ...] = (  # offset, bytes, the format they begin
+    (8, b"AVI ", "AVI"),  # inside a RIFF, as WAV is
     (0, b"RIFF", "WAV"),
     (0, b"RIFX", "WAV"),
     (0, b"RF64", "RF64"),
@@ -35,12 +36,20 @@ SIGNATURES: tuple[tuple[int, bytes, str], ...] = (  # offset, bytes, the format 
     (0, b"MAC ", "Monkey's Audio"),
     (0, b"TTA1", "TTA"),
     (0, b"#!AMR", "AMR"),
+    (0, b"\x0b\x77", "AC-3"),
+    (0, b"\x7f\xfe\x80\x01", "DTS"),
+    (0, b"FRM8", "DSDIFF"),
+    (0, b"ajkg", "Shorten"),
 )
+
+BARE_STREAMS = {"MP3", "AAC", "FLAC", "Ogg", "AMR", "AC-3", "DTS"}  # frame after frame, without positions
 
 # Programs that write to a pipe cannot come back to fill in the size; these are what they leave in its place.
 UNKNOWN_SIZES = (range(0x7FFF_F000, 0x8000_1000), range(0xFFFF_F000, 0x1_0000_0000), range(2**63 - 1, 2**64))
 W64_TAIL = b"\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"  # closes every chunk name of a W64 file but the first
+ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 MAX_CHUNKS, MAX_TAGS = 10_000, 100  # a damaged file must not send us walking for ever
+XING_PLACES = (36, 21, 13)  # bytes from the start of an MPEG frame, by its channels and version
 
 
 class Extent(NamedTuple):
@@ -126,8 +135,8 @@ def share_present(file: Steady) -> float:
     return min(1.0, max(0, file_size(file) - extent.start) / extent.size)
 
 
-def mp3_counts_frames(file: Steady) -> bool:
-    """Whether an MP3 says how long it is (a Xing, Info or VBRI header); otherwise its length is anyone's guess."""
+def _behind_tags(file: Steady) -> int:
+    """Where an ID3 tag at the beginning, or the last of several, ends."""
     at = 0
     for _ in range(MAX_TAGS):
         head = _read_at(file, at, 10)
@@ -136,8 +145,33 @@ def mp3_counts_frames(file: Steady) -> bool:
         # Four bytes of seven bits each; the flag marks a footer of ten bytes.
         size = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
         at += 10 + size + (10 if head[5] & 0x10 else 0)
+    return at
+
+
+def bare_start(file: Steady) -> int | None:
+    """Where the frames of a stream without container begin, behind tags and pictures; None for other kinds."""
+    at = _behind_tags(file)
+    head = _read_at(file, at, 16)
+    if head[:4] == b"fLaC":
+        at += 4
+        for _ in range(MAX_CHUNKS):
+            block = _read_at(file, at, 4)
+            at += 4 + int.from_bytes(block[1:], "big")
+            if len(block) < 4 or block[0] & 0x80:
+                return at
+    return at if at or signature(head) in BARE_STREAMS else None
+
+
+def mp3_frames(file: Steady) -> int | None:
+    """How many frames an MP3 says it holds (in a Xing, Info or VBRI header); otherwise its length is anyone's guess."""
+    at = _behind_tags(file)
     first = _read_at(file, at, 4096)
-    return any(mark in first for mark in (b"Xing", b"Info", b"VBRI"))
+    for mark, count, behind in ((b"Xing", 8, XING_PLACES), (b"Info", 8, XING_PLACES), (b"VBRI", 14, (36,))):
+        place = first.find(mark)
+        headed = any(place >= gap and first[place - gap] == 0xFF for gap in behind)
+        if headed and len(first) >= place + count + 4 and (mark == b"VBRI" or first[place + 7] & 1):
+            return int.from_bytes(first[place + count : place + count + 4], "big")
+    return None
 
 
 def ogg_ends(file: Steady) -> bool:
@@ -150,3 +184,14 @@ def ogg_ends(file: Steady) -> bool:
     count = tail[at + 26]
     length = 27 + count + sum(tail[at + 27 : at + 27 + count])
     return bool(tail[at + 5] & 4) and len(tail) >= at + length
+
+
+def asf_seconds(file: Steady) -> float | None:
+    """How long an ASF file (WMA) says it is."""
+    head = _read_at(file, 0, 1 << 16)
+    at = head.find(ASF_PROPERTIES)
+    if signature(head[:16]) != "ASF" or at < 0 or len(head) < at + 92:
+        return None
+    ticks, _, lead, flags = struct.unpack("<QQQI", head[at + 64 : at + 92])  # tenths of a microsecond, milliseconds
+    seconds: float = ticks / 1e7 - lead / 1e3
+    return seconds if seconds > 0 and not flags & 1 else None  # the flag: broadcast, so that nothing was filled in

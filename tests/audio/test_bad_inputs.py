@@ -95,6 +95,17 @@ def test_no_samples(tmp_path: Path, format: str) -> None:
     assert refusal(tmp_path / "x").kind == "no-samples"
 
 
+@pytest.mark.parametrize("rate", [1, 100, 3_999])
+@pytest.mark.parametrize("format", ["WAV", "FLAC"])
+def test_rates_that_are_no_sound(tmp_path: Path, rate: int, format: str) -> None:
+    """A few bytes must not stand for hours: at 100 samples a second, 4 kB of FLAC did for 54."""
+    soundfile.write(tmp_path / "slow", np.zeros(5_000, np.float32), rate, format=format)
+    error = refusal(tmp_path / "slow")
+    assert error.kind == "not-audio"
+    assert f"claims {rate:,} samples a second" in str(error)
+    assert "4,000" in str(error)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30])
 @pytest.mark.parametrize(("channels", "rate"), [(1, RATE), (2, 44_100)])
 def test_samples_that_are_not_numbers(tmp_path: Path, voice: Any, bad: float, channels: int, rate: int) -> None:

@@ -59,6 +59,34 @@ def test_cut_short_uncompressed(tmp_path: Path, voice: Any, format: str, subtype
     np.testing.assert_allclose(kept, wave[: kept.size], atol=1e-4)
 
 
+def test_a_loss_too_small_for_seconds_is_told_in_samples(tmp_path: Path, voice: Any) -> None:
+    path = tmp_path / "x.wav"
+    soundfile.write(path, voice(7.0, RATE)[:, 0], RATE)
+    path.write_bytes(path.read_bytes()[:-6])
+    reader = listen(path)
+    assert reader.warning == "Cut short or damaged: 3 of 112,000 samples could not be read."
+
+
+def test_an_absurd_claim_is_doubted(tmp_path: Path, voice: Any) -> None:
+    path = tmp_path / "x.wav"
+    soundfile.write(path, voice(0.5, RATE)[:, 0], RATE)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:40] + (0xB000_0000).to_bytes(4, "little") + whole[44:])
+    reader = listen(path)
+    claim = "it claims 25.6 hours, and 0.50 seconds could be read."
+    assert reader.warning == f"Cut short, or its header is wrong: {claim}"
+
+
+def test_a_cut_wma_is_held_against_its_header(tmp_path: Path, voice: Any, encode: Any) -> None:
+    """FFmpeg goes by the size of the file as soon as that differs from what the header says."""
+    path = encode(tmp_path / "a.wma", "asf", "wmav2", voice(6.0, 44_100), 44_100)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    reader = listen(path)
+    assert 3.0 < reader.covered < 4.0
+    assert reader.duration == pytest.approx(6.0, abs=0.1)
+    assert "of 6.0" in reader.warning
+
+
 @pytest.mark.parametrize("size", [20, 44, 45])
 def test_cut_within_the_header(tmp_path: Path, voice: Any, size: int) -> None:
     wav = tmp_path / "good.wav"

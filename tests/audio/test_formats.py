@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -212,3 +213,69 @@ def test_hardly_any_sound(tmp_path: Path, samples: int, rate: int) -> None:
 def seconds_read_or_nothing(path: Path) -> tuple[np.ndarray, Any]:
     with open_sound(path) as reader:
         return np.concatenate([np.zeros(0, np.float32), *reader]), reader
+
+
+def shorten(wave: np.ndarray, rate: int) -> bytes:
+    """Samples in the manner of Shorten 2: blocks without prediction, in Rice codes."""
+    bits: list[str] = []
+
+    def code(value: int, low: int) -> None:
+        bits.append("0" * (value >> low) + "1" + (f"{value & (1 << low) - 1:0{low}b}" if low else ""))
+
+    def number(value: int) -> None:
+        code(value.bit_length(), 2)
+        code(value, value.bit_length())
+
+    block, size = 256, 2 * len(wave)
+    shape = struct.pack("<IHHIIHH", 16, 1, 1, rate, rate * 2, 2, 16)
+    wav = b"RIFF" + struct.pack("<I", 36 + size) + b"WAVEfmt " + shape + b"data" + struct.pack("<I", size)
+    for value in (5, 1, block, 0, 0, 0):  # 16 bits, one channel, block size, no prediction, no mean, nothing to skip
+        number(value)
+    code(9, 2)  # bytes as they are
+    code(len(wav), 5)
+    for byte in wav:
+        code(byte, 8)
+    samples = np.round(wave * 32767).astype(int).tolist()
+    for at in range(0, len(samples), block):
+        code(0, 2)  # a block as it is
+        code(12, 3)
+        for sample in samples[at : at + block]:
+            code(sample << 1 if sample >= 0 else ~sample << 1 | 1, 13)
+    code(4, 2)  # the end
+    line = "".join(bits)
+    return b"ajkg\x02" + int(line.ljust(-(-len(line) // 32) * 32, "0"), 2).to_bytes(-(-len(line) // 32) * 4, "big")
+
+
+def test_shorten(tmp_path: Path, voice: Any) -> None:
+    wave = voice(0.64, RATE)[:, 0]
+    (tmp_path / "a.shn").write_bytes(shorten(wave, RATE))
+    heard, reader = seconds_read(tmp_path / "a.shn")
+    np.testing.assert_allclose(heard, wave, atol=1e-4)
+    assert reader.warning is None
+
+
+def dsdiff(wave: np.ndarray, rate: int) -> bytes:
+    """One bit a sample, 64 times as often: the sum of what was rounded away decides the next."""
+
+    def chunk(name: bytes, *content: bytes) -> bytes:
+        body = b"".join(content)
+        return name + struct.pack(">Q", len(body)) + body
+
+    total, stream = 0.0, []
+    for sample in np.repeat(wave, 64).tolist():
+        total += sample - (1.0 if total >= 0.0 else -1.0)
+        stream.append(total >= 0.0)
+    shape = b"SND ", chunk(b"FS  ", struct.pack(">I", rate * 64)), chunk(b"CHNL", b"\0\1C000")
+    properties = chunk(b"PROP", *shape, chunk(b"CMPR", b"DSD \x0enot compressed\0"))
+    content = chunk(b"FVER", b"\1\5\0\0"), properties, chunk(b"DSD ", np.packbits(stream).tobytes())
+    return chunk(b"FRM8", b"DSD ", *content)
+
+
+def test_dsdiff(tmp_path: Path, voice: Any, compare: Any) -> None:
+    wave = voice(0.5, 44_100)[:, 0]
+    (tmp_path / "a.dff").write_bytes(dsdiff(wave, 44_100))
+    heard, reader = seconds_read(tmp_path / "a.dff")
+    assert heard.size == pytest.approx(0.5 * RATE, abs=100)
+    _, likeness = compare(heard, voice(0.5, RATE)[:, 0])
+    assert likeness > 0.98
+    assert reader.warning is None

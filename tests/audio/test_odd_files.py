@@ -132,6 +132,61 @@ def test_flac_that_does_not_say_its_length(tmp_path: Path, voice: Any) -> None:
     assert reader.duration == 20.0
 
 
+@pytest.mark.parametrize("claimed", [5.0, 4.9999375, 19.9])
+@pytest.mark.parametrize("seconds", [20.0, 60.0])
+def test_flac_that_claims_too_little_is_heard_whole(tmp_path: Path, voice: Any, claimed: float, seconds: float) -> None:
+    wave = voice(seconds, RATE)[:, 0]
+    path = tmp_path / "a.flac"
+    soundfile.write(path, wave, RATE)
+    flac = bytearray(path.read_bytes())
+    flac[22:26] = round(claimed * RATE).to_bytes(4, "big")
+    path.write_bytes(flac)
+    heard, reader = seconds_read(path)
+    np.testing.assert_allclose(heard, wave, atol=1e-4)
+    assert reader.warning is None
+    assert (reader.covered, reader.duration) == (seconds, seconds)
+
+
+def test_flac_that_claims_too_much_is_told_of(tmp_path: Path, voice: Any) -> None:
+    path = tmp_path / "a.flac"
+    soundfile.write(path, voice(5.0, RATE)[:, 0], RATE)
+    flac = bytearray(path.read_bytes())
+    flac[22:26] = (8 * RATE).to_bytes(4, "big")
+    path.write_bytes(flac)
+    _, reader = seconds_read(path)
+    assert (reader.covered, reader.duration) == (5.0, 8.0)
+    assert "5.00 of 8.00 seconds" in reader.warning
+
+
+def laced_matroska(wave: np.ndarray, frames: int, size: int) -> bytes:
+    """PCM in a Matroska that stamps one frame of several, as lacing does, and says nothing of a frame's length."""
+
+    def element(name: str, *content: bytes) -> bytes:
+        body = b"".join(content)
+        return bytes.fromhex(name) + (1 << 56 | len(body)).to_bytes(8, "big") + body
+
+    head = element("1a45dfa3", element("4282", b"matroska"), element("4287", b"\x04"), element("4285", b"\x02"))
+    audio = element("e1", element("b5", struct.pack(">d", RATE)), element("9f", b"\x01"), element("6264", b"\x10"))
+    names = element("d7", b"\x01"), element("73c5", b"\x01"), element("83", b"\x02"), element("86", b"A_PCM/INT/LIT")
+    tracks = element("1654ae6b", element("ae", *names, audio))
+    samples = (wave * 32767).astype("<i2")
+    clusters = []
+    for at in range(0, len(wave), frames * size):
+        stamp = element("e7", (at * 1000 // RATE).to_bytes(4, "big"))
+        laced = bytes([0x81, 0, 0, 0x84, frames - 1]) + samples[at : at + frames * size].tobytes()
+        clusters.append(element("1f43b675", stamp, element("a3", laced)))
+    return head + element("18538067", tracks, *clusters)
+
+
+def test_frames_without_stamps_are_no_pauses(tmp_path: Path, voice: Any) -> None:
+    wave = voice(8.0, RATE)[:, 0]
+    path = tmp_path / "laced.mka"
+    path.write_bytes(laced_matroska(wave, 8, 2000))
+    heard, reader = seconds_read(path)
+    np.testing.assert_allclose(heard, wave, atol=1e-4)
+    assert reader.warning is None
+
+
 def test_pauses_without_samples_are_told_of(tmp_path: Path, voice: Any) -> None:
     """A recorder that stops and goes on leaves a hole in the time stamps; the times that follow are early by it."""
     import av

@@ -97,7 +97,9 @@ def read_front_and_back(path: Path) -> None:
         extent = headers.data_extent(stream)
         assert extent is None or extent.size > 0
         assert 0.0 <= headers.share_present(stream) <= 1.0
-        headers.mp3_counts_frames(stream)
+        headers.mp3_frames(stream)
+        headers.asf_seconds(stream)
+        headers.bare_start(stream)
         headers.ogg_ends(stream)
     finally:
         stream.close()
