@@ -12,13 +12,10 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from samcli.models.encoders.dass import DassBlock
-from samcli.models.encoders.eat import EatBlock
-from samcli.models.encoders.nano import Layer
-from samcli.models.encoders.ssamba import SsambaBlock
+from samcli.models.encoders.registry import ENCODERS
 from samcli.ssm.language.model import ResidualBlock
 
-BLOCKS = (EatBlock, DassBlock, SsambaBlock, Layer, ResidualBlock)
+BLOCKS = (ResidualBlock, *(kind.block for kind in ENCODERS.values()))
 
 
 def recompute(network: nn.Module) -> int:
