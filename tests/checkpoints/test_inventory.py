@@ -62,7 +62,7 @@ def test_every_entry_of_the_catalogue_makes_sense() -> None:
 def test_published_sizes(name: str) -> None:
     """The parameters of the architecture at the catalogue's sizes are those that its authors print."""
     entry = catalogue.entries()[name]
-    config = KINDS(entry.kind)(
+    config = KINDS[entry.kind].config(
         **{key: tuple(v) if isinstance(v, list) else v for key, v in entry.config.items()}
     )
     module = build(entry.kind, config)
