@@ -110,7 +110,9 @@ def over_windows(tags: Tags, windows: int) -> Tags:
     return reduce(later, parts)
 
 
-def losses(network: Sam, batch: Batch, weights: LossWeights, contest: Contest | None = None) -> tuple[Tensor, dict[str, float]]:
+def losses(
+    network: Sam, batch: Batch, weights: LossWeights, contest: Contest | None = None
+) -> tuple[Tensor, dict[str, float]]:
     if weights.reading and batch.words is not None:
         total = reading_loss(network, batch)
         return total, {"reading": total.item()}

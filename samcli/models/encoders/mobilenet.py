@@ -7,6 +7,7 @@ row were alone.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -16,7 +17,8 @@ from torch.nn import functional as F
 from samcli.ssm.fast.maps import ACTIVATIONS, channels_last, convolved
 
 BAND_STRIDE = 32  # mel bands, and frames, of one cell of the last map
-LAST = 384  # channels of the last map
+BANDS = 128
+WIDEN = 6  # channels of the last map over those of the last block
 
 
 class BlockShape(NamedTuple):
@@ -31,7 +33,7 @@ class BlockShape(NamedTuple):
     activation: str
 
 
-BLOCKS = (
+MN04 = (
     BlockShape(8, 8, 8, 3, 1, 0, "relu"),
     BlockShape(8, 24, 16, 3, 2, 0, "relu"),
     BlockShape(16, 32, 16, 3, 1, 0, "relu"),
@@ -48,7 +50,14 @@ BLOCKS = (
     BlockShape(64, 384, 64, 5, 1, 96, "hardswish"),
     BlockShape(64, 384, 64, 5, 1, 96, "hardswish"),
 )
-TAPS = (6, 12)  # blocks whose maps are read beside the last one: 80 and 160 ms a step, the last one has 320
+TAPS = (8, 16)  # strides of the maps that are read beside the last one: 80 and 160 ms a step, the last one has 320
+TINY = (  # for tests
+    BlockShape(4, 4, 4, 3, 2, 0, "relu"),
+    BlockShape(4, 8, 4, 3, 2, 4, "relu"),
+    BlockShape(4, 8, 8, 3, 2, 0, "hardswish"),
+    BlockShape(8, 8, 8, 5, 2, 4, "hardswish"),
+)
+TRUNKS = {"mn04": MN04, "tiny": TINY}
 
 
 class ConvNorm(nn.Module):
@@ -122,11 +131,17 @@ class InvertedResidual(nn.Module):
 class MobileNet(nn.Module):
     """(batch, frames, bands) to maps of 80, 160 and 320 ms a step: (batch, channels, steps, bands) each."""
 
-    def __init__(self) -> None:
+    def __init__(self, shapes: tuple[BlockShape, ...] = MN04) -> None:
         super().__init__()
-        self.stem = ConvNorm(1, BLOCKS[0].inputs, 3, stride=2, act="hardswish")
-        self.blocks = nn.ModuleList([InvertedResidual(shape) for shape in BLOCKS])
-        self.last = ConvNorm(BLOCKS[-1].outputs, LAST, 1, act="hardswish")
+        self.stem = ConvNorm(1, shapes[0].inputs, 3, stride=2, act="hardswish")
+        self.blocks = nn.ModuleList([InvertedResidual(shape) for shape in shapes])
+        last = WIDEN * shapes[-1].outputs
+        self.last = ConvNorm(shapes[-1].outputs, last, 1, act="hardswish")
+        strides = [2 * math.prod(shape.stride for shape in shapes[: number + 1]) for number in range(len(shapes))]
+        # The last block of each stride that is read, and (bands, channels) of every map that is.
+        self.taps = [max(number for number, stride in enumerate(strides) if stride == tap) for tap in TAPS]
+        self.sizes = [(BANDS // tap, shapes[block].outputs) for tap, block in zip(TAPS, self.taps, strict=True)]
+        self.sizes.append((BANDS // BAND_STRIDE, last))
 
     def forward(self, mel: Tensor, frames: Tensor | None = None) -> list[Tensor]:
         x = mel[:, None] if self.training else channels_last(mel)  # gradients are quicker with channels apart
@@ -134,9 +149,9 @@ class MobileNet(nn.Module):
             x = x * within(x, frames)
         x, steps = self.stem(x), None if frames is None else (frames + 1) // 2
         maps = []
-        for number, block in enumerate(self.blocks, 1):
+        for number, block in enumerate(self.blocks):
             x, steps = block(x, steps)
-            if number in TAPS:
+            if number in self.taps:
                 maps.append(x)
         return [*maps, self.last(x)]
 

@@ -7,13 +7,15 @@ A window is what is heard at once: the trunk's gates and its level are of the wh
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from samcli.models.encoders.mobilenet import BAND_STRIDE, LAST, MobileNet
+from samcli.models.encoders.mobilenet import BAND_STRIDE, TRUNKS, MobileNet
 from samcli.models.interface import Encoding
 from samcli.ssm.bidirectional import BidirectionalConfig, BidirectionalMamba2
 from samcli.ssm.norms import RMSNorm
@@ -23,11 +25,11 @@ WINDOW_FRAMES = 1000  # what it reads at once when it stands alone as a tagger
 PARTS = 3  # of a stretch
 LEAST_WEIGHT = -60.0  # the logarithm of the least a step weighs beside the most telling one
 CACHED_FRAMES = 2000  # over all rows, of which a processor's caches hold the trunk's first maps
-JOINED = (16 * 16, 8 * 48, 4 * LAST)  # bands times channels of the trunk's maps
 
 
 @dataclass(frozen=True)
 class NanoConfig:
+    trunk: str = "mn04"  # of mobilenet.TRUNKS
     layers: int = 4
     mixer: BidirectionalConfig = field(default_factory=BidirectionalConfig)
     hidden: int = 512  # of the head that judges a whole window
@@ -65,15 +67,19 @@ class NanoEncoder(nn.Module):
         self.width, self.classes = config.width, config.classes
         self.bands, self.step_frames = 1, FRAMES_PER_TOKEN
         self.scores_steps = True
-        self.trunk = MobileNet()
+        self.trunk = MobileNet(TRUNKS[config.trunk])
+        last = self.trunk.sizes[-1][1]
         self.join = nn.ModuleList(
-            [nn.Linear(size, config.width, bias=number == 0) for number, size in enumerate(JOINED)]
+            [
+                nn.Linear(bands * channels, config.width, bias=number == 0)
+                for number, (bands, channels) in enumerate(self.trunk.sizes)
+            ]
         )
         self.layers = nn.ModuleList([Layer(config) for _ in range(config.layers)])
         self.norm = RMSNorm(config.width, 1e-5)
         self.head = nn.Linear(config.width, config.classes)
         self.attention = nn.Linear(config.width, config.classes)
-        self.window_hidden = nn.Linear(2 * (LAST + config.width), config.hidden)
+        self.window_hidden = nn.Linear(2 * (last + config.width), config.hidden)
         self.window_head = nn.Linear(config.hidden, config.classes)
         self.window_dropout = nn.Dropout(2 * config.dropout)
         self.gain = nn.Parameter(torch.zeros(config.classes))  # of the plainest stretch beside the whole window
@@ -98,13 +104,12 @@ class NanoEncoder(nn.Module):
         return self.judged(self.norm(joined), pooled, lengths)
 
     def _heard(self, mel: Tensor, frames: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The trunk's maps as tokens (batch, tokens, width), and its last map pooled (batch, 2 * LAST)."""
+        """The trunk's maps as tokens (batch, tokens, width), and its last map pooled (batch, 2 * channels)."""
         maps = self.trunk(mel.to(self.head.weight.dtype), frames)
         tokens = maps[0].shape[2]
-        joined = 0
-        for finer, (layer, part) in enumerate(zip(self.join, maps, strict=True)):
-            x = layer(part.permute(0, 2, 3, 1).flatten(2))  # (batch, steps, width) of bands * channels
-            joined = joined + x.repeat_interleave(2**finer, 1)[:, :tokens]
+        flat = [part.permute(0, 2, 3, 1).flatten(2) for part in maps]  # (batch, steps, bands * channels)
+        parts = [layer(part) for layer, part in zip(self.join, flat, strict=True)]
+        joined = sum_of(part.repeat_interleave(2**times, 1)[:, :tokens] for times, part in enumerate(parts))
         last = maps[-1].float()
         steps = None if frames is None else (frames + BAND_STRIDE - 1) // BAND_STRIDE
         return joined, torch.cat(pool(last.permute(0, 2, 3, 1).flatten(1, 2), steps, last.shape[3]), 1)
@@ -124,12 +129,16 @@ class NanoEncoder(nn.Module):
 
 
 def pool(x: Tensor, lengths: Tensor | None, of: int = 1) -> tuple[Tensor, Tensor]:
-    """Mean and maximum of each row's valid tokens, `of` of them a step: (batch, tokens, width) to (batch, width) each."""
+    """Mean and maximum over each row's valid steps of `of` tokens: (batch, tokens, width) to (batch, width) each."""
     if lengths is None:
         return x.mean(1), x.amax(1)
     valid = (torch.arange(x.shape[1], device=x.device) < (lengths * of)[:, None])[..., None]
     mean = (x * valid).sum(1) / (lengths * of)[:, None]
     return mean, x.masked_fill(~valid, float("-inf")).amax(1)
+
+
+def sum_of(parts: Iterable[Tensor]) -> Tensor:
+    return reduce(torch.add, parts)
 
 
 def plainest(step_logits: Tensor, attention: Tensor, lengths: Tensor, stretch: int) -> Tensor:

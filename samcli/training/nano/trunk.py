@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from samcli.errors import ModelError
-from samcli.models.encoders.mobilenet import BLOCKS, LAST, ConvNorm, MobileNet
+from samcli.models.encoders.mobilenet import MN04, WIDEN, ConvNorm, MobileNet
 from samcli.models.encoders.nano import NanoEncoder
 
 FIXED_BLOCKS = 3  # with the stem: edges and onsets are the same everywhere, and their maps are the largest
@@ -31,12 +31,13 @@ def begin_with(encoder: NanoEncoder, path: Path) -> None:
         with torch.no_grad():
             head = encoder.window_hidden
             head.weight.normal_(0.0, YOUNG_STD)
-            head.weight[:, :LAST] = weights["classifier.2.weight"]
+            head.weight[:, : WIDEN * MN04[-1].outputs] = weights["classifier.2.weight"]
             head.bias.copy_(weights["classifier.2.bias"])
             encoder.window_head.weight.copy_(weights["classifier.5.weight"])
             encoder.window_head.bias.copy_(weights["classifier.5.bias"])
-            for layer in encoder.layers:  # young layers speak softly at first
-                layer.mixer.out_proj.weight.mul_(0.3)
+            for name, parameter in encoder.layers.named_parameters():
+                if name.endswith("out_proj.weight"):  # young layers speak softly at first
+                    parameter.mul_(0.3)
     except (OSError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{str(path)!r} does not hold EfficientAT's mn04 as safetensors.") from error
 
@@ -52,8 +53,8 @@ def renamed(weights: Weights) -> Weights:
         found[f"{ours}.norm.num_batches_tracked"] = torch.tensor(0)
 
     take("stem", "features.0")
-    take("last", f"features.{len(BLOCKS) + 1}")
-    for number, shape in enumerate(BLOCKS):
+    take("last", f"features.{len(MN04) + 1}")
+    for number, shape in enumerate(MN04):
         place, part = f"features.{number + 1}.block", 0
         if shape.expanded != shape.inputs:
             take(f"blocks.{number}.expand", f"{place}.{part}")

@@ -30,7 +30,7 @@ Mel = NDArray[np.float16]
 NOTHING = Recording("")  # a synthetic sound: none of the names is right
 SHORTEST_FRAMES = FRAMES_PER_SECOND  # of a scene
 GENTLE = MixOptions(
-    gain_db=6.0, quiet=0.1, stretch=0.0, shift=0.0, equaliser=0.4, band_limit=0.1, room=0.15, coding=0.1, masks=0.4
+    narrow=0.05, stretch=0.0, shift=0.0, equaliser=0.4, band_limit=0.1, room=0.15, coding=0.1, masks=0.4
 )
 
 
