@@ -99,7 +99,7 @@ class Sampler:
 
 def normalised(power: FloatArray) -> FloatArray:
     """Band powers as the network reads them."""
-    return (np.log(power + np.float32(FLOOR)) - np.float32(CENTRE)) / np.float32(SCALE)
+    return np.asarray((np.log(power + np.float32(FLOOR)) - np.float32(CENTRE)) / np.float32(SCALE), np.float32)
 
 
 def _edges(weights: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
