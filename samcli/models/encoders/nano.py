@@ -117,7 +117,7 @@ class NanoEncoder(nn.Module):
     def judged(self, x: Tensor, pooled: Tensor, lengths: Tensor | None = None) -> Encoding:
         """What the heads say of tokens (batch, tokens, width) and of the trunk's pooled map."""
         step_logits = self.head(x)
-        window = torch.cat([pooled, *pool(x.float(), lengths)], 1).to(x.dtype)
+        window = torch.cat([pooled.float(), *pool(x.float(), lengths)], 1).to(x.dtype)
         window = self.window_head(self.window_dropout(F.hardswish(self.window_hidden(window))))
         if lengths is None:
             lengths = torch.full((x.shape[0],), x.shape[1], device=x.device)
@@ -125,7 +125,7 @@ class NanoEncoder(nn.Module):
         behind = torch.arange(x.shape[1], device=x.device)[None, :] >= lengths[:, None]
         attention = attention.masked_fill(behind[..., None], float("-inf"))
         stretch = plainest(step_logits.float(), attention, lengths, self.config.stretch)
-        return Encoding(x, lengths, window.float() + self.gain.float() * stretch, step_logits)
+        return Encoding(x, lengths, window.float() + self.gain.float() * stretch, step_logits, pooled)
 
 
 def pool(x: Tensor, lengths: Tensor | None, of: int = 1) -> tuple[Tensor, Tensor]:

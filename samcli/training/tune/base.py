@@ -150,5 +150,6 @@ def remembered(network: nn.Module, batches: TuneBatches, count: int, autocast: b
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         for number in range(count):
             batch = batches.batch(number)
-            heard.append(dataclasses.replace(batch, mel=encoder(batch.mel).features.half()))
+            encoding = encoder(batch.mel)
+            heard.append(dataclasses.replace(batch, mel=encoding.features.half(), pooled=encoding.pooled.half()))
     return Remembered(heard)

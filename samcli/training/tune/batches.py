@@ -53,6 +53,7 @@ class TuneBatch:
     steps: Tensor  # (scenes, steps, names)
     known: Tensor  # (scenes,): whether the names that are not given are absent
     words: Words | None = None
+    pooled: Tensor | None = None  # (scenes, width): beside remembered features, what the window's head reads
 
 
 def features_of(wave: NDArray[np.float32]) -> Mel:

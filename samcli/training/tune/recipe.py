@@ -32,6 +32,7 @@ from samcli.engine.inputs.find import find_inputs
 from samcli.errors import InputError, UsageError
 from samcli.models.adapters.tuned import encoder_of, vocabulary
 from samcli.models.encoders.nano import NanoEncoder
+from samcli.models.interface import Encoding
 from samcli.training.loop import LoopOptions, Report, Trainer
 from samcli.training.optimiser import Average, OptimiserOptions, schedule
 from samcli.training.tune.base import STATE, Base, TuneRecipe, prepare, remembered, taught_parameters
@@ -104,7 +105,7 @@ class Tuner(Trainer):
         encoder = encoder_of(network)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.options.autocast):
             remembered = self.base is None and batch.mel.shape[-1] == encoder.width and batch.mel.dtype == torch.float16
-            encoding = encoder.judged(batch.mel.float()) if remembered else encoder(batch.mel)
+            encoding = judged_again(encoder, batch) if remembered else encoder(batch.mel)
             before = None
             if self.base is not None:
                 with torch.no_grad():
@@ -123,7 +124,7 @@ class Tuner(Trainer):
             for group in optimiser.param_groups:
                 group["lr"] = self.recipe.head_rate * schedule(step, FIRST_STEPS, options)
             alone = dataclasses.replace(batch, words=None)
-            encoding = encoder.judged(batch.mel.float())
+            encoding = judged_again(encoder, batch)
             total, _ = tune_losses(self.network, encoding, None, alone, self.classes, self.recipe.weights)
             if total.requires_grad:
                 total.backward()  # type: ignore[no-untyped-call]
@@ -137,6 +138,11 @@ class Tuner(Trainer):
             each = (time.monotonic() - self.started) / (self.step - self.first_step)
             line["left"] = round((self.options.steps - self.step) * each, 1)
         super()._log(line, report)
+
+
+def judged_again(encoder: NanoEncoder, batch: Any) -> Encoding:
+    """What the heads say of remembered features."""
+    return encoder.judged(batch.mel.float(), batch.pooled.float())
 
 
 def tune(
