@@ -15,14 +15,14 @@ from torch.utils.checkpoint import checkpoint
 from samcli.models.encoders.registry import ENCODERS
 from samcli.ssm.language.model import ResidualBlock
 
-BLOCKS = (ResidualBlock, *(kind.block for kind in ENCODERS.values()))
+BLOCKS: tuple[type[nn.Module], ...] = (ResidualBlock, *(kind.block for kind in ENCODERS.values()))
 
 
 def recompute(network: nn.Module) -> int:
     """Make every block of the network forget; how many there are."""
     blocks = [module for module in network.modules() if isinstance(module, BLOCKS)]
     for block in blocks:
-        block.forward = _forgetful(block.forward)  # type: ignore[method-assign]
+        block.forward = _forgetful(block.forward)
     return len(blocks)
 
 

@@ -61,8 +61,9 @@ def grow(model: nn.Module, count: int) -> None:
         setattr(encoder, name, _with_rows(layer, count, START if name == "head" else 0.0))
     _set_classes(encoder, encoder.classes + count)
     if encoder is not model:
-        model.classes = encoder.classes
-        model.config = dataclasses.replace(model.config, encoder=encoder.config)  # type: ignore
+        whole: Any = model
+        whole.classes = encoder.classes
+        whole.config = dataclasses.replace(whole.config, encoder=encoder.config)
         for name, layer in reader_layers(model):
             setattr(model.tag_reader, name, _with_columns(layer, count))
 

@@ -130,7 +130,7 @@ class PaddingEncoder(Encoder):
         """Cut or pad to `size`, silence what lies behind each row's end as the trainers did, normalise."""
         mel = F.pad(mel, (0, 0, 0, max(0, size - mel.shape[1])))[:, :size]
         behind = torch.arange(size, device=mel.device) >= frames[:, None]  # (batch, size)
-        normal = (mel.masked_fill(behind[..., None], 0.0) - self.config.mel_mean) / self.config.mel_scale
+        normal: Tensor = (mel.masked_fill(behind[..., None], 0.0) - self.config.mel_mean) / self.config.mel_scale
         return normal.to(next(self.parameters()).dtype)
 
 

@@ -170,6 +170,8 @@ class Stage(nn.Module):
 class Dass(PaddingEncoder):
     """The trunk and, when `config.classes` is not 0, its classifier on the mean of the last map."""
 
+    config: DassConfig
+
     def __init__(self, config: DassConfig) -> None:
         super().__init__(config)
         self.width, self.step_frames = config.widths[-1], config.shrink

@@ -110,6 +110,7 @@ class Eat(PaddingEncoder):
 
     head_parts = ("fc_norm", "head")
     positions: Tensor
+    config: EatConfig
 
     def __init__(self, config: EatConfig) -> None:
         super().__init__(config)

@@ -148,6 +148,7 @@ class Layer(nn.Module):
 class NanoEncoder(Encoder):
     head_parts = ("head", "attention")
     keeps_head = judges_features = True
+    config: NanoConfig
 
     def __init__(self, config: NanoConfig) -> None:
         super().__init__()

@@ -127,6 +127,7 @@ class PretrainingLoss(NamedTuple):
 
 class Ssamba(PaddingEncoder):
     head_parts = ("head_norm", "head")
+    config: SsambaConfig
 
     def __init__(self, config: SsambaConfig) -> None:
         super().__init__(config)
