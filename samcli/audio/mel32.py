@@ -21,6 +21,7 @@ MELS = 128
 HIGH_HZ = 15_000.0
 PREEMPHASIS = 0.97
 FLOOR = 1e-5  # added to the power of each band
+LEAST = 1e-10  # the same where sounds are still to be mixed and brought to level
 LEVEL_DB = 7.0  # of a window's loudest frame: the mean power of its bands
 MOST_GAIN_DB = 40.0
 CENTRE, SCALE = -4.5, 5.0  # what the network reads is (log - CENTRE) / SCALE
@@ -65,9 +66,6 @@ def levelled(power: Tensor) -> Tensor:
     return power * (10.0 ** (gain_db / 10.0))[:, None, None]
 
 
-@torch.no_grad()
-def log_mel32(waves: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """What the network reads of waves (batch, samples), zero behind `lengths`, and each row's frames."""
-    lengths = lengths.clamp(min=1)
-    power = levelled(mel_power(F.pad(waves.float(), (0, max(0, 2 - waves.shape[1]))), lengths))
-    return ((power + FLOOR).log_() - CENTRE) / SCALE, frame_counts(lengths)
+def normalised(power: Tensor) -> Tensor:
+    """Band powers as the network reads them."""
+    return ((power + FLOOR).log_() - CENTRE) / SCALE

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from samcli.audio.front_end import EVEN_32K
 from samcli.audio.mel32 import (
     FFT,
     HIGH_HZ,
@@ -18,7 +19,6 @@ from samcli.audio.mel32 import (
     WINDOW,
     frame_counts,
     levelled,
-    log_mel32,
     mel_power,
 )
 
@@ -60,18 +60,18 @@ def test_it_equals_torchs_spectrogram() -> None:
 @pytest.mark.parametrize("samples", [1, 2, 319, 320, 321, 799, 12_345])
 def test_neighbours_and_padding_change_nothing(samples: int) -> None:
     wave = sound(samples)
-    alone, count = log_mel32(wave[None], torch.tensor([samples]))
+    alone, count = EVEN_32K.features(wave[None], torch.tensor([samples]))
     batch = torch.zeros(2, 20_000)
     batch[0, :samples], batch[1] = wave, sound(20_000, seed=1)
-    together, counts = log_mel32(batch, torch.tensor([samples, 20_000]))
+    together, counts = EVEN_32K.features(batch, torch.tensor([samples, 20_000]))
     assert int(count[0]) == int(counts[0]) == alone.shape[1] == int(frame_counts(torch.tensor(samples)))
     assert torch.allclose(together[0, : alone.shape[1]], alone[0], atol=1e-5)
 
 
 def test_a_quiet_recording_is_heard_like_a_loud_one() -> None:
     wave = sound(32_000)
-    loud, _ = log_mel32(wave[None], torch.tensor([32_000]))
-    quiet, _ = log_mel32(wave[None] * 0.03, torch.tensor([32_000]))
+    loud, _ = EVEN_32K.features(wave[None], torch.tensor([32_000]))
+    quiet, _ = EVEN_32K.features(wave[None] * 0.03, torch.tensor([32_000]))
     assert torch.allclose(loud, quiet, atol=1e-3)
 
 

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from samcli.audio.front_end import EVEN_32K
+from samcli.models.encoders.base import Encoder, EncoderKind
 from samcli.models.encoders.mobilenet import BAND_STRIDE, TRUNKS, MobileNet
 from samcli.models.interface import Encoding
 from samcli.ssm.bidirectional import BidirectionalConfig, BidirectionalMamba2
@@ -60,13 +62,18 @@ class Layer(nn.Module):
         return out
 
 
-class NanoEncoder(nn.Module):
+class NanoEncoder(Encoder):
+    front_end = EVEN_32K
+    head_parts = ("head", "attention", "window_head")
+    keeps_head = judges_features = True
+    config: NanoConfig
+
     def __init__(self, config: NanoConfig) -> None:
         super().__init__()
         self.config = config
         self.width, self.classes = config.width, config.classes
         self.bands, self.step_frames = 1, FRAMES_PER_TOKEN
-        self.scores_steps = True
+        self.window_frames, self.scores_steps = WINDOW_FRAMES, True
         self.trunk = MobileNet(TRUNKS[config.trunk])
         last = self.trunk.sizes[-1][1]
         self.join = nn.ModuleList(
@@ -85,9 +92,11 @@ class NanoEncoder(nn.Module):
         self.gain = nn.Parameter(torch.zeros(config.classes))  # of the plainest stretch beside the whole window
         nn.init.constant_(self.head.bias, -4.6)  # most classes are absent: start at one per cent
 
-    def grid(self) -> tuple[int, int]:
-        """Time steps and bands of a ten-second window."""
-        return -(-WINDOW_FRAMES // FRAMES_PER_TOKEN), self.bands
+    def steps(self, frames: int) -> int:
+        return -(-frames // FRAMES_PER_TOKEN)
+
+    def lay_out(self) -> None:
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster on a CPU
 
     def forward(self, mel: Tensor, frames: Tensor | None = None) -> Encoding:
         """mel (batch, frames, bins) as the front end gives it; `frames` (batch,) when rows are padded."""
@@ -101,7 +110,7 @@ class NanoEncoder(nn.Module):
         lengths = None if frames is None else self.config.tokens(frames)
         for layer in self.layers:
             joined = layer(joined, lengths)
-        return self.judged(self.norm(joined), pooled, lengths)
+        return self.judge(self.norm(joined), pooled, lengths)
 
     def _heard(self, mel: Tensor, frames: Tensor | None) -> tuple[Tensor, Tensor]:
         """The trunk's maps as tokens (batch, tokens, width), and its last map pooled (batch, 2 * channels)."""
@@ -114,8 +123,8 @@ class NanoEncoder(nn.Module):
         steps = None if frames is None else (frames + BAND_STRIDE - 1) // BAND_STRIDE
         return joined, torch.cat(pool(last.permute(0, 2, 3, 1).flatten(1, 2), steps, last.shape[3]), 1)
 
-    def judged(self, x: Tensor, pooled: Tensor, lengths: Tensor | None = None) -> Encoding:
-        """What the heads say of tokens (batch, tokens, width) and of the trunk's pooled map."""
+    def judge(self, x: Tensor, pooled: Tensor | None, lengths: Tensor | None = None) -> Encoding:
+        assert pooled is not None, "the window's head reads the trunk's pooled map"
         step_logits = self.head(x)
         window = torch.cat([pooled.float(), *pool(x.float(), lengths)], 1).to(x.dtype)
         window = self.window_head(self.window_dropout(F.hardswish(self.window_hidden(window))))
@@ -165,3 +174,6 @@ def blocks(values: Tensor, steps: int) -> Tensor:
     batch, length, classes = values.shape
     whole = max(-(-length // steps), PARTS) * steps
     return F.pad(values, (0, 0, 0, whole - length)).reshape(batch, -1, steps, classes).sum(2)
+
+
+KIND = EncoderKind("nano", NanoConfig, NanoEncoder, Layer, {"nano": NanoConfig()})

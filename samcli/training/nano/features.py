@@ -9,10 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from samcli.audio.mel32 import SAMPLE_RATE, mel_power
+from samcli.audio.front_end import EVEN_32K
 from samcli.training.nano.corpus import Clip
-
-LEAST = 1e-10  # power; float16 tells its logarithm from that of silence
 
 
 class FeatureStore:
@@ -42,8 +40,7 @@ def log_power(wave: NDArray[np.float32]) -> NDArray[np.float16]:
     """Log band powers (frames, 128) of a wave as it was recorded: scenes are mixed before they are brought to level."""
     import torch
 
-    power = mel_power(torch.from_numpy(wave)[None], torch.tensor([len(wave)]))[0]
-    return np.asarray((power + LEAST).log_().numpy().astype(np.float16))
+    return np.asarray(EVEN_32K.log_power(torch.from_numpy(wave)[None], torch.tensor([len(wave)]))[0][0].half().numpy())
 
 
 def build_features(corpus: Path, clips: Iterable[Clip], folder: Path) -> FeatureStore:
@@ -55,7 +52,7 @@ def build_features(corpus: Path, clips: Iterable[Clip], folder: Path) -> Feature
     rows: list[tuple[str, int, int]] = []
     position = 0
     for clip in clips:
-        mel = log_power(read_sound(corpus / clip.file, SAMPLE_RATE))
+        mel = log_power(read_sound(corpus / clip.file, EVEN_32K.sample_rate))
         parts.append(mel)
         rows.append((clip.file, position, len(mel)))
         position += len(mel)

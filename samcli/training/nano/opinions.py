@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from samcli.audio.mel32 import CENTRE, FLOOR, SCALE, levelled
 from samcli.training.nano.corpus import TEACHER_WINDOW_SECONDS, Clip
 from samcli.training.nano.mixer import FRAMES_PER_SECOND
 from samcli.writers.files import write_whole
@@ -55,8 +54,7 @@ def heard(encoder: NanoEncoder, material: Material, clip: Clip) -> NDArray[np.fl
     rows = []
     for start in range(0, len(log_power), WINDOW):
         part = log_power[start : start + WINDOW]
-        mel = ((levelled(part[None].exp()) + FLOOR).log() - CENTRE) / SCALE
-        logits: Any = encoder(mel).clip_logits
+        logits: Any = encoder(encoder.front_end.read(part[None])).clip_logits
         rows.append(logits[0].float().numpy())
     return np.stack(rows)
 

@@ -116,7 +116,7 @@ def train_nano(
     at = recipe.ear_steps if ears is None else 0
     learn(0, at, hearing, Parts.EARS, None)
     if at and recipe.ear_steps_again:
-        material = material.with_opinions(hear_again(ears_of(trainer), material, out, report))
+        material = material.with_opinions(hear_again(nano_of(trainer.average.network), material, out, report))
         writer = Writer(tokenizer, material.scripts, recipe.words)
         learn(at, at + recipe.ear_steps_again, hearing, Parts.EARS, None)
         at += recipe.ear_steps_again
@@ -128,9 +128,9 @@ def train_nano(
     return averaged  # type: ignore[no-any-return]
 
 
-def ears_of(trainer: Trainer) -> NanoEncoder:
-    encoder: Any = trainer.average.network.encoder
-    return encoder  # type: ignore[no-any-return]
+def nano_of(network: Sam) -> NanoEncoder:
+    assert isinstance(network.encoder, NanoEncoder), "this recipe trains no other encoder"
+    return network.encoder
 
 
 class Parts(Enum):
@@ -145,9 +145,9 @@ def choose(network: Sam, parts: Parts, noise: bool) -> None:
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name.startswith("encoder.") == (parts is Parts.EARS))
     if parts is Parts.EARS and noise:
-        learn_statistics(network.encoder.trunk)
+        learn_statistics(nano_of(network).trunk)
     elif parts is Parts.EARS:
-        fix_first_blocks(network.encoder.trunk)
+        fix_first_blocks(nano_of(network).trunk)
 
 
 def first_network(
@@ -165,7 +165,7 @@ def first_network(
             raise ModelError(f"{ears} has another encoder than this recipe: take its --size, and no other encoder.")
         network.encoder.load_state_dict(given.encoder.state_dict())
     elif trunk is not None:
-        begin_with(network.encoder, trunk)
+        begin_with(nano_of(network), trunk)
     return network, tokenizer
 
 

@@ -31,7 +31,7 @@ from samcli.audio import SAMPLE_RATE
 from samcli.engine.inputs.find import find_inputs
 from samcli.errors import InputError, UsageError
 from samcli.models.adapters.tuned import encoder_of, vocabulary
-from samcli.models.encoders.nano import NanoEncoder
+from samcli.models.encoders.base import Encoder
 from samcli.models.interface import Encoding
 from samcli.training.loop import LoopOptions, Report, Trainer
 from samcli.training.optimiser import Average, OptimiserOptions, schedule
@@ -140,9 +140,9 @@ class Tuner(Trainer):
         super()._log(line, report)
 
 
-def judged_again(encoder: NanoEncoder, batch: Any) -> Encoding:
-    """What the heads say of remembered features."""
-    return encoder.judged(batch.mel.float(), batch.pooled.float())
+def judged_again(encoder: Encoder, batch: Any) -> Encoding:
+    """What the head says of remembered features."""
+    return encoder.judge(batch.mel.float(), None if batch.pooled is None else batch.pooled.float())
 
 
 def tune(
@@ -167,8 +167,7 @@ def tune(
     before = copy.deepcopy(base.piece.module)
     network, config = prepare(base, recipe, taught, words)
     for one in (network, before):
-        if isinstance(encoder_of(one), NanoEncoder):
-            encoder_of(one).to(memory_format=torch.channels_last)
+        encoder_of(one).lay_out()
     classes = Classes(tuple(names.index(name) for name in taught), len(names), one_each(learners) and len(taught) > 1)
     epoch = recipe.epoch(len(learners))
     steps = recipe.steps(len(learners))
@@ -206,7 +205,7 @@ def tune(
         tuner.notes |= {"steps": steps}
         tuner._log({"step": 0} | judged(network), report)
     count = min(max(48, 2 * epoch), MOST_REMEMBERED)
-    if taught and isinstance(encoder_of(network), NanoEncoder):
+    if taught and encoder_of(network).judges_features:
         if recipe.method == "head" and count < MOST_REMEMBERED:
             note("hearing every recording through the encoder")
             batches = remembered(network, batches, count, options.autocast)
