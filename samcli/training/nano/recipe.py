@@ -116,7 +116,7 @@ def train_nano(
     at = recipe.ear_steps if ears is None else 0
     learn(0, at, hearing, Parts.EARS, None)
     if at and recipe.ear_steps_again:
-        material = material.with_opinions(hear_again(nano_of(trainer.average.network), material, out, report))
+        material = material.with_opinions(hear_again(nano_of(averaged(trainer)), material, out, report))
         writer = Writer(tokenizer, material.scripts, recipe.words)
         learn(at, at + recipe.ear_steps_again, hearing, Parts.EARS, None)
         at += recipe.ear_steps_again
@@ -124,8 +124,12 @@ def train_nano(
         read = at + recipe.read_steps
         learn(at, read, replace(recipe.loop.weights, reading=True), Parts.WORDS, writer)
         learn(read, read + recipe.word_steps, recipe.loop.weights, Parts.WORDS, writer)
-    averaged: Any = trainer.average.network
-    return averaged  # type: ignore[no-any-return]
+    return averaged(trainer)
+
+
+def averaged(trainer: Trainer) -> Sam:
+    network: Any = trainer.average.network
+    return network  # type: ignore[no-any-return]
 
 
 def nano_of(network: Sam) -> NanoEncoder:

@@ -27,7 +27,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from samcli.audio import SAMPLE_RATE
+from samcli.audio.front_end import FrontEnd
 from samcli.engine.inputs.find import find_inputs
 from samcli.errors import InputError, UsageError
 from samcli.models.adapters.tuned import encoder_of, vocabulary
@@ -186,7 +186,9 @@ def tune(
     learned_others = [mel for number, mel in enumerate(others) if number % (OTHERS // JUDGED_OTHERS)]
     window = float(getattr(network.config, "window_seconds", 10.0))
     make = dataclasses.replace(recipe.batches, seed=recipe.seed, window_seconds=window)
-    batches: Any = TuneBatches(learners, sounds, taught, make, base.tokenizer if words else None, learned_others)
+    front_end = encoder_of(network).front_end
+    tokenizer = base.tokenizer if words else None
+    batches: Any = TuneBatches(learners, sounds, taught, make, tokenizer, learned_others, front_end)
 
     def judged(now: nn.Module) -> dict[str, float]:
         found = judge(now, held, sounds, taught, classes, base.tokenizer if words else None, window, judged_others)
@@ -218,7 +220,7 @@ def tune(
     return finish(tuner, out)
 
 
-def hear_others(folder: Path, seed: int, window_seconds: float = 10.0) -> list[Mel]:
+def hear_others(folder: Path, seed: int, front_end: FrontEnd, window_seconds: float = 10.0) -> list[Mel]:
     """Sounds that have none of the names, of each the first window; which ones, the seed decides."""
     inputs = find_inputs([folder])
     found: list[Mel] = []
@@ -226,10 +228,10 @@ def hear_others(folder: Path, seed: int, window_seconds: float = 10.0) -> list[M
         if len(found) == OTHERS:
             break
         try:
-            wave, _ = decoded(Path(item.path))
+            wave, _ = decoded(Path(item.path), front_end.sample_rate)
         except InputError:
             continue
-        found.append(features_of(wave[: round(window_seconds * SAMPLE_RATE)]))
+        found.append(features_of(wave[: round(window_seconds * front_end.sample_rate)], front_end))
     return found
 
 
