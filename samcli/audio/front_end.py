@@ -5,6 +5,7 @@ Every encoder has one front end, and whoever feeds an encoder asks it rather tha
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 
@@ -12,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from samcli.audio.fbank import FRAME, HOP, MELS, FilterBank, log_mel
+from samcli.audio import mel32
+from samcli.audio.fbank import FLOOR, FRAME, HOP, MELS, FilterBank, log_mel
 from samcli.audio.resample import SAMPLE_RATE
 
 
@@ -33,8 +35,20 @@ class FrontEnd(ABC):
         """Frames of waves with so many samples, at least one each."""
 
     @abstractmethod
+    def log_power(self, waves: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch, samples), zero behind `lengths`, to log band powers (batch, frames, bands) and each row's frames.
+
+        As they were recorded: sounds are mixed on these.
+        """
+
+    @abstractmethod
+    def read(self, log_power: Tensor) -> Tensor:
+        """What an encoder reads of the log powers of windows."""
+
     def features(self, waves: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, samples), zero behind `lengths`, to (batch, frames, bands) and the valid frames of each row."""
+        """What an encoder reads of waves, and the valid frames of each row."""
+        log_power, frames = self.log_power(waves, lengths)
+        return self.read(log_power), frames
 
     def of_wave(self, wave: Tensor) -> Tensor:
         """All frames of one wave (samples,): (frames, bands)."""
@@ -46,16 +60,19 @@ class FrontEnd(ABC):
 
 
 class KaldiFrontEnd(FrontEnd):
-    """Kaldi's log-mel filter bank at 16 kHz, which the published AudioSet models and sam-nano read."""
+    """Kaldi's log-mel filter bank at 16 kHz, which the published AudioSet models read."""
 
     name, sample_rate, hop, bands = "kaldi-16k", SAMPLE_RATE, HOP, MELS
 
     def counts(self, lengths: Tensor) -> Tensor:
         return 1 + (lengths.clamp(min=FRAME) - FRAME) // HOP
 
-    def features(self, waves: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def log_power(self, waves: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """A wave shorter than one frame is one frame with silence behind it."""
         return log_mel(F.pad(waves, (0, max(0, FRAME - waves.shape[1])))), self.counts(lengths)
+
+    def read(self, log_power: Tensor) -> Tensor:
+        return log_power.clamp(min=math.log(FLOOR))
 
     def stream(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
         bank, samples = FilterBank(), 0
@@ -66,4 +83,27 @@ class KaldiFrontEnd(FrontEnd):
             yield bank.push(torch.zeros(FRAME - samples))
 
 
+class EvenFrontEnd(FrontEnd):
+    """Log-mel bands up to 15 kHz of 32 kHz sound, every window brought to one level: sam-nano's."""
+
+    name, sample_rate, hop, bands = "even-32k", mel32.SAMPLE_RATE, mel32.HOP, mel32.MELS
+
+    def counts(self, lengths: Tensor) -> Tensor:
+        return mel32.frame_counts(lengths.clamp(min=1))
+
+    def log_power(self, waves: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        lengths = lengths.clamp(min=1)
+        power = mel32.mel_power(F.pad(waves.float(), (0, max(0, 2 - waves.shape[1]))), lengths)
+        return (power + mel32.LEAST).log_(), self.counts(lengths)
+
+    def read(self, log_power: Tensor) -> Tensor:
+        return mel32.normalised(mel32.levelled(log_power.exp()))
+
+    def features(self, waves: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        lengths = lengths.clamp(min=1)
+        power = mel32.mel_power(F.pad(waves.float(), (0, max(0, 2 - waves.shape[1]))), lengths)
+        return mel32.normalised(mel32.levelled(power)), self.counts(lengths)
+
+
 KALDI = KaldiFrontEnd()
+EVEN_32K = EvenFrontEnd()

@@ -38,3 +38,9 @@ class Resampler:
             return np.zeros(0, np.float32)
         rest: Wave = self._stream.resample_chunk(np.zeros(0, np.float32), last=True)
         return rest
+
+
+def resampled(wave: Wave, source_rate: int, rate: int) -> Wave:
+    """A whole wave at another rate."""
+    stream = Resampler(source_rate, rate)
+    return np.concatenate([stream.push(wave), stream.finish()])

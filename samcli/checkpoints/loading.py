@@ -105,10 +105,11 @@ def base_of(name: str) -> str:
 def locate_base(adapter: str, *, offline: bool = False, progress: bool = False) -> Source:
     """The model that an adapter was trained on. It may name any, so only a known one is fetched without being asked."""
     base = base_of(adapter)
-    known = base == catalogue.DEFAULT or catalogue.find(base.partition("@")[0]) or Path(base).expanduser().is_dir()
+    known = base == catalogue.DEFAULT or Path(base).expanduser().is_dir()
+    known = known or catalogue.find(base.partition("@")[0]) is not None
     if not known:
         repo, revision = catalogue.split_revision(base)
-        known = cached_snapshot(repo, revision or "main")
+        known = cached_snapshot(repo, revision or "main") is not None
     if not known:
         raise ModelError(
             f"{adapter} was trained on {base}, which is neither here nor one that sam knows. "

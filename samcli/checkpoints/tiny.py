@@ -35,8 +35,8 @@ EAGERNESS_TO_END = 1.1  # against 1 for a word: few sentences run on
 def tiny_config(vocabulary: int) -> SamConfig:
     return SamConfig(
         encoder=NanoConfig(
-            stem=(4, 4, 8, 8),
-            stem_depth=(0, 0, 0, 0),
+            trunk="tiny",
+            hidden=16,
             layers=1,
             mixer=BidirectionalConfig(d_model=WIDTH, d_state=8, head_dim=8),
             classes=len(LABELS),

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from samcli.audio.resample import resampled
 from samcli.audio.windows import SILENCE_DB, loudest_db
 from samcli.engine.batches import device_of, padded_samples
 from samcli.engine.cores import Cores
@@ -71,19 +72,23 @@ def hear(
     given: Sequence[str] = (),
     options: SpeakOptions | None = None,
     refine: bool = False,
+    rate: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[Heard]:
     """Each sound's tags, with `steps` also per time step, and an answer to each of its prompts ("" is a caption).
 
-    With `refine` captions are chosen among several. The texts `given` are scored against every sound. `progress` is
-    told how many sounds are done.
+    `rate`: of the waves, the model's own by default. With `refine` captions are chosen among several. The texts `given`
+    are scored against every sound. `progress` is told how many sounds are done.
     """
     results = [Heard() for _ in waves]
     ear = _Ear(model, steps, given, options or SpeakOptions(), refine)
     done = 0
-    for block in _blocks(waves, model.sample_rate):
+    rate = rate or model.sample_rate
+    for block in _blocks(waves, rate):
+        fitting = [resampled(waves[index], rate, model.sample_rate) for index in block]
         sounds = [
-            _Sound(results[index], _cut(waves[index], model), prompts[index] if prompts else ()) for index in block
+            _Sound(results[index], _cut(wave, model), prompts[index] if prompts else ())
+            for index, wave in zip(block, fitting, strict=True)
         ]
         ear.hear(sounds)
         done += len(block)

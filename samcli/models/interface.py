@@ -20,6 +20,7 @@ class Encoding(NamedTuple):
     lengths: Tensor  # (batch,): valid tokens of each row
     clip_logits: Tensor | None  # (batch, classes): tags of the whole window; None without a head
     step_logits: Tensor | None  # (batch, tokens, classes): tags per time step; None when the head has no time axis
+    pooled: Tensor | None = None  # (batch, width of its own): what a head over the whole window reads beside features
 
 
 @dataclass(frozen=True)

@@ -97,13 +97,14 @@ class Tagger(nn.Module):
 
 def one_row(encoding: Encoding, row: int) -> Encoding:
     """A batch of one, without the padding behind it."""
-    features, lengths, clip, steps = encoding
+    features, lengths, clip, steps, pooled = encoding
     valid = int(lengths[row])
     return Encoding(
         features[row : row + 1, :valid],
         lengths[row : row + 1],
         None if clip is None else clip[row : row + 1],
         None if steps is None else steps[row : row + 1, :valid],
+        None if pooled is None else pooled[row : row + 1],
     )
 
 

@@ -25,6 +25,7 @@ from samcli.errors import SamError
 from samcli.models.sam import Sam
 from samcli.training.losses import LossWeights, losses
 from samcli.training.nano.batches import Batch, SceneBatches
+from samcli.training.nano.contest import Contest
 from samcli.training.optimiser import Average, OptimiserOptions, build_optimiser, schedule
 from samcli.training.second_core import SecondCore
 from samcli.training.stopping import Stopping
@@ -73,7 +74,8 @@ class Trainer:
         self.network, self.out, self.options = network, out, options
         self.optimiser = self._optimiser()
         self.average = Average(network, options.optimiser.average)
-        self.step = 0
+        self.step = self.first = 0
+        self._contest: Contest | None = None
         self.clock = TimeLeft()
         self.notes: dict[str, Any] = {}  # whatever else a resumed run must know; plain values
         prepare_own_folder(out)
@@ -112,9 +114,10 @@ class Trainer:
         started = reported = saved = judged = time.monotonic()
         self.clock.step(started)
         self._teach()
+        self._contest = getattr(batches, "contest", None)
         while self.step < self.options.steps:
             options = self.options  # what is judged may change the plan
-            share = schedule(self.step, options.steps, options.optimiser)
+            share = schedule(self.step - self.first, options.steps - self.first, options.optimiser)
             for group in self.optimiser.param_groups:
                 group["lr"] = group["peak"] * share
             batch = next(stream)
@@ -161,6 +164,10 @@ class Trainer:
         every = self.options.judge_every
         return self.step % every == 0 if every else since > self.options.judge_every_seconds
 
+    def begin(self, options: LoopOptions, first: int) -> None:
+        """A stage of the training, from step `first` to the last of `options`."""
+        self.options, self.first = options, first
+
     def _optimiser(self) -> torch.optim.Optimizer:
         return build_optimiser(self.network, self.options.optimiser)
 
@@ -173,7 +180,7 @@ class Trainer:
 
     def _gradient(self, network: Any, batch: Batch) -> dict[str, float]:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.options.autocast):
-            total, parts = losses(network, batch, self.options.weights)
+            total, parts = losses(network, batch, self.options.weights, self._contest)
         if total.requires_grad:  # a frozen encoder learns nothing from a batch without words
             total.backward()  # type: ignore[no-untyped-call]
         return parts

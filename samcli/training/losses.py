@@ -16,6 +16,7 @@ from samcli.models.sam import Sam
 from samcli.ssm.state import select
 from samcli.training.language.script import STEP_SECONDS
 from samcli.training.nano.batches import Batch
+from samcli.training.nano.contest import Contest
 from samcli.training.nano.words import ALWAYS, SURE, Words
 
 LENGTH_GROUPS = 4  # of the texts of a batch
@@ -26,6 +27,7 @@ class LossWeights:
     clip: float = 1.0
     step: float = 0.3
     words: float = 1.0
+    name: float = 1.0
     reading: bool = False  # the words alone, from targets instead of sound
 
 
@@ -108,7 +110,9 @@ def over_windows(tags: Tags, windows: int) -> Tags:
     return reduce(later, parts)
 
 
-def losses(network: Sam, batch: Batch, weights: LossWeights) -> tuple[Tensor, dict[str, float]]:
+def losses(
+    network: Sam, batch: Batch, weights: LossWeights, contest: Contest | None = None
+) -> tuple[Tensor, dict[str, float]]:
     if weights.reading and batch.words is not None:
         total = reading_loss(network, batch)
         return total, {"reading": total.item()}
@@ -124,4 +128,8 @@ def losses(network: Sam, batch: Batch, weights: LossWeights) -> tuple[Tensor, di
             tags = over_windows(tags_of(step_probabilities(encoding), encoding, STEP_SECONDS), batch.windows)
         words = word_loss(network, by_scene(embeddings, batch), tags, batch.words)
     total = weights.clip * clip + weights.step * step + weights.words * words
-    return total, {"clip": clip.item(), "timeline": step.item(), "words": words.item()}
+    parts = {"clip": clip.item(), "timeline": step.item(), "words": words.item()}
+    if contest is not None and encoding.clip_logits is not None:
+        name = contest.loss(encoding.clip_logits.float(), batch.name, batch.surely)
+        total, parts["name"] = total + weights.name * name, name.item()
+    return total, parts

@@ -17,6 +17,7 @@ Network = TypeVar("Network", bound=nn.Module)
 class OptimiserOptions:
     learning_rate: float = 1.4e-3
     encoder_rate: float = 1.0  # share of it that the encoder gets
+    trunk_rate: float = 0.6  # share of the encoder's that its trunk gets, which begins with what is known
     warm_up: int = 300  # steps
     decay_share: float = 0.4  # of all steps, at the end; the plateau before it can be prolonged at any time
     weight_decay: float = 0.03
@@ -25,18 +26,26 @@ class OptimiserOptions:
 
 
 def build_optimiser(network: nn.Module, options: OptimiserOptions) -> torch.optim.Optimizer:
-    groups = []
-    for encoder in (True, False):
-        for matrices in (True, False):
-            chosen = [
-                parameter
-                for name, parameter in network.named_parameters()
-                if name.startswith("encoder.") == encoder and (parameter.ndim > 1) == matrices
-            ]
-            rate = options.learning_rate * (options.encoder_rate if encoder else 1.0)
-            decay = options.weight_decay if matrices else 0.0
-            groups.append({"params": chosen, "weight_decay": decay, "lr": rate, "peak": rate})
-    return torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
+    encoder, trunk = options.learning_rate * options.encoder_rate, options.encoder_rate * options.trunk_rate
+    rates = {"encoder.trunk.": options.learning_rate * trunk, "encoder.": encoder, "": options.learning_rate}
+    groups: dict[tuple[str, bool], list[nn.Parameter]] = {(part, flat): [] for part in rates for flat in (False, True)}
+    for name, parameter in network.named_parameters():
+        part = next(part for part in rates if name.startswith(part))
+        groups[part, parameter.ndim <= 1].append(parameter)
+    return torch.optim.AdamW(
+        [
+            {
+                "params": parameters,
+                "weight_decay": 0.0 if flat else options.weight_decay,
+                "lr": rates[part],
+                "peak": rates[part],
+            }
+            for (part, flat), parameters in groups.items()
+            if parameters
+        ],
+        betas=(0.9, 0.98),
+        fused=True,
+    )
 
 
 def schedule(step: int, steps: int, options: OptimiserOptions) -> float:

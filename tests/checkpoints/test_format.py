@@ -40,7 +40,7 @@ SMALL: dict[str, tuple[Any, Any]] = {
     "untied": (LanguageModel, LanguageConfig(d_model=32, n_layer=1, vocab_size=53, headdim=16, tie_embeddings=False)),
     "nano": (
         NanoEncoder,
-        NanoConfig(stem=(4, 4, 8, 8), layers=1, mixer=BidirectionalConfig(16, 8, head_dim=8), classes=5),
+        NanoConfig(trunk="tiny", hidden=16, layers=1, mixer=BidirectionalConfig(16, 8, head_dim=8), classes=5),
     ),
     "dass": (Dass, DassConfig(widths=(8, 16), depths=(1, 2), classes=7)),
     "eat": (Eat, EatConfig(width=48, layers=1, heads=4, max_steps=72, classes=7)),

@@ -18,8 +18,8 @@ from samcli.ssm.language.model import LanguageConfig
 
 CONFIG = SamConfig(
     encoder=NanoConfig(
-        stem=(4, 6, 8, 8),
-        stem_depth=(0, 0, 0, 0),
+        trunk="tiny",
+        hidden=16,
         layers=1,
         mixer=BidirectionalConfig(d_model=16, d_state=8, head_dim=8),
         classes=5,

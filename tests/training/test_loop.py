@@ -30,8 +30,8 @@ from samcli.training.second_core import SecondCore
 
 SMALL = SamConfig(
     encoder=NanoConfig(
-        stem=(4, 4, 8, 8),
-        stem_depth=(0, 0, 0, 0),
+        trunk="tiny",
+        hidden=16,
         layers=1,
         mixer=BidirectionalConfig(d_model=16, d_state=8, head_dim=8),
     ),

@@ -61,6 +61,13 @@ class NanoFlags(TalkFlags):
         str | None,
         typer.Option(help="sam-nano or a folder: keep this model's encoder, learn only words.", metavar="MODEL"),
     ] = None
+    trunk: Annotated[
+        str | None,
+        typer.Option(help="mn04's weights to begin with: a file, or ORG/NAME on the Hub.", metavar="FILE"),
+    ] = None
+    without: Annotated[
+        str | None, typer.Option(help="Sources to leave out, with commas, to judge by.", metavar="SOURCES")
+    ] = None
     tags_only: Annotated[bool, typer.Option("--tags-only", help="Make a tagger: no words are learned.", metavar="")] = (
         False
     )
@@ -85,7 +92,7 @@ def nano(
 ) -> ExitCode:
     """Train sam-nano, or a bigger one by the same recipe; the model appears in OUT/model.
 
-    sam train nano corpus/ work/
+    sam train nano corpus/ work/ --trunk mn04_as.safetensors
     sam train nano corpus/ work/ --size small --steps 100000
     sam train nano corpus/ work/ --tags-only
     sam train nano corpus/ work/ --from sam-nano --steps 5000
@@ -114,7 +121,7 @@ def nano(
     recipe = recipe_of(flags)
 
     def report(line: dict[str, Any]) -> None:
-        words = describe(line, recipe.loop.steps)
+        words = describe(line, recipe.steps)
         if streams.shows_status:
             streams.status(words)
         else:
@@ -122,11 +129,24 @@ def nano(
 
     streams.note("reading the corpus")
     material = Corpus.read(corpus, labels())
-    network = train_nano(material, out, recipe, start, ears, report=report)
+    network = train_nano(material, out, recipe, trunk_file(flags.trunk), start, ears, report=report)
     made, tokenizer = (network.encoder, None) if flags.tags_only else (network, out / "tokenizer.json")
     release(made, tokenizer, out / "model", card(made, recipe, flags.start), attribution(material))
     streams.write(f"{out / 'model'}\n")
     return ExitCode.OK
+
+
+def trunk_file(name: str | None) -> Path | None:
+    """mn04's weights: a file that is here, or one that is fetched."""
+    if name is None or Path(name).is_file():
+        return None if name is None else Path(name)
+    from samcli.checkpoints.loading import locate
+
+    folder = locate(name).folder
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise UsageError(f"There are no safetensors in {name!r}.")
+    return files[0]
 
 
 def recipe_of(flags: NanoFlags) -> NanoRecipe:
@@ -144,22 +164,15 @@ def recipe_of(flags: NanoFlags) -> NanoRecipe:
             raise UsageError(f"There is no --variant {flags.variant!r}: choose {', '.join(VARIANTS)}.")
         recipe = VARIANTS[flags.variant](recipe)
     if flags.steps is not None:
-        # The stages keep their shares of the whole.
-        share = flags.steps / recipe.loop.steps
-        optimiser = recipe.loop.optimiser
-        warm_up = max(1, min(optimiser.warm_up, flags.steps // 10))
-        recipe = replace(
-            recipe,
-            loop=replace(recipe.loop, steps=flags.steps, optimiser=replace(optimiser, warm_up=warm_up)),
-            tag_steps=round(recipe.tag_steps * share),
-            read_steps=round(recipe.read_steps * share),
-        )
-    if flags.start is not None or flags.tags_only:  # the first two stages are behind it, or lead to words
-        recipe = replace(recipe, tag_steps=0, read_steps=0)
+        recipe = recipe.scaled(flags.steps / recipe.steps)
+    if flags.without is not None:
+        recipe = replace(recipe, without=tuple(part.strip() for part in flags.without.split(",")))
+    if flags.start is not None or flags.ears is not None:  # reading from targets is behind it
+        recipe = replace(recipe, read_steps=0)
     if flags.ears is not None:  # what hears is there
-        recipe = replace(recipe, tag_steps=0)
+        recipe = replace(recipe, ear_steps=0, ear_steps_again=0)
     if flags.tags_only:
-        recipe = replace(recipe, loop=replace(recipe.loop, weights=replace(recipe.loop.weights, words=0.0)))
+        recipe = replace(recipe, read_steps=0, word_steps=0)
     return recipe
 
 

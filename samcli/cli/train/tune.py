@@ -19,6 +19,7 @@ from samcli.cli.train.check import Data
 from samcli.errors import UsageError
 
 if TYPE_CHECKING:
+    from samcli.audio.front_end import FrontEnd
     from samcli.training.tune.examine import Examined
     from samcli.training.tune.recipe import Tuned
 
@@ -67,6 +68,7 @@ def tune(data: Data, flags: TuneFlags) -> ExitCode:
     """
     out = check_flags(flags)
     streams = output()
+    from samcli.models.adapters.tuned import encoder_of
     from samcli.training.tune.base import TuneRecipe, load_base
     from samcli.training.tune.folder import check_new, open_folder, settings_of
     from samcli.training.tune.recipe import hear_others, tune
@@ -74,12 +76,13 @@ def tune(data: Data, flags: TuneFlags) -> ExitCode:
     if not flags.resume:
         check_new(out)
     base = load_base(flags.base, offline=flags.offline)
-    examined, sounds = listen(data, base.piece.labels, flags, streams)
+    front_end = encoder_of(base.piece.module).front_end
+    examined, sounds = listen(data, base.piece.labels, front_end, flags, streams)
     method: Any = flags.method
     recipe = TuneRecipe(
         method=method, rank=flags.rank, epochs=flags.epochs, minutes=flags.minutes, seed=flags.seed
     ).of_size(flags.batch_size)
-    others = hear_others(flags.others, flags.seed) if flags.others else []
+    others = hear_others(flags.others, flags.seed, front_end) if flags.others else []
     if not open_folder(out, settings_of(examined, base, recipe, others), flags.resume):
         streams.note(f"{out} is finished already.")
         streams.write(f"{out}\n")
@@ -120,7 +123,9 @@ def check_flags(flags: TuneFlags) -> Path:
     return flags.output
 
 
-def listen(data: Path, known: tuple[str, ...], flags: TuneFlags, streams: Output) -> tuple[Examined, dict[str, Any]]:
+def listen(
+    data: Path, known: tuple[str, ...], front_end: FrontEnd, flags: TuneFlags, streams: Output
+) -> tuple[Examined, dict[str, Any]]:
     """The recordings, checked, and their filter banks; what would bite ends the run, unless told not to."""
     from samcli.training.tune.batches import features_of
     from samcli.training.tune.examine import examine
@@ -131,7 +136,8 @@ def listen(data: Path, known: tuple[str, ...], flags: TuneFlags, streams: Output
         read_data(data),
         known,
         seed=flags.seed,
-        keep=lambda path, wave: sounds.update({path: features_of(wave)}),
+        rate=front_end.sample_rate,
+        keep=lambda path, wave: sounds.update({path: features_of(wave, front_end)}),
         progress=lambda done, total: streams.status(f"reading {done} of {total}"),
     )
     if not any(recording.split == "train" for recording in examined.recordings):

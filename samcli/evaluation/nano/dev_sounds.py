@@ -14,16 +14,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from samcli.audio import SAMPLE_RATE, read_sound
+from samcli.audio import read_sound
 from samcli.evaluation.metrics.wording import names_of, names_of_kind, shares_words
 from samcli.training.language.sounds import Kind, kind_of, related
 from samcli.training.nano.corpus import Clip, Corpus
 
 Wave = NDArray[np.float32]
 
+RATE = 32_000  # of every wave in the suite; models that hear another get them resampled
 HEARD_BY_TEACHER = 0.1  # probability from which the teacher may vouch for a sound
-FRAME = SAMPLE_RATE // 50  # 20 ms, for levels
-FADE = SAMPLE_RATE // 50
+FRAME = RATE // 50  # 20 ms, for levels
+FADE = RATE // 50
 FLOOR_DB = -60.0  # a quiet room behind mixed scenes, so that gaps are not digital silence
 
 
@@ -72,7 +73,7 @@ class DevSounds:
         clips = sorted(corpus.split("dev"), key=lambda clip: clip.file)[::every]
 
         def decode(clip: Clip) -> DevClip:
-            wave = read_sound(corpus.folder / clip.file, SAMPLE_RATE)
+            wave = read_sound(corpus.folder / clip.file, RATE)
             kind = kind_of(clip.label, clip.title)
             return DevClip(clip, wave, kind, corpus.teacher[clip.file].max(0))
 
@@ -127,7 +128,7 @@ def distinguishable(one: DevClip, other: DevClip) -> bool:
 
 def liveliest(wave: Wave, seconds: float) -> Wave:
     """The stretch of a sound that holds most of its energy, faded at its ends."""
-    size = round(seconds * SAMPLE_RATE)
+    size = round(seconds * RATE)
     if len(wave) > size:
         energy = np.concatenate([[0.0], np.cumsum(np.square(wave, dtype=np.float64))])
         starts = np.arange(0, len(wave) - size + 1, FRAME)
@@ -163,19 +164,19 @@ def frame_levels(wave: Wave) -> NDArray[np.float64]:
 def room_tone(samples: int, chance: np.random.Generator, level_db: float = FLOOR_DB) -> Wave:
     """Faint noise, falling towards high frequencies as that of rooms and microphones does."""
     white = np.fft.rfft(chance.standard_normal(samples))
-    hertz = np.maximum(np.fft.rfftfreq(samples, 1 / SAMPLE_RATE), 50.0)
+    hertz = np.maximum(np.fft.rfftfreq(samples, 1 / RATE), 50.0)
     noise = np.fft.irfft(white / np.sqrt(hertz), samples)
     return np.asarray(noise * (10 ** (level_db / 20) / noise.std()), np.float32)
 
 
 def _one_after_another(first: DevClip, second: DevClip, chance: np.random.Generator) -> Wave:
-    scene = room_tone(10 * SAMPLE_RATE, chance)
+    scene = room_tone(10 * RATE, chance)
     at = chance.uniform(0.2, 0.8)
     for clip in (first, second):
         wave = at_level(liveliest(clip.wave, chance.uniform(2.5, 4.0)), chance.uniform(-26, -18))
-        start = round(at * SAMPLE_RATE)
+        start = round(at * RATE)
         scene[start : start + len(wave)] += wave[: len(scene) - start]
-        at += len(wave) / SAMPLE_RATE + chance.uniform(0.3, 0.8)
+        at += len(wave) / RATE + chance.uniform(0.3, 0.8)
     return scene
 
 

@@ -12,11 +12,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from samcli.audio import SAMPLE_RATE
 from samcli.engine.hearing import Heard, Wave
 from samcli.engine.options import TIMELINE_THRESHOLD
 from samcli.evaluation.metrics.events import LabelledEvent
-from samcli.evaluation.nano.dev_sounds import FRAME, DevClip, DevSounds, at_level, frame_levels, liveliest, room_tone
+from samcli.evaluation.nano.dev_sounds import (
+    FRAME,
+    RATE,
+    DevClip,
+    DevSounds,
+    at_level,
+    frame_levels,
+    liveliest,
+    room_tone,
+)
 from samcli.tasks.tag import Choice
 from samcli.tasks.timeline import GAP_SECONDS, EventFinder
 from samcli.training.language.sounds import WIDE_NAMES
@@ -76,7 +84,7 @@ def sounding(wave: Wave) -> list[tuple[float, float]]:
     loud = levels > levels.max() * BELOW_PEAK
     edges = np.flatnonzero(np.diff(np.concatenate([[False], loud, [False]])))
     stretches: list[tuple[float, float]] = []
-    for start, end in zip(edges[::2] * FRAME / SAMPLE_RATE, edges[1::2] * FRAME / SAMPLE_RATE, strict=True):
+    for start, end in zip(edges[::2] * FRAME / RATE, edges[1::2] * FRAME / RATE, strict=True):
         if stretches and start - stretches[-1][1] <= GAP_SECONDS:
             stretches[-1] = (stretches[-1][0], float(end))
         else:
@@ -108,7 +116,7 @@ def _merged(steps: NDArray[np.float32], columns: list[list[int]]) -> NDArray[np.
 
 
 def _scene(groups: dict[str, list[DevClip]], chance: np.random.Generator) -> MinuteScene:
-    samples = round(SECONDS * SAMPLE_RATE)
+    samples = round(SECONDS * RATE)
     wave = room_tone(samples, chance)
     events: list[LabelledEvent] = []
     labels = sorted(groups)
@@ -118,8 +126,8 @@ def _scene(groups: dict[str, list[DevClip]], chance: np.random.Generator) -> Min
     for order, label in enumerate(chance.permutation(labels)[:count]):
         clip = groups[str(label)][int(chance.integers(len(groups[str(label)])))]
         sound = at_level(liveliest(clip.wave, chance.uniform(2.0, 6.0)), chance.uniform(-28, -16))
-        start = order * part + chance.uniform(0, max(0.0, part - len(sound) / SAMPLE_RATE))
-        at = round(start * SAMPLE_RATE)
+        start = order * part + chance.uniform(0, max(0.0, part - len(sound) / RATE))
+        at = round(start * RATE)
         sound = sound[: samples - at]
         wave[at : at + len(sound)] += sound
         events += [LabelledEvent(str(label), start + begin, start + end) for begin, end in sounding(sound)]

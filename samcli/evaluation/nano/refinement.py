@@ -13,7 +13,7 @@ from typing import Any
 from samcli.engine.hearing import Heard, Progress, hear
 from samcli.evaluation.figures import Figure, share
 from samcli.evaluation.metrics.wording import invented, names_any
-from samcli.evaluation.nano.dev_sounds import DevSounds
+from samcli.evaluation.nano.dev_sounds import RATE, DevSounds
 from samcli.evaluation.nano.measurement import Measurement
 from samcli.models.interface import SoundModel
 
@@ -58,6 +58,7 @@ def _captions(model: SoundModel, sounds: DevSounds, refine: bool, progress: Prog
         model,
         [clip.wave for clip in sounds.clips],
         [("",)] * count,
+        rate=RATE,
         refine=refine,
         progress=lambda done: progress(f"captions {name}", done, count),
     )

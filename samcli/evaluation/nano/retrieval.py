@@ -17,7 +17,7 @@ from samcli.engine.hearing import Heard, Progress, hear
 from samcli.engine.index.store import Window
 from samcli.evaluation.figures import Figure, share
 from samcli.evaluation.metrics.ranking import CUTS, average_precisions, ranked_by, recall_hits
-from samcli.evaluation.nano.dev_sounds import DevClip
+from samcli.evaluation.nano.dev_sounds import RATE, DevClip
 from samcli.evaluation.nano.measurement import Measurement
 from samcli.models.interface import SoundModel
 from samcli.tasks.embed import unit
@@ -52,6 +52,7 @@ def retrieval_figures(
         [clip.wave for clip in clips],
         [("",)] * len(clips),
         given=phrases,
+        rate=RATE,
         progress=lambda done: progress("hearing the clips", done, len(clips)),
     )
     kept = [(clip, one) for clip, one in zip(clips, heard, strict=True) if one.losses is not None]

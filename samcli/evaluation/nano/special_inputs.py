@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from samcli.audio import SAMPLE_RATE, read_sound
+from samcli.audio import read_sound
 from samcli.evaluation.metrics.wording import names_any
-from samcli.evaluation.nano.dev_sounds import DevSounds
+from samcli.evaluation.nano.dev_sounds import RATE, DevSounds
 from samcli.training.nano.corpus import Corpus
 
 Wave = NDArray[np.float32]
@@ -32,9 +32,9 @@ MUSIC_NAMES = ("Music", "Musical instrument", "Singing")
 
 def special_waves(seed: int = 9) -> dict[str, list[Wave]]:
     """The made ones: silence, tone, noise."""
-    samples = round(SECONDS * SAMPLE_RATE)
+    samples = round(SECONDS * RATE)
     chance = np.random.default_rng(seed)
-    times = np.arange(samples) / SAMPLE_RATE
+    times = np.arange(samples) / RATE
     return {
         "silence": [_noise(samples, level, chance) for level in SILENT_DB],
         "tone": [np.asarray(0.2 * np.sin(2 * np.pi * pitch * times), np.float32) for pitch in TONE_HZ],
@@ -78,4 +78,4 @@ def _noise(samples: int, level_db: float | None, chance: np.random.Generator) ->
 def _training_speech(corpus: Corpus) -> list[Wave]:
     clips = sorted(clip.file for clip in corpus.clips if clip.label == "speech" and clip.seconds >= 1)
     step = max(1, len(clips) // MOST)  # spread over the sources
-    return [read_sound(corpus.folder / file, SAMPLE_RATE) for file in clips[::step][:MOST]]
+    return [read_sound(corpus.folder / file, RATE) for file in clips[::step][:MOST]]

@@ -18,6 +18,7 @@ from samcli.evaluation import figures as tables
 from samcli.evaluation.figures import Figure
 from samcli.evaluation.nano import tags as nano_tags
 from samcli.evaluation.nano import words as nano_words
+from samcli.evaluation.nano.dev_sounds import RATE
 from samcli.evaluation.nano.measurement import Measurement
 from samcli.evaluation.nano.quiz import exam
 from samcli.evaluation.nano.targets import MARKS
@@ -64,6 +65,7 @@ def measure(
         model,
         [clip.wave for clip in sounds.clips],
         [("", *(sheet.prompts if sheet else ())) if speaks else () for sheet in exams],
+        rate=RATE,
         progress=lambda done: progress("hearing the clips", done, len(sounds.clips)),
     )
     figures: list[Figure] = []

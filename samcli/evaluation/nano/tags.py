@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from samcli.engine.hearing import Heard, Progress, hear
 from samcli.evaluation.figures import Figure, interval, percent
 from samcli.evaluation.metrics.events import Counts, collar_counts
-from samcli.evaluation.nano.dev_sounds import DevSounds
+from samcli.evaluation.nano.dev_sounds import RATE, DevSounds
 from samcli.evaluation.nano.dev_tags import Scores, cross_source_hits, everyday_hits, mean_precision, teacher_truth
 from samcli.evaluation.nano.minute_scenes import found_events, minute_scenes, timeline_classes
 from samcli.evaluation.nano.targets import MARKS, marked, marked_share
@@ -52,7 +52,8 @@ def timeline_figures(sounds: DevSounds, model: SoundModel, count: int, progress:
     if model.step_seconds is None or not scenes:
         return []
     waves = [scene.wave for scene in scenes]
-    heard = hear(model, waves, steps=True, progress=lambda done: progress("hearing minutes", done, len(waves)))
+    telling = _telling(progress, "hearing minutes", waves)
+    heard = hear(model, waves, steps=True, rate=RATE, progress=telling)
     found = [found_events(one, model.labels, classes, model.step_seconds) for one in heard]
     figures = []
     for key, ends in (("timeline_f1", True), ("timeline_onset_f1", False)):
@@ -79,7 +80,7 @@ def variant_figures(
     for name, change in VARIANTS.items():
         key = f"same_tag_{name}"
         changed = hear(
-            model, [change(wave) for wave, _ in chosen], progress=_telling(progress, MARKS[key].name, chosen)
+            model, [change(wave) for wave, _ in chosen], rate=RATE, progress=_telling(progress, MARKS[key].name, chosen)
         )
         same = [
             one.tags is not None and int(one.tags.argmax()) == top

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from samcli.audio import SAMPLE_RATE, read_sound
+from samcli.audio import read_sound
+from samcli.evaluation.nano.dev_sounds import RATE
 
 Wave = NDArray[np.float32]
 
@@ -21,22 +22,22 @@ def resampled(wave: Wave) -> Wave:
     """Stored with 44,100 samples a second and 24 bits, then read like any file."""
     import soxr
 
-    return _through_file(soxr.resample(wave, SAMPLE_RATE, OTHER_RATE), OTHER_RATE, "FLAC", "PCM_24")
+    return _through_file(soxr.resample(wave, RATE, OTHER_RATE), OTHER_RATE, "FLAC", "PCM_24")
 
 
 def quieter(wave: Wave) -> Wave:
     """Twenty decibels down, in the steps of 16 bits."""
-    return _through_file(wave * np.float32(10 ** (QUIETER_DB / 20)), SAMPLE_RATE, "WAV", "PCM_16")
+    return _through_file(wave * np.float32(10 ** (QUIETER_DB / 20)), RATE, "WAV", "PCM_16")
 
 
 def mp3_coded(wave: Wave) -> Wave:
     """Through an MP3 at the coder's usual quality."""
-    return _through_file(wave, SAMPLE_RATE, "MP3", "MPEG_LAYER_III")
+    return _through_file(wave, RATE, "MP3", "MPEG_LAYER_III")
 
 
 def started_later(wave: Wave) -> Wave:
     """Without its first three tenths of a second."""
-    return wave[round(LATER_SECONDS * SAMPLE_RATE) :]
+    return wave[round(LATER_SECONDS * RATE) :]
 
 
 VARIANTS: dict[str, Callable[[Wave], Wave]] = {
@@ -53,4 +54,4 @@ def _through_file(wave: Wave, rate: int, container: str, coding: str) -> Wave:
     file = io.BytesIO()
     soundfile.write(file, np.clip(wave, -1, 1), rate, format=container, subtype=coding)
     file.seek(0)
-    return read_sound(file, SAMPLE_RATE)
+    return read_sound(file, RATE)

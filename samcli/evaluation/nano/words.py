@@ -10,7 +10,7 @@ import numpy as np
 from samcli.engine.hearing import Heard, Progress, hear
 from samcli.evaluation.figures import Figure
 from samcli.evaluation.metrics.wording import commonest_share, distinct_share, invented, names_any, told_order
-from samcli.evaluation.nano.dev_sounds import DevSounds
+from samcli.evaluation.nano.dev_sounds import RATE, DevSounds
 from samcli.evaluation.nano.quiz import Exam
 from samcli.evaluation.nano.special_inputs import captioned_as, recorded_waves, special_waves
 from samcli.evaluation.nano.targets import marked, marked_share
@@ -81,6 +81,7 @@ def scene_figures(sounds: DevSounds, model: SoundModel, count: int, progress: Pr
         model,
         [scene.wave for scene in scenes],
         [("",)] * len(scenes),
+        rate=RATE,
         progress=lambda done: progress("hearing scenes of two events", done, len(scenes)),
     )
     details: Details = []
@@ -111,6 +112,7 @@ def special_figures(sounds: DevSounds, model: SoundModel, progress: Progress) ->
         model,
         [wave for _, wave in entries],
         [("",)] * len(entries),
+        rate=RATE,
         progress=lambda done: progress("hearing special inputs", done, len(entries)),
     )
     details: Details = [

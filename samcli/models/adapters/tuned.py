@@ -26,6 +26,8 @@ from samcli.models.encoders.base import Encoder
 # Layers of the tag reader with one column for each class.
 COLUMNS = ("steps", "highest", "recent", "early", "left", "lexicon")
 START = -4.6  # of a new row's bias: a sound is there in one of a hundred cases
+GAIN = 0.5  # of a new class: how far its plainest stretch counts beside the whole window
+BIASES = {"head": START, "attention": 0.0, "window_head": START * (1 - GAIN)}
 
 
 def encoder_of(model: nn.Module) -> Encoder:
@@ -58,7 +60,10 @@ def grow(model: nn.Module, count: int) -> None:
     if not layers:
         raise ModelError("This base has no tag head that could learn names; sam-nano has.")
     for name, layer in layers:
-        setattr(encoder, name, _with_rows(layer, count, START if name == "head" else 0.0))
+        setattr(encoder, name, _with_rows(layer, count, BIASES[name]))
+    gain = getattr(encoder, "gain", None)
+    if isinstance(gain, nn.Parameter):
+        setattr(encoder, "gain", _longer(gain, count))  # noqa: B010
     _set_classes(encoder, encoder.classes + count)
     if encoder is not model:
         whole: Any = model
@@ -82,6 +87,10 @@ def _with_rows(layer: nn.Linear, count: int, bias: float) -> nn.Linear:
             grown.bias[: layer.out_features] = layer.bias
             grown.bias[layer.out_features :] = bias
     return grown
+
+
+def _longer(gain: nn.Parameter, count: int) -> nn.Parameter:
+    return nn.Parameter(torch.cat([gain.detach(), gain.new_full((count,), GAIN)]), requires_grad=gain.requires_grad)
 
 
 def _with_columns(layer: nn.Linear, count: int) -> nn.Linear:

@@ -61,8 +61,8 @@ class Encoder(nn.Module):
         """(batch, frames, bands) as `features` gives them; `frames` (batch,) counts each row's (None: all)."""
         raise NotImplementedError
 
-    def judge(self, features: Tensor) -> Encoding:
-        """What the head says of features (batch, steps, width) that were heard before."""
+    def judge(self, x: Tensor, pooled: Tensor | None, lengths: Tensor | None = None) -> Encoding:
+        """What the head says of features (batch, steps, width) and of what is pooled beside them, heard before."""
         raise NotImplementedError
 
     def lay_out(self) -> None:

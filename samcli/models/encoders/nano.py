@@ -1,50 +1,43 @@
-"""The encoder of sam-nano: a small convolutional stem, then bidirectional Mamba-2 layers, then a tag head.
+"""The encoder of sam-nano: a MobileNet trunk, then bidirectional Mamba-2 layers, then a tag head.
 
 One forward pass serves every task: `tokens` feed the language model, `step_logits` say what sounds when, and
 `clip_logits` what sounds at all. Twelve and a half tokens a second; a window of any length up to some tens of seconds.
+A window is what is heard at once: the trunk's gates and its level are of the whole of it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from samcli.audio.front_end import EVEN_32K
 from samcli.models.encoders.base import Encoder, EncoderKind
+from samcli.models.encoders.mobilenet import BAND_STRIDE, TRUNKS, MobileNet
 from samcli.models.interface import Encoding
 from samcli.ssm.bidirectional import BidirectionalConfig, BidirectionalMamba2
-from samcli.ssm.fast import winograd
-from samcli.ssm.fast.linear import signature
-from samcli.ssm.fast.maps import channels_last, convolved
-from samcli.ssm.fast.winograd import WinogradConvolution
 from samcli.ssm.norms import RMSNorm
 
 FRAMES_PER_TOKEN = 8  # three halvings in time: 100 frames/s become 12.5 tokens/s
 WINDOW_FRAMES = 1000  # what it reads at once when it stands alone as a tagger
 PARTS = 3  # of a stretch
 LEAST_WEIGHT = -60.0  # the logarithm of the least a step weighs beside the most telling one
-CACHED_FRAMES = 2000  # over all rows, of which a processor's caches hold the stem's first maps
+CACHED_FRAMES = 2000  # over all rows, of which a processor's caches hold the trunk's first maps
 
 
 @dataclass(frozen=True)
 class NanoConfig:
-    mel_bins: int = 128
-    mel_mean: float = -7.5  # of log-mel energies over the training corpus
-    mel_std: float = 5.5
-    stem: tuple[int, ...] = (
-        24,
-        48,
-        96,
-        160,
-    )  # channels after each halving in frequency (the last keeps its time steps)
-    stem_depth: tuple[int, ...] = (0, 1, 2, 1)  # residual convolutions after each
-    layers: int = 8
+    trunk: str = "mn04"  # of mobilenet.TRUNKS
+    layers: int = 4
     mixer: BidirectionalConfig = field(default_factory=BidirectionalConfig)
+    hidden: int = 512  # of the head that judges a whole window
     classes: int = 527
     dropout: float = 0.0
-    # How many tokens of a window are heard together: it is tagged by its plainest stretch. 0: by the whole of it.
+    # How many tokens of a window are heard together: it is also tagged by its plainest stretch. 0: by the whole of it.
     stretch: int = 24
 
     @property
@@ -55,82 +48,6 @@ class NanoConfig:
         for _ in range(3):
             frames = (frames + 1) // 2
         return frames
-
-
-class ConvNorm(nn.Module):
-    """3x3 convolution, batch norm, GELU; `residual` adds the input back.
-
-    All but the GELU are done to the weights where nothing is learned: they are small, and the maps are not.
-    """
-
-    def __init__(self, inputs: int, outputs: int, stride: tuple[int, int], residual: bool = False) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(outputs)
-        self.residual = residual
-        self.halves = stride[0] == 2  # in time
-        self.quick: WinogradConvolution | None = None
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.training:
-            y = self.norm(self.conv(x))
-            return F.gelu(x + y if self.residual else y)
-        if winograd.serves(x, self.conv.weight, self.conv.stride):
-            return self._prepared()(x)
-        return convolved(x, *self.folded(), self.conv.stride)
-
-    def _prepared(self) -> WinogradConvolution:
-        quick, made_of = self.quick, signature(self)
-        if quick is None or quick.made_of != made_of:
-            self.quick = quick = WinogradConvolution(*self.folded(), self.conv.stride[1], made_of)
-        return quick
-
-    def folded(self) -> tuple[Tensor, Tensor]:
-        """Weight and bias of the one convolution that is this one, its batch norm and what its residual adds."""
-        norm = self.norm
-        assert norm.running_mean is not None and norm.running_var is not None
-        scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-        weight = self.conv.weight * scale[:, None, None, None]
-        if self.residual:  # x itself is a convolution with one at the middle
-            middle = torch.zeros_like(weight)
-            middle[:, :, 1, 1] = torch.eye(len(weight), dtype=weight.dtype, device=weight.device)
-            weight = weight + middle
-        return weight, norm.bias - norm.running_mean * scale
-
-
-class Stem(nn.Module):
-    """(batch, frames, mel) to (batch, tokens, width)."""
-
-    def __init__(self, config: NanoConfig) -> None:
-        super().__init__()
-        blocks: list[nn.Module] = []
-        inputs, bins = 1, config.mel_bins
-        for stage, (channels, depth) in enumerate(zip(config.stem, config.stem_depth, strict=True)):
-            blocks.append(ConvNorm(inputs, channels, (2 if stage < 3 else 1, 2)))
-            blocks += [ConvNorm(channels, channels, (1, 1), residual=True) for _ in range(depth)]
-            inputs, bins = channels, bins // 2
-        self.blocks = nn.ModuleList(blocks)
-        self.out = nn.Linear(inputs * bins, config.width)
-
-    def forward(self, mel: Tensor, frames: Tensor | None = None) -> Tensor:
-        if self.training or mel.is_cuda:  # a batch norm that learns must see all rows at once
-            return self._convolved(mel, frames)
-        rows = max(1, CACHED_FRAMES // max(1, mel.shape[1]))
-        parts = [slice(at, at + rows) for at in range(0, len(mel), rows)]
-        return torch.cat([self._convolved(mel[part], None if frames is None else frames[part]) for part in parts])
-
-    def _convolved(self, mel: Tensor, frames: Tensor | None) -> Tensor:
-        x = channels_last(mel)  # (batch, 1, frames, mel)
-        for block in self.blocks:
-            if frames is not None:
-                # Zero what lies behind a row's end before each convolution: its last frames then see the same
-                # border whatever the row is padded to.
-                x = x * (torch.arange(x.shape[2], device=x.device) < frames[:, None])[:, None, :, None]
-                if block.halves:
-                    frames = (frames + 1) // 2
-            x = block(x)
-        y: Tensor = self.out(x.permute(0, 2, 3, 1).flatten(2))  # (batch, tokens, bins * channels)
-        return y
 
 
 class Layer(nn.Module):
@@ -146,7 +63,8 @@ class Layer(nn.Module):
 
 
 class NanoEncoder(Encoder):
-    head_parts = ("head", "attention")
+    front_end = EVEN_32K
+    head_parts = ("head", "attention", "window_head")
     keeps_head = judges_features = True
     config: NanoConfig
 
@@ -156,11 +74,22 @@ class NanoEncoder(Encoder):
         self.width, self.classes = config.width, config.classes
         self.bands, self.step_frames = 1, FRAMES_PER_TOKEN
         self.window_frames, self.scores_steps = WINDOW_FRAMES, True
-        self.stem = Stem(config)
+        self.trunk = MobileNet(TRUNKS[config.trunk])
+        last = self.trunk.sizes[-1][1]
+        self.join = nn.ModuleList(
+            [
+                nn.Linear(bands * channels, config.width, bias=number == 0)
+                for number, (bands, channels) in enumerate(self.trunk.sizes)
+            ]
+        )
         self.layers = nn.ModuleList([Layer(config) for _ in range(config.layers)])
         self.norm = RMSNorm(config.width, 1e-5)
         self.head = nn.Linear(config.width, config.classes)
         self.attention = nn.Linear(config.width, config.classes)
+        self.window_hidden = nn.Linear(2 * (last + config.width), config.hidden)
+        self.window_head = nn.Linear(config.hidden, config.classes)
+        self.window_dropout = nn.Dropout(2 * config.dropout)
+        self.gain = nn.Parameter(torch.zeros(config.classes))  # of the plainest stretch beside the whole window
         nn.init.constant_(self.head.bias, -4.6)  # most classes are absent: start at one per cent
 
     def steps(self, frames: int) -> int:
@@ -170,23 +99,55 @@ class NanoEncoder(Encoder):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster on a CPU
 
     def forward(self, mel: Tensor, frames: Tensor | None = None) -> Encoding:
-        x = (mel - self.config.mel_mean).div_(self.config.mel_std)
-        del mel  # of a batch it is what counts, and nobody needs it any more
-        x = self.stem(x.to(self.head.weight.dtype), frames)
+        """mel (batch, frames, bins) as the front end gives it; `frames` (batch,) when rows are padded."""
+        if self.training or mel.is_cuda:
+            joined, pooled = self._heard(mel, frames)
+        else:
+            rows = max(1, CACHED_FRAMES // max(1, mel.shape[1]))
+            parts = [slice(at, at + rows) for at in range(0, len(mel), rows)]
+            heard = [self._heard(mel[part], None if frames is None else frames[part]) for part in parts]
+            joined, pooled = (torch.cat(part) for part in zip(*heard, strict=True))
         lengths = None if frames is None else self.config.tokens(frames)
         for layer in self.layers:
-            x = layer(x, lengths)
-        return self.judge(self.norm(x), lengths)
+            joined = layer(joined, lengths)
+        return self.judge(self.norm(joined), pooled, lengths)
 
-    def judge(self, x: Tensor, lengths: Tensor | None = None) -> Encoding:
+    def _heard(self, mel: Tensor, frames: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The trunk's maps as tokens (batch, tokens, width), and its last map pooled (batch, 2 * channels)."""
+        maps = self.trunk(mel.to(self.head.weight.dtype), frames)
+        tokens = maps[0].shape[2]
+        flat = [part.permute(0, 2, 3, 1).flatten(2) for part in maps]  # (batch, steps, bands * channels)
+        parts = [layer(part) for layer, part in zip(self.join, flat, strict=True)]
+        joined = sum_of(part.repeat_interleave(2**times, 1)[:, :tokens] for times, part in enumerate(parts))
+        last = maps[-1].float()
+        steps = None if frames is None else (frames + BAND_STRIDE - 1) // BAND_STRIDE
+        return joined, torch.cat(pool(last.permute(0, 2, 3, 1).flatten(1, 2), steps, last.shape[3]), 1)
+
+    def judge(self, x: Tensor, pooled: Tensor | None, lengths: Tensor | None = None) -> Encoding:
+        assert pooled is not None, "the window's head reads the trunk's pooled map"
         step_logits = self.head(x)
+        window = torch.cat([pooled.float(), *pool(x.float(), lengths)], 1).to(x.dtype)
+        window = self.window_head(self.window_dropout(F.hardswish(self.window_hidden(window))))
         if lengths is None:
             lengths = torch.full((x.shape[0],), x.shape[1], device=x.device)
         attention = self.attention(x).float()
         behind = torch.arange(x.shape[1], device=x.device)[None, :] >= lengths[:, None]
         attention = attention.masked_fill(behind[..., None], float("-inf"))
-        clip_logits = plainest(step_logits.float(), attention, lengths, self.config.stretch)
-        return Encoding(x, lengths, clip_logits, step_logits)
+        stretch = plainest(step_logits.float(), attention, lengths, self.config.stretch)
+        return Encoding(x, lengths, window.float() + self.gain.float() * stretch, step_logits, pooled)
+
+
+def pool(x: Tensor, lengths: Tensor | None, of: int = 1) -> tuple[Tensor, Tensor]:
+    """Mean and maximum over each row's valid steps of `of` tokens: (batch, tokens, width) to (batch, width) each."""
+    if lengths is None:
+        return x.mean(1), x.amax(1)
+    valid = (torch.arange(x.shape[1], device=x.device) < (lengths * of)[:, None])[..., None]
+    mean = (x * valid).sum(1) / (lengths * of)[:, None]
+    return mean, x.masked_fill(~valid, float("-inf")).amax(1)
+
+
+def sum_of(parts: Iterable[Tensor]) -> Tensor:
+    return reduce(torch.add, parts)
 
 
 def plainest(step_logits: Tensor, attention: Tensor, lengths: Tensor, stretch: int) -> Tensor:

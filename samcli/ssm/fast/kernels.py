@@ -78,13 +78,11 @@ def describe() -> dict[str, str]:
     """What is in use, for people, on every kind of device present."""
     from samcli.ssm.fast.linear import onednn_products
     from samcli.ssm.fast.maps import onednn_convolutions
-    from samcli.ssm.fast.winograd import packed_convolutions
 
     found = {
         "choice": "plain PyTorch, forced" if plain() else "automatic",
         "cpu products": "oneDNN, packed for decoding" if not plain() and onednn_products() else "PyTorch",
         "cpu convolutions": "oneDNN, with their activation" if not plain() and onednn_convolutions() else "PyTorch",
-        "cpu large convolutions": "Winograd" if not plain() and packed_convolutions() else "as the others",
         "cpu loops": loops(),
     }
     if torch.cuda.is_available():
@@ -96,7 +94,6 @@ def describe() -> dict[str, str]:
 
 def loops() -> str:
     """Which loops are compiled; asking compiles those that never were."""
-    from samcli.ssm.fast import winograd
     from samcli.ssm.fast.compiled import decoding as compiled_decoding
     from samcli.ssm.fast.compiled import norms as compiled_norms
     from samcli.ssm.fast.compiled import reading as compiled_reading
@@ -110,7 +107,6 @@ def loops() -> str:
         "reading": all(map(compiled_reading.agrees, compiler.KINDS)),
         "windows": all(map(compiled_windows.agrees, compiler.KINDS)),
         "norms": compiled_norms.agrees(),
-        "convolutions": winograd.loops_agree(),
     }
     wrong = [name for name, right in agree.items() if not right]
     return f"numba, but PyTorch for {', '.join(wrong)}" if wrong else "numba"

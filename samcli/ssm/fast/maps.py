@@ -14,7 +14,14 @@ from torch.nn import functional as F
 
 from samcli.ssm.fast import kernels
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"gelu": F.gelu, "swish": F.silu}  # by oneDNN's names
+# By oneDNN's names.
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "none": lambda x: x,
+    "relu": F.relu,
+    "hardswish": F.hardswish,
+    "gelu": F.gelu,
+    "swish": F.silu,
+}
 Pair = tuple[int, ...]
 
 

@@ -6,35 +6,53 @@ Batch number n is a function of the seed and n alone, so a resumed run sees what
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
+from samcli.audio.mel32 import CENTRE, FLOOR, LEVEL_DB, MOST_GAIN_DB, SCALE
+from samcli.training.nano.contest import Contest
 from samcli.training.nano.corpus import Clip, Corpus, Targets
 from samcli.training.nano.features import FeatureStore
-from samcli.training.nano.mixer import BINS, FRAMES_PER_SECOND, FRAMES_PER_STEP, Mixer, MixOptions, Mixture
+from samcli.training.nano.mixer import (
+    BINS,
+    FRAMES_PER_SECOND,
+    FRAMES_PER_STEP,
+    SILENCE,
+    FloatArray,
+    Mixer,
+    MixOptions,
+    Mixture,
+)
 from samcli.training.order import numbers
 
 if TYPE_CHECKING:
     from samcli.training.nano.words import Words, Writer
 
 
+PLAIN = 0.5  # how far a lone sound must stand out to be named
+
+
 @dataclass(frozen=True)
 class BatchOptions:
     # Scene lengths; all scenes of a batch share one, and how many windows they are heard in: the language model learns
     # to carry its state over several. A window is a whole number of encoder steps.
-    seconds: tuple[float, ...] = (5.0, 10.0, 2.56, 10.08, 7.68)
-    windows: tuple[int, ...] = (1, 1, 1, 2, 3)
-    share: tuple[float, ...] = (0.4, 0.24, 0.12, 0.12, 0.12)  # how often each is drawn
+    seconds: tuple[float, ...] = (3.2, 5.12, 1.92, 10.0, 10.24, 7.68)
+    windows: tuple[int, ...] = (1, 1, 1, 1, 2, 3)
+    share: tuple[float, ...] = (0.4, 0.2, 0.15, 0.15, 0.05, 0.05)  # how often each is drawn
     scenes_at_5_seconds: int = 32  # batch size; scaled so that every batch has about the same number of frames
     label_power: float = 0.5  # a label with n clips is drawn n ** power times as often
+    source_power: float = 0.5  # the same for a source among those of a label, lest one microphone be learned
     curated_share: float = 0.35  # of the draws that come from the curated everyday classes
+    level_db: float = 4.0  # spread of the windows' levels around the front end's
+    quiet: float = 0.25  # chance that a window is turned down by up to 25 dB
     mix: MixOptions = field(default_factory=MixOptions)
     seed: int = 1
 
@@ -44,38 +62,67 @@ class Batch:
     mel: Tensor  # (scenes * windows, frames, 128), a scene's windows side by side
     clip_target: Tensor  # (scenes * windows, classes)
     step_target: Tensor  # (scenes * windows, steps, classes) float16
+    name: Tensor  # (scenes * windows,): which of the naming contest's names holds of a lone, plain sound; -1: none
+    surely: Tensor  # (scenes * windows,): how far that name is trusted
     windows: int = 1  # of each scene
     words: Words | None = None  # None: tags only
 
 
 class Sampler:
-    """Draws clips by label."""
+    """Draws clips by label, and among a label's clips by source."""
 
     def __init__(self, clips: list[Clip], options: BatchOptions) -> None:
-        groups: dict[tuple[bool, str], list[int]] = defaultdict(list)
+        groups: dict[tuple[bool, str], dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         for i, clip in enumerate(clips):
             # Unlabelled clips (speech, music, effects) form one group by source, lest they all share one.
-            groups[clip.curated, clip.label or f"unlabelled {clip.source}"].append(i)
+            groups[clip.curated, clip.label or f"unlabelled {clip.source}"][clip.source].append(i)
         self.clips = clips
-        self.members = list(groups.values())
-        weight = np.array([len(m) ** options.label_power for m in self.members])
+        self.members = [list(sources.values()) for sources in groups.values()]
+        self.source_edges = [
+            _edges([len(clips) ** options.source_power for clips in sources]) for sources in self.members
+        ]
+        weight = np.array([sum(map(len, sources)) ** options.label_power for sources in self.members])
         curated = np.array([key[0] for key in groups])
         weight[curated] *= options.curated_share / weight[curated].sum()
         weight[~curated] *= (1 - options.curated_share) / weight[~curated].sum()
-        self.edges = np.cumsum(weight)
+        self.edges = _edges(weight)
 
     def draw(self, rng: np.random.Generator) -> Clip:
-        group = min(int(np.searchsorted(self.edges, rng.random())), len(self.members) - 1)
-        members = self.members[group]
-        return self.clips[members[int(rng.integers(len(members)))]]
+        return self.clips[self.draw_number(rng)]
+
+    def draw_number(self, rng: np.random.Generator) -> int:
+        """Its place among the clips."""
+        group = _pick(self.edges, rng)
+        members = self.members[group][_pick(self.source_edges[group], rng)]
+        return members[int(rng.integers(len(members)))]
+
+
+def normalised(power: FloatArray) -> FloatArray:
+    """Band powers as the network reads them."""
+    return np.asarray((np.log(power + np.float32(FLOOR)) - np.float32(CENTRE)) / np.float32(SCALE), np.float32)
+
+
+def _edges(weights: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.cumsum(np.asarray(weights) / np.sum(weights))
+
+
+def _pick(edges: NDArray[np.float64], rng: np.random.Generator) -> int:
+    return min(int(np.searchsorted(edges, rng.random())), len(edges) - 1)
 
 
 class SceneBatches(IterableDataset[Batch]):
     def __init__(
-        self, corpus: Corpus, store: FeatureStore, options: BatchOptions, writer: Writer | None = None, start: int = 0
+        self,
+        corpus: Corpus,
+        store: FeatureStore,
+        options: BatchOptions,
+        writer: Writer | None = None,
+        start: int = 0,
+        targets: Targets | None = None,
     ) -> None:
         self.corpus, self.store, self.options, self.writer, self.start = corpus, store, options, writer, start
-        self.targets = Targets(corpus)
+        self.targets = targets or Targets(corpus)
+        self.contest = Contest.of(self.targets)
         self.sampler = Sampler([clip for clip in corpus.split("train") if clip in store], options)
 
     def __iter__(self) -> Iterator[Batch]:
@@ -95,14 +142,19 @@ class SceneBatches(IterableDataset[Batch]):
         steps = -(-frames // FRAMES_PER_STEP)
         absent = np.ones((len(scenes), windows, classes), np.float32)
         step_target = np.zeros((len(scenes), steps, classes), np.float32)
+        name, surely = np.full(len(scenes), -1), np.zeros(len(scenes), np.float32)
         for row, scene in enumerate(scenes):
             for sound, activity, weight in zip(scene.placed, scene.activity, scene.weight, strict=True):
                 target = self.targets(sound.clip, *sound.crop) * weight
                 heard = np.ones(1) if windows == 1 else activity.reshape(windows, -1).max(1) > 0.3
                 absent[row] *= 1 - heard[:, None] * target[None, :]
                 np.maximum(step_target[row], activity[:, None] * target[None, :], out=step_target[row])
+            if len(scene.placed) == 1 and scene.weight[0] > PLAIN:
+                name[row], surely[row] = self.contest.entry(scene.placed[0].clip)
         clip_target = 1 - absent
         mel = np.stack([scene.mel for scene in scenes]).reshape(len(scenes) * windows, -1, BINS)
+        mel = self._levelled(mel, rng)
+        several = windows > 1  # a lone sound may be missing from a window
         words = None
         if self.writer is not None:
             words = self.writer.write(scenes, clip_target.max(1), seconds, Random(f"{options.seed} {number}"))
@@ -110,9 +162,21 @@ class SceneBatches(IterableDataset[Batch]):
             torch.from_numpy(mel),
             torch.from_numpy(clip_target.reshape(len(mel), classes)),
             torch.from_numpy(step_target.astype(np.float16)).reshape(len(mel), -1, classes),
+            torch.from_numpy(np.full(len(mel), -1) if several else name),
+            torch.from_numpy(np.zeros(len(mel), np.float32) if several else surely),
             windows,
             words,
         )
+
+    def _levelled(self, mel: FloatArray, rng: np.random.Generator) -> FloatArray:
+        """Log power (windows, frames, bins) as the front end would give it, give or take some decibels."""
+        options, count = self.options, len(mel)
+        quiet = np.where(rng.random(count) < options.quiet, rng.uniform(0, 25, count), 0)
+        wanted = LEVEL_DB + rng.normal(0, options.level_db, count) - quiet
+        power = np.exp(mel)
+        level = 10 * np.log10(power.mean(2).max(1) + float(SILENCE))
+        gain = 10 ** (np.minimum(wanted - level, MOST_GAIN_DB + 60) / 10)
+        return np.asarray(normalised(power * gain[:, None, None].astype(np.float32)), np.float32)
 
     def scene(self, mixer: Mixer, frames: int, rng: np.random.Generator) -> Mixture:
         sounds = int(rng.choice(len(self.options.mix.sources), p=self.options.mix.sources))

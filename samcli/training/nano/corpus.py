@@ -81,8 +81,10 @@ class Corpus:
 class Targets:
     """What the head should say for a clip."""
 
-    def __init__(self, corpus: Corpus) -> None:
+    def __init__(self, corpus: Corpus, opinions: dict[str, NDArray[np.float32]] | None = None) -> None:
+        """`opinions`: of each clip's started 10 s windows, better ones than the teacher's (relabel.py)."""
         self.corpus = corpus
+        self.opinions = corpus.teacher if opinions is None else corpus.teacher | opinions
         self.index = {name: i for i, name in enumerate(corpus.names)}
         self._relatives = _families(corpus.folder / "ontology.json", self.index)
         with (corpus.folder / "freesound_classes.csv").open(encoding="utf-8", newline="") as file:
@@ -97,24 +99,27 @@ class Targets:
         return [self.index[name] for name in names]
 
     def confidence(self, clip: Clip) -> float:
-        if clip.trust == "class":
+        if clip.curated:
             return 0.97
         family = {relative for i in self.hard(clip) for relative in self._relatives[i]}
         if not family:
             return 0.0
-        support = float(self.corpus.teacher[clip.file].max(0)[list(family)].max())
-        # From 0.4 when the teacher sees less than 0.3 per cent of anything related, to 0.95 at 30 per cent.
-        return float(np.interp(np.log10(max(support, 1e-6)), [-2.5, -0.5], [0.4, 0.95]))
+        support = float(np.log10(max(self.opinions[clip.file].max(0)[list(family)].max(), 1e-6)))
+        if clip.trust == "class":
+            return float(np.interp(support, [-3.0, -1.5], [0.6, 0.97]))
+        # From 0.1 when next to nothing related is heard (one per mille), to 0.95 at 30 per cent.
+        return float(np.interp(support, [-3.0, -2.0, -0.5], [0.1, 0.4, 0.95]))
 
     def __call__(self, clip: Clip, start: float = 0.0, end: float = 1e9) -> NDArray[np.float32]:
         """Probabilities for the part of the clip between two times."""
-        windows = self.corpus.teacher[clip.file]
+        windows = self.opinions[clip.file]
         first = min(int(start / TEACHER_WINDOW_SECONDS), len(windows) - 1)
         last = min(int(np.ceil(min(end, clip.seconds) / TEACHER_WINDOW_SECONDS)), len(windows))
         target: NDArray[np.float32] = windows[first : max(last, first + 1)].max(0).copy()
         hard = self.hard(clip)
         if hard:
-            target[hard] = np.maximum(target[hard], self.confidence(clip))
+            rest = np.where(np.arange(len(hard)) > 0, 0.9, 1.0)  # the first name is the most specific
+            target[hard] = np.maximum(target[hard], self.confidence(clip) * rest)
         return target
 
 

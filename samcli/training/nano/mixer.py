@@ -19,9 +19,9 @@ from samcli.training.nano.corpus import Clip
 FloatArray = NDArray[np.float32]
 
 BINS = 128
+SILENCE = np.float32(1e-12)  # power
 FRAMES_PER_SECOND = 100
 FRAMES_PER_STEP = 8  # the encoder's
-LOG_FLOOR = np.float32(np.log(1.1920929e-07))  # Kaldi's energy floor
 NATS_PER_DB = np.float32(np.log(10) / 10)
 
 
@@ -31,15 +31,14 @@ class MixOptions:
     in_turn: float = 0.6  # chance that several sounds follow each other; otherwise they may overlap
     second_level_db: tuple[float, float] = (-14.0, 3.0)  # of later sounds against the first
     turn_level_db: tuple[float, float] = (-8.0, 8.0)  # the same where they follow each other
-    gain_db: float = 10.0  # spread of the whole scene's level
-    quiet: float = 0.25  # chance that the scene is turned down by up to 35 dB
     stretch: float = 0.3  # chances of each effect on one sound
     shift: float = 0.35
     equaliser: float = 0.6
     band_limit: float = 0.2
     room: float = 0.25
     coding: float = 0.15
-    masks: float = 0.7
+    narrow: float = 0.15  # telephones, old recorders, low sample rates
+    masks: float = 0.6
 
 
 class Placed(NamedTuple):
@@ -52,13 +51,13 @@ class Placed(NamedTuple):
 
 
 class Mixture(NamedTuple):
-    mel: FloatArray  # (frames, bins) of log energies
+    mel: FloatArray  # (frames, bins) of log power; how loud it all is means nothing here
     placed: list[Placed]
     activity: FloatArray  # (sounds, steps): share of the step in which the sound is heard
     weight: FloatArray  # (sounds,): 1 for what is plainly heard, towards 0 when masked by the others
     noise_db: float  # background noise against the loudest sound
     room_seconds: float  # reverberation, 0 when dry
-    peak_db: float  # mean mel power of the loudest frame of the first sound, dB
+    peak_db: float  # mean mel power of the loudest frame of the first sound as it was recorded, dB
 
 
 class Mixer:
@@ -91,29 +90,35 @@ class Mixer:
             layers.append(power)
             total += power
         noise_db = -90.0
-        if rng.random() < 0.85 or not sounds:
-            noise_db = float(rng.uniform(-70, -18))
+        if rng.random() < 0.7 or not sounds:
+            noise_db = float(rng.uniform(-70, -12))
             total += self._noise(frames) * np.float32(10 ** (noise_db / 10))
         activity = (
             np.stack([_activity(layer, steps) for layer in layers]) if layers else np.zeros((0, steps), np.float32)
         )
         weight = np.array([_audibility(layer, total) for layer in layers], np.float32)
-        gain = self._gain(sounds)
-        mel = np.log(total + np.float32(1e-12)) + np.float32(gain)
+        if rng.random() < options.narrow:
+            total = self._narrowed(total)
+        mel = np.log(total + SILENCE)
         if rng.random() < options.coding:
             mel = np.maximum(mel, mel.max(1, keepdims=True) - np.float32(rng.uniform(30, 50)) * NATS_PER_DB)
-        mel = np.maximum(mel, LOG_FLOOR)
         if rng.random() < options.masks:
             self._mask(mel)
-        return Mixture(mel.astype(np.float32), placed, activity, weight, noise_db, room, gain / float(NATS_PER_DB))
+        return Mixture(mel.astype(np.float32), placed, activity, weight, noise_db, room, self._level(sounds))
 
-    def _gain(self, sounds: list[tuple[Clip, FloatArray]]) -> float:
-        """Natural level of the first sound, give or take; sometimes far away."""
+    def _level(self, sounds: list[tuple[Clip, FloatArray]]) -> float:
+        """Level of the first sound as it was recorded, dB."""
+        if not sounds:
+            return -60.0
+        return float(np.log(np.exp(sounds[0][1].astype(np.float32)).mean(1).max() + 1e-7)) / float(NATS_PER_DB)
+
+    def _narrowed(self, power: FloatArray) -> FloatArray:
+        """Without what a telephone or an old recorder loses."""
         rng = self.rng
-        natural = float(np.log(np.exp(sounds[0][1].astype(np.float32)).mean(1).max() + 1e-7)) if sounds else -6.0
-        gain_db = rng.normal(0, self.options.gain_db) - (rng.uniform(0, 35) if rng.random() < self.options.quiet else 0)
-        nats = float(np.clip(natural + gain_db * NATS_PER_DB, -15.5, 6.0))
-        return nats
+        power[:, int(rng.integers(70, 110)) :] *= np.float32(1e-6)
+        if rng.random() < 0.4:
+            power[:, : int(rng.integers(5, 16))] *= np.float32(1e-4)
+        return power
 
     def _vary(self, log_mel: FloatArray) -> FloatArray:
         rng, options = self.rng, self.options

@@ -1,39 +1,49 @@
 """The recipe of sam-nano, from the corpus' folder to a model that can be shipped.
 
-    sam train nano CORPUS OUT
+    sam train nano CORPUS OUT --trunk mn04_as.safetensors
 
-First the encoder alone learns tags; then the language model alone learns to put tags into words, reading targets
-instead of hearing sounds; then everything learns together: the words' losses flow through the connector into the
-encoder, as SAM's authors found best. Each stage can be stopped and resumed at any step. A recipe in which words have
-no weight trains the encoder alone.
+    1. ears     the encoder begins with mn04 and learns tags: labels joined with the teacher's opinion
+    2. opinions what it now hears in every training clip, joined with the teacher, replaces the teacher's opinion
+    3. ears     it goes on with these, from the full rate again
+    4. reading  the language model alone learns to put tags into words, reading targets instead of hearing sounds
+    5. words    connector and language model learn from what the encoder hears; the encoder stays as it is
+
+Each stage can be stopped and resumed at any step. A recipe without steps of words ends after the third.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from samcli.audio.fbank import log_mel
+from samcli.audio.mel32 import SAMPLE_RATE
+from samcli.audio.resample import resampled
 from samcli.checkpoints.format import load_module
 from samcli.errors import ModelError
+from samcli.models.encoders.nano import NanoEncoder
 from samcli.models.sam import Sam
 from samcli.ssm.language.model import LanguageModel
 from samcli.text.tokenizer import Tokenizer, train_tokenizer
 from samcli.training.language.rehearsal import rehearse_sentences
 from samcli.training.language.script import Scripts
 from samcli.training.loop import SAVED, Report, Trainer
+from samcli.training.losses import LossWeights
 from samcli.training.nano.batches import Sampler, SceneBatches
 from samcli.training.nano.corpus import Corpus, Targets
-from samcli.training.nano.features import FeatureStore, build_features
+from samcli.training.nano.features import FeatureStore, build_features, log_power
 from samcli.training.nano.lexicon import associations, single_sounds
+from samcli.training.nano.opinions import Opinions, hear_again
 from samcli.training.nano.settings import NanoRecipe
+from samcli.training.nano.synthetic import RATE as SYNTHETIC_RATE
 from samcli.training.nano.synthetic import synthetic_clips
+from samcli.training.nano.trunk import begin_with, fix_first_blocks, learn_statistics
 from samcli.training.nano.words import Writer
 
 
@@ -43,24 +53,32 @@ class Material:
 
     corpus: Corpus
     store: FeatureStore
+    targets: Targets
     scripts: Scripts
 
+    def with_opinions(self, opinions: Opinions) -> Material:
+        targets = Targets(self.corpus, opinions)
+        return Material(self.corpus, self.store, targets, Scripts(targets))
 
-def prepare(corpus: Corpus, cache: Path) -> Material:
-    """Compute the corpus' features once, add the synthetic sounds."""
+
+def prepare(corpus: Corpus, cache: Path, without: Sequence[str] = ()) -> Material:
+    """Compute the corpus' features once, add the synthetic sounds, leave out some sources."""
     ready = (cache / "index.json").exists()
     store = FeatureStore(cache) if ready else build_features(corpus.folder, corpus.clips, cache)
     made = synthetic_clips()
-    corpus = corpus.plus(clip for clip, _ in made)
+    kept = tuple(clip for clip in corpus.clips if clip.split != "train" or clip.source not in set(without))
+    corpus = replace(corpus, clips=kept).plus(clip for clip, _ in made)
     for clip, wave in made:
-        store.add(clip, log_mel(torch.from_numpy(wave)[None])[0].numpy().astype(np.float16))
-    return Material(corpus, store, Scripts(Targets(corpus)))
+        store.add(clip, log_power(resampled(wave, SYNTHETIC_RATE, SAMPLE_RATE)))
+    targets = Targets(corpus)
+    return Material(corpus, store, targets, Scripts(targets))
 
 
 def train_nano(
     corpus: Corpus,
     out: Path,
     recipe: NanoRecipe | None = None,
+    trunk: Path | None = None,
     start: Path | None = None,
     ears: Path | None = None,
     judge: Callable[[Material], Callable[[Sam], dict[str, float]]] | None = None,
@@ -68,48 +86,91 @@ def train_nano(
 ) -> Sam:
     """Train, or go on training, in the folder `out`; the averaged network comes back.
 
-    `start`: a model of this kind to begin with, in place of a new one. `ears`: one whose encoder and tokenizer are
-    taken over and stay as they are; only words are learned.
+    `trunk`: mn04's weights; without them the encoder begins with noise. `start`: a model of this kind to begin with, in
+    place of a new one. `ears`: one whose encoder and tokenizer are taken over and stay as they are; only words are
+    learned.
     """
     recipe = recipe or NanoRecipe()
     out.mkdir(parents=True, exist_ok=True)
-    material = prepare(corpus if recipe.teacher else untaught(corpus), out / "features")
     torch.manual_seed(recipe.seed)
-    if start is not None:
-        network, tokenizer = begun(start)
-    else:
-        known = ears if ears is not None else out
-        tokenizer = Tokenizer.load(known) if (known / "tokenizer.json").exists() else new_tokenizer(recipe)
-        network = beginning(tokenizer, recipe)
-        if ears is not None:
-            given, _ = begun(ears)
-            if given.config.encoder != recipe.encoder:
-                raise ModelError(f"{ears} has another encoder than this recipe: take its --size, and no other encoder.")
-            network.encoder.load_state_dict(given.encoder.state_dict())
-            network.encoder.requires_grad_(False)
-        if recipe.loop.weights.words and not (out / "state" / SAVED).exists():  # a training that goes on brings its own
-            count_lexicon(network, material, tokenizer, recipe)
+    material = prepare(corpus if recipe.teacher else untaught(corpus), out / "features", recipe.without)
+    network, tokenizer = first_network(out, recipe, trunk, start, ears)
+    resumed = (out / "state" / SAVED).exists()
+    if start is None and recipe.word_steps and not resumed:  # a training that goes on brings its own
+        count_lexicon(network, material, tokenizer, recipe)
     tokenizer.save(out / "tokenizer.json")
-    network.encoder.lay_out()
-    judged = judge(material) if judge else None
     writer = Writer(tokenizer, material.scripts, recipe.words)
-    # The plateau goes on through the first two stages: only the last one ends in a decay.
-    plateau = replace(recipe.loop.optimiser, decay_share=0.0)
-    weights = recipe.loop.weights
-    stages = (
-        (recipe.tag_steps, plateau, replace(weights, words=0.0), None),
-        (recipe.tag_steps + recipe.read_steps, plateau, replace(weights, reading=True), writer),
-        (recipe.loop.steps, recipe.loop.optimiser, weights, writer if weights.words else None),
-    )
     trainer = Trainer(network, out / "state", recipe.loop)
-    for last, optimiser, losses, words in stages:
-        if trainer.step >= last:
-            continue
-        trainer.options = replace(recipe.loop, steps=last, optimiser=optimiser, weights=losses)
-        first, second = (_batches(material, recipe, words, offset) for offset in (0, 1))
-        trainer.run(first, second, judged, report)
-    averaged: Any = trainer.average.network
-    return averaged  # type: ignore[no-any-return]
+    judged = judge(material) if judge else None
+
+    def learn(first: int, until: int, weights: LossWeights, parts: Parts, words: Writer | None) -> None:
+        """The stage of these steps, in which these parts of the network learn."""
+        if trainer.step >= until:
+            return
+        choose(network, parts, noise=trunk is None and start is None)
+        trainer.begin(replace(recipe.loop, steps=until, weights=weights), first)
+        batches, others = (_batches(material, recipe, words, offset) for offset in (0, 1))
+        trainer.run(batches, others, judged, report)
+
+    hearing = replace(recipe.loop.weights, words=0.0)
+    at = recipe.ear_steps if ears is None else 0
+    learn(0, at, hearing, Parts.EARS, None)
+    if at and recipe.ear_steps_again:
+        material = material.with_opinions(hear_again(nano_of(averaged(trainer)), material, out, report))
+        writer = Writer(tokenizer, material.scripts, recipe.words)
+        learn(at, at + recipe.ear_steps_again, hearing, Parts.EARS, None)
+        at += recipe.ear_steps_again
+    if recipe.word_steps:
+        read = at + recipe.read_steps
+        learn(at, read, replace(recipe.loop.weights, reading=True), Parts.WORDS, writer)
+        learn(read, read + recipe.word_steps, recipe.loop.weights, Parts.WORDS, writer)
+    return averaged(trainer)
+
+
+def averaged(trainer: Trainer) -> Sam:
+    network: Any = trainer.average.network
+    return network  # type: ignore[no-any-return]
+
+
+def nano_of(network: Sam) -> NanoEncoder:
+    assert isinstance(network.encoder, NanoEncoder), "this recipe trains no other encoder"
+    return network.encoder
+
+
+class Parts(Enum):
+    """What of a network learns in a stage."""
+
+    EARS = "the encoder"
+    WORDS = "everything else"
+
+
+def choose(network: Sam, parts: Parts, noise: bool) -> None:
+    """Let these parts learn, and no others."""
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name.startswith("encoder.") == (parts is Parts.EARS))
+    if parts is Parts.EARS and noise:
+        learn_statistics(nano_of(network).trunk)
+    elif parts is Parts.EARS:
+        fix_first_blocks(nano_of(network).trunk)
+
+
+def first_network(
+    out: Path, recipe: NanoRecipe, trunk: Path | None, start: Path | None, ears: Path | None
+) -> tuple[Sam, Tokenizer]:
+    """The network as the training finds it, and its tokenizer."""
+    if start is not None:
+        return begun(start)
+    known = ears if ears is not None else out
+    tokenizer = Tokenizer.load(known) if (known / "tokenizer.json").exists() else new_tokenizer(recipe)
+    network = beginning(tokenizer, recipe)
+    if ears is not None:
+        given, _ = begun(ears)
+        if given.config.encoder != recipe.encoder:
+            raise ModelError(f"{ears} has another encoder than this recipe: take its --size, and no other encoder.")
+        network.encoder.load_state_dict(given.encoder.state_dict())
+    elif trunk is not None:
+        begin_with(nano_of(network), trunk)
+    return network, tokenizer
 
 
 def new_tokenizer(recipe: NanoRecipe) -> Tokenizer:
@@ -164,4 +225,4 @@ def lengthen_memory(language: LanguageModel) -> None:
 
 def _batches(material: Material, recipe: NanoRecipe, writer: Writer | None, offset: int) -> SceneBatches:
     options = replace(recipe.batches, seed=recipe.batches.seed + 1000 * offset)
-    return SceneBatches(material.corpus, material.store, options, writer)
+    return SceneBatches(material.corpus, material.store, options, writer, targets=material.targets)

@@ -27,8 +27,11 @@ class NanoRecipe:
     connector: Kind = "concat"
     teacher: bool = True  # learn from its opinion of every clip; False: from labels alone
     stack: int = 4  # encoder steps per audio token: 3.1 tokens a second
-    tag_steps: int = 3_000  # steps of tags alone
-    read_steps: int = 1_500  # steps of words alone
+    ear_steps: int = 2_000  # of the encoder, with the teacher's opinions
+    ear_steps_again: int = 4_000  # the same with better ones
+    read_steps: int = 1_500  # of words alone, from targets
+    word_steps: int = 6_000  # of words, from what the encoder hears
+    without: tuple[str, ...] = ()  # sources of the corpus to leave out, to judge by
     batches: BatchOptions = field(default_factory=BatchOptions)
     words: WordOptions = field(default_factory=WordOptions)
     loop: LoopOptions = field(default_factory=LoopOptions)
@@ -36,6 +39,24 @@ class NanoRecipe:
     told: int = 200_000  # sentences that make the vocabulary
     counted: int = 12_000  # sounds told to make the lexicon
     seed: int = 0
+
+    @property
+    def steps(self) -> int:
+        """Of all stages."""
+        return self.ear_steps + self.ear_steps_again + self.read_steps + self.word_steps
+
+    def scaled(self, share: float) -> NanoRecipe:
+        """The same stages, shorter or longer."""
+        optimiser = self.loop.optimiser
+        warm_up = max(1, min(optimiser.warm_up, round(self.steps * share / 10)))
+        return replace(
+            self,
+            ear_steps=round(self.ear_steps * share),
+            ear_steps_again=round(self.ear_steps_again * share),
+            read_steps=round(self.read_steps * share),
+            word_steps=round(self.word_steps * share),
+            loop=replace(self.loop, optimiser=replace(optimiser, warm_up=warm_up)),
+        )
 
     def config(self, vocabulary: int, aligned: bool = False) -> SamConfig:
         language = LanguageConfig(
@@ -54,7 +75,7 @@ def bigger(recipe: NanoRecipe, size: str) -> NanoRecipe:
     widths = {"small": (384, 12, 512, 12), "base": (768, 16, 768, 16)}
     width, layers, words, language_layers = widths[size]
     mixer = replace(recipe.encoder.mixer, d_model=width)
-    encoder = replace(recipe.encoder, mixer=mixer, layers=layers, stem=(48, 96, 160, 256))
+    encoder = replace(recipe.encoder, mixer=mixer, layers=layers)
     return replace(recipe, encoder=encoder, language_width=words, language_layers=language_layers)
 
 

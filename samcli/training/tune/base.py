@@ -12,7 +12,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from samcli.audio.front_end import KALDI
 from samcli.checkpoints.catalogue import DEFAULT
 from samcli.checkpoints.loading import locate, tokenizer_of
 from samcli.checkpoints.modules import Piece, load_piece
@@ -85,8 +84,6 @@ def load_base(name: str, *, offline: bool = False) -> Base:
     piece = load_piece(source.folder, dtype=torch.float32)
     if not head_layers(encoder_of(piece.module)) or not piece.labels:
         raise ModelError(f"{name} has no tag head that could learn names; sam-nano has.")
-    if encoder_of(piece.module).front_end.name != KALDI.name:
-        raise ModelError(f"{name} reads sound by another filter bank than tuning prepares; use --base sam-nano.")
     if source.snapshot is not None:  # the Hub's own name and commit: what it calls by another name may move on
         lasting = f"{source.snapshot.repo}@{source.snapshot.commit}"
     else:
@@ -153,5 +150,6 @@ def remembered(network: nn.Module, batches: TuneBatches, count: int, autocast: b
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         for number in range(count):
             batch = batches.batch(number)
-            heard.append(dataclasses.replace(batch, mel=encoder(batch.mel).features.half()))
+            encoding = encoder(batch.mel)
+            heard.append(dataclasses.replace(batch, mel=encoding.features.half(), pooled=encoding.pooled))
     return Remembered(heard)

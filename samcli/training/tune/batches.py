@@ -16,21 +16,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from samcli.audio.fbank import FRAME, log_mel
+from samcli.audio.front_end import EVEN_32K, FrontEnd
+from samcli.audio.resample import resampled
 from samcli.text.prompts import Example, caption_example, question_example
 from samcli.text.tokenizer import Tokenizer
 from samcli.training.nano.corpus import Clip
-from samcli.training.nano.mixer import BINS, FRAMES_PER_SECOND, FRAMES_PER_STEP, Mixer, MixOptions
-from samcli.training.nano.synthetic import synthetic_clips
+from samcli.training.nano.mixer import BINS, FRAMES_PER_SECOND, FRAMES_PER_STEP, NATS_PER_DB, Mixer, MixOptions
+from samcli.training.nano.synthetic import RATE, synthetic_clips
 from samcli.training.nano.words import LONGEST, Row, Words, words_of
 from samcli.training.order import numbers
 from samcli.training.tune.recordings import Recording
 
 Mel = NDArray[np.float16]
+LEVEL_DB = 6.0  # spread of scenes' levels
 NOTHING = Recording("")  # a synthetic sound: none of the names is right
 SHORTEST_FRAMES = FRAMES_PER_SECOND  # of a scene
 GENTLE = MixOptions(
-    gain_db=6.0, quiet=0.1, stretch=0.0, shift=0.0, equaliser=0.4, band_limit=0.1, room=0.15, coding=0.1, masks=0.4
+    narrow=0.05, stretch=0.0, shift=0.0, equaliser=0.4, band_limit=0.1, room=0.15, coding=0.1, masks=0.4
 )
 
 
@@ -53,12 +55,13 @@ class TuneBatch:
     steps: Tensor  # (scenes, steps, names)
     known: Tensor  # (scenes,): whether the names that are not given are absent
     words: Words | None = None
+    pooled: Tensor | None = None  # (scenes, width): beside remembered features, what the window's head reads
 
 
-def features_of(wave: NDArray[np.float32]) -> Mel:
-    """(frames, mel bins), as every model here hears them."""
-    padded = np.pad(wave, (0, max(0, FRAME - len(wave))))
-    return np.asarray(log_mel(torch.from_numpy(padded)[None])[0].numpy().astype(np.float16))
+def features_of(wave: NDArray[np.float32], front_end: FrontEnd) -> Mel:
+    """Log band powers (frames, bands) of a wave at the front end's rate: scenes are mixed of these."""
+    log_power, _ = front_end.log_power(torch.from_numpy(wave)[None], torch.tensor([len(wave)]))
+    return np.asarray(log_power[0].half().numpy())
 
 
 def stretch_of(recording: Recording, sounds: Mapping[str, Mel]) -> Mel:
@@ -78,7 +81,9 @@ class TuneBatches(IterableDataset[TuneBatch]):
         options: TuneBatchOptions,
         tokenizer: Tokenizer | None = None,
         others: Sequence[Mel] = (),
+        front_end: FrontEnd = EVEN_32K,
     ) -> None:
+        self.front_end = front_end
         self.recordings, self.sounds, self.options, self.tokenizer = list(recordings), sounds, options, tokenizer
         self.place = {name: number for number, name in enumerate(names)}
         self.start = 0
@@ -88,7 +93,9 @@ class TuneBatches(IterableDataset[TuneBatch]):
         self.groups = [groups[labels] for labels in sorted(groups)]
         weight = np.array([len(group) ** options.label_power for group in self.groups])
         self.edges = np.cumsum(weight / weight.sum())
-        self.others = [features_of(wave) for _, wave in synthetic_clips(each=6)]
+        self.others = [
+            features_of(resampled(wave, RATE, front_end.sample_rate), front_end) for _, wave in synthetic_clips(each=6)
+        ]
         self.given_others = list(others)
 
     def __iter__(self) -> Iterator[TuneBatch]:
@@ -112,7 +119,8 @@ class TuneBatches(IterableDataset[TuneBatch]):
         for row in range(size):
             chosen = self._scene(rng)
             scene = mixer.scene([(_clip(r), np.asarray(m, np.float32)) for r, m in chosen], frames)
-            mel[row] = scene.mel
+            level = scene.peak_db + rng.normal(0, LEVEL_DB)
+            mel[row] = scene.mel + np.float32(level) * NATS_PER_DB
             for (recording, _), activity, weight in zip(chosen, scene.activity, scene.weight, strict=True):
                 for place in self._places(recording):
                     absent[row, place] *= 1 - weight
@@ -121,7 +129,7 @@ class TuneBatches(IterableDataset[TuneBatch]):
             if len(chosen) == 1:
                 rows += [Row(row, example) for example in self._examples(chosen[0][0], rng)]
         return TuneBatch(
-            torch.from_numpy(mel),
+            self.front_end.read(torch.from_numpy(mel)),
             torch.from_numpy(1 - absent),
             torch.from_numpy(tracks),
             torch.from_numpy(known),

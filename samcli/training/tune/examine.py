@@ -63,6 +63,7 @@ def examine(
     known: Sequence[str] = (),
     *,
     seed: int = 0,
+    rate: int = SAMPLE_RATE,
     keep: Callable[[str, Wave], None] | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Examined:
@@ -73,13 +74,13 @@ def examine(
     paths = list(dict.fromkeys(recording.path for recording in found.recordings))
     for number, path in enumerate(paths, 1):
         try:
-            wave, warning = decoded(found.root / path)
+            wave, warning = decoded(found.root / path, rate)
         except InputError as error:
             problems.append(Problem("unreadable", path, error.message))
         else:
             if warning:
                 problems.append(Problem("damaged", path, f"{path!r}: {warning}"))
-            contents[path], lengths[path] = content_hash(wave), len(wave) / SAMPLE_RATE
+            contents[path], lengths[path] = content_hash(wave), len(wave) / rate
             if keep is not None:
                 keep(path, wave)
         progress(number, len(paths))
@@ -108,9 +109,9 @@ def examine(
     return Examined(found, tuple(split), counts, tuple(problems), tuple(notes), how, contents)
 
 
-def decoded(path: Path) -> tuple[Wave, str | None]:
+def decoded(path: Path, rate: int) -> tuple[Wave, str | None]:
     """A file's wave, and what was wrong with it although it could be read."""
-    with open_sound(path, SAMPLE_RATE) as reader:
+    with open_sound(path, rate) as reader:
         wave = np.concatenate([np.zeros(0, np.float32), *reader])
         return wave, reader.warning
 

@@ -107,7 +107,8 @@ def _logits(network: nn.Module, heard: Sequence[Mel], classes: Classes, window_s
         frames = torch.tensor([len(mel) for _, mel in chosen])
         batch = torch.zeros(len(chosen), int(frames.max()), chosen[0][1].shape[1])
         for row, (_, window) in enumerate(chosen):
-            batch[row, : len(window)] = torch.from_numpy(np.asarray(window, np.float32))
+            log_power = torch.from_numpy(np.asarray(window, np.float32))
+            batch[row, : len(window)] = encoder.front_end.read(log_power[None])[0]
         found = encoder(batch, frames).clip_logits.float()[:, list(classes.taught)]
         for row, (number, _) in enumerate(chosen):
             best[number] = torch.maximum(best[number], found[row])
@@ -127,7 +128,7 @@ def _word_loss(
         if words is None:
             continue
         mel = torch.from_numpy(np.asarray(stretch_of(recording, sounds)[:longest], np.float32))[None]
-        encoding, embeddings, _ = network.hear(mel)
+        encoding, embeddings, _ = network.hear(encoder_of(network).front_end.read(mel))
         tags = None
         if network.config.reads_tags:
             tags = tags_of(step_probabilities(encoding), encoding, STEP_SECONDS)

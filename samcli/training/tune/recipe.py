@@ -27,10 +27,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from samcli.audio import SAMPLE_RATE
+from samcli.audio.front_end import FrontEnd
 from samcli.engine.inputs.find import find_inputs
 from samcli.errors import InputError, UsageError
 from samcli.models.adapters.tuned import encoder_of, vocabulary
+from samcli.models.encoders.base import Encoder
+from samcli.models.interface import Encoding
 from samcli.training.loop import LoopOptions, Report, Trainer
 from samcli.training.optimiser import Average, OptimiserOptions, schedule
 from samcli.training.tune.base import STATE, Base, TuneRecipe, prepare, remembered, taught_parameters
@@ -103,7 +105,7 @@ class Tuner(Trainer):
         encoder = encoder_of(network)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.options.autocast):
             remembered = self.base is None and batch.mel.shape[-1] == encoder.width and batch.mel.dtype == torch.float16
-            encoding = encoder.judge(batch.mel.float()) if remembered else encoder(batch.mel)
+            encoding = judged_again(encoder, batch) if remembered else encoder(batch.mel)
             before = None
             if self.base is not None:
                 with torch.no_grad():
@@ -122,7 +124,7 @@ class Tuner(Trainer):
             for group in optimiser.param_groups:
                 group["lr"] = self.recipe.head_rate * schedule(step, FIRST_STEPS, options)
             alone = dataclasses.replace(batch, words=None)
-            encoding = encoder.judge(batch.mel.float())
+            encoding = judged_again(encoder, batch)
             total, _ = tune_losses(self.network, encoding, None, alone, self.classes, self.recipe.weights)
             if total.requires_grad:
                 total.backward()  # type: ignore[no-untyped-call]
@@ -137,6 +139,11 @@ class Tuner(Trainer):
         if left is not None:
             line["left"] = left
         super()._log(line, report)
+
+
+def judged_again(encoder: Encoder, batch: Any) -> Encoding:
+    """What the head says of remembered features."""
+    return encoder.judge(batch.mel.float(), None if batch.pooled is None else batch.pooled.float())
 
 
 def tune(
@@ -180,7 +187,9 @@ def tune(
     learned_others = [mel for number, mel in enumerate(others) if number % (OTHERS // JUDGED_OTHERS)]
     window = float(getattr(network.config, "window_seconds", 10.0))
     make = dataclasses.replace(recipe.batches, seed=recipe.seed, window_seconds=window)
-    batches: Any = TuneBatches(learners, sounds, taught, make, base.tokenizer if words else None, learned_others)
+    front_end = encoder_of(network).front_end
+    tokenizer = base.tokenizer if words else None
+    batches: Any = TuneBatches(learners, sounds, taught, make, tokenizer, learned_others, front_end)
 
     def judged(now: nn.Module) -> dict[str, float]:
         found = judge(now, held, sounds, taught, classes, base.tokenizer if words else None, window, judged_others)
@@ -214,7 +223,7 @@ def tune(
     return finish(tuner, out)
 
 
-def hear_others(folder: Path, seed: int, window_seconds: float = 10.0) -> list[Mel]:
+def hear_others(folder: Path, seed: int, front_end: FrontEnd, window_seconds: float = 10.0) -> list[Mel]:
     """Sounds that have none of the names, of each the first window; which ones, the seed decides."""
     inputs = find_inputs([folder])
     found: list[Mel] = []
@@ -222,10 +231,10 @@ def hear_others(folder: Path, seed: int, window_seconds: float = 10.0) -> list[M
         if len(found) == OTHERS:
             break
         try:
-            wave, _ = decoded(Path(item.path))
+            wave, _ = decoded(Path(item.path), front_end.sample_rate)
         except InputError:
             continue
-        found.append(features_of(wave[: round(window_seconds * SAMPLE_RATE)]))
+        found.append(features_of(wave[: round(window_seconds * front_end.sample_rate)], front_end))
     return found
 
 

@@ -129,7 +129,7 @@ def test_every_kind_is_described_in_full(name: str) -> None:
 
 
 SMALL: dict[str, dict[str, Any]] = {
-    "nano": {"layers": 1, "stem": (4, 4, 8, 8), "stem_depth": (0, 0, 0, 0), "classes": 3},
+    "nano": {"layers": 1, "trunk": "tiny", "hidden": 16, "classes": 3},
     "eat": {"width": 16, "layers": 1, "heads": 2, "max_steps": 72, "classes": 3},
     "dass": {"widths": (4, 8), "depths": (1, 1), "classes": 3},
     "ssamba": {"width": 16, "layers": 2, "classes": 3},

@@ -44,7 +44,7 @@ from samcli.training.workshop import Workshop
 from tests.training.conftest import make_corpus
 
 SMALL = NanoConfig(
-    stem=(4, 4, 8, 8), stem_depth=(0, 0, 0, 0), layers=1, mixer=BidirectionalConfig(d_model=16, d_state=8, head_dim=8)
+    trunk="tiny", hidden=16, layers=1, mixer=BidirectionalConfig(d_model=16, d_state=8, head_dim=8)
 )
 RECIPE = DistillRecipe(steps=6, pace=Pace(1e-2, 1), course=CourseOptions(batch=3, average=0.9, report_every=2))
 

@@ -31,8 +31,8 @@ from samcli.training.nano.synthetic import synthetic_clips
 
 TINY = NanoRecipe(
     encoder=NanoConfig(
-        stem=(4, 4, 8, 8),
-        stem_depth=(0, 0, 0, 0),
+        trunk="tiny",
+        hidden=16,
         layers=1,
         mixer=BidirectionalConfig(d_model=64, d_state=8, head_dim=16),
     ),

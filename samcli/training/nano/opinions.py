@@ -1,0 +1,75 @@
+"""What an encoder hears in every training clip, joined with the teacher: targets for the rest of its training.
+
+A label is one person's word for a clip, the teacher's opinion that of a network that never heard clips like these. The
+encoder has learned from both; the mean of its logits and the teacher's is better than either.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from samcli.training.nano.corpus import TEACHER_WINDOW_SECONDS, Clip
+from samcli.training.nano.mixer import FRAMES_PER_SECOND
+from samcli.writers.files import write_whole
+
+if TYPE_CHECKING:
+    from samcli.models.encoders.nano import NanoEncoder
+    from samcli.training.loop import Report
+    from samcli.training.nano.recipe import Material
+
+Opinions = dict[str, NDArray[np.float32]]  # file -> (started 10 s windows, classes)
+
+WINDOW = round(TEACHER_WINDOW_SECONDS * FRAMES_PER_SECOND)
+TEACHER_SHARE = 0.3  # of the mean of logits
+LEAST = 1e-4  # of a probability, before its logit is taken
+STORED = "opinions.npz"
+
+
+def hear_again(encoder: NanoEncoder, material: Material, out: Path, report: Report) -> Opinions:
+    """Every training clip's opinions; computed once and kept in OUT."""
+    path = out / STORED
+    if path.exists():
+        with np.load(path) as stored:
+            return dict(stored)
+    opinions: Opinions = {}
+    clips = [clip for clip in material.corpus.split("train") if clip.source != "synthetic"]
+    for number, clip in enumerate(clips):
+        opinions[clip.file] = joined(heard(encoder, material, clip), material.corpus.teacher[clip.file])
+        if number % 1000 == 0:
+            report({"opinions": number, "of": len(clips)})
+    packed = _packed(opinions)
+    write_whole(path, packed)
+    return opinions
+
+
+@torch.no_grad()
+def heard(encoder: NanoEncoder, material: Material, clip: Clip) -> NDArray[np.float32]:
+    """Logits (started windows, classes)."""
+    log_power = torch.from_numpy(np.asarray(material.store[clip], np.float32))
+    rows = []
+    for start in range(0, len(log_power), WINDOW):
+        part = log_power[start : start + WINDOW]
+        logits: Any = encoder(encoder.front_end.read(part[None])).clip_logits
+        rows.append(logits[0].float().numpy())
+    return np.stack(rows)
+
+
+def joined(logits: NDArray[np.float32], teacher: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean of logits, as probabilities; a window that the teacher did not judge is the encoder's alone."""
+    known = teacher[: len(logits)].clip(LEAST, 1 - LEAST)
+    mean = logits.copy()
+    mean[: len(known)] += TEACHER_SHARE * (np.log(known / (1 - known)) - logits[: len(known)])
+    return np.asarray(1 / (1 + np.exp(-mean)), np.float32)
+
+
+def _packed(opinions: Opinions) -> bytes:
+    import io
+
+    file = io.BytesIO()
+    np.savez_compressed(file, **{name: rows.astype(np.float16) for name, rows in opinions.items()})  # type: ignore[arg-type]
+    return file.getvalue()
