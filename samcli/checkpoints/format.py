@@ -26,7 +26,8 @@ from samcli.checkpoints.tensors import MappedWeights, fill
 from samcli.errors import ModelError
 from samcli.models.encoders.registry import ENCODERS
 from samcli.models.sam import Sam, SamConfig
-from samcli.ssm.language.model import LanguageConfig, LanguageModel
+from samcli.ssm.language.blocks import LanguageConfig
+from samcli.ssm.language.model import LanguageModel
 from samcli.ssm.language.phi import PhiConfig, PhiLanguageModel
 
 SHARD_BYTES = 5_000_000_000

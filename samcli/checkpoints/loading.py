@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from samcli.checkpoints.modules import Piece
     from samcli.models.interface import SoundModel
+    from samcli.models.tagger import Unaligned
 
 Loaded = TypeVar("Loaded")
 
@@ -62,8 +63,6 @@ def load_model(
         return tiny_random(place, number)
     entry = catalogue.find(name_or_folder)
     if entry is not None and entry.parts:
-        from samcli.checkpoints.assembly import load_unaligned
-
         return load_unaligned(entry, place, number, offline=offline, progress=progress)
     name, adapters = split_adapters(name_or_folder)
     if is_adapter(name):
@@ -79,6 +78,22 @@ def load_model(
             piece, on = adapted(piece, at, adapters)
             return as_sound_model(piece, on._replace(name=name_or_folder))
         return as_sound_model(piece, at)
+
+    return with_second_fetch(source, load, offline=offline, progress=progress)
+
+
+def load_unaligned(
+    entry: catalogue.Entry, device: str, dtype: torch.dtype, *, offline: bool = False, progress: bool = False
+) -> Unaligned:
+    """Only the encoder is fetched: the language model would have nothing to say."""
+    from samcli.checkpoints.modules import load_piece
+    from samcli.models.tagger import Unaligned
+
+    source = locate(entry.parts["encoder"], offline=offline, progress=progress)
+
+    def load(at: Source) -> Unaligned:
+        piece = load_piece(at.folder, dtype=dtype, device=device)
+        return Unaligned(cast(Any, piece.module), name=entry.name, revision=at.revision, labels=piece.labels)
 
     return with_second_fetch(source, load, offline=offline, progress=progress)
 

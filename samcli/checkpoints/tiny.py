@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 
-from samcli.models.connectors import ConnectorConfig
+from samcli.models.connector_base import ConnectorConfig
 from samcli.models.encoders.nano import NanoConfig
 from samcli.models.sam import Listener, Sam, SamConfig
 from samcli.ssm.bidirectional import BidirectionalConfig
-from samcli.ssm.language.model import LanguageConfig
+from samcli.ssm.language.blocks import LanguageConfig
 from samcli.text.tokenizer import LEAST_SIZE, Tokenizer, train_tokenizer
 
 NAME = "tiny-random"

@@ -24,15 +24,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from samcli import __version__
+from samcli._version import __version__
 from samcli.engine.inputs.find import Input
+from samcli.engine.model_facts import ModelFacts, dtype_of
 from samcli.engine.options import RunOptions
-from samcli.engine.weights import dtype_of
 from samcli.errors import OutputError
 from samcli.records import SCHEMA, Record
 
 if TYPE_CHECKING:
-    from samcli.engine.ray.engine import About
     from samcli.models.interface import SoundModel
 
 SYNC_SECONDS = 2.0  # at most so much work is lost to a power cut
@@ -47,7 +46,7 @@ def journal_path(output: str | os.PathLike[str]) -> Path:
     return path.with_name(f".{path.stem}{SUFFIX}")
 
 
-def fingerprint(task: str, model: SoundModel | About, options: RunOptions) -> str:
+def fingerprint(task: str, model: SoundModel | ModelFacts, options: RunOptions) -> str:
     """A hash of everything besides the file itself that decides its records."""
     kind = dtype_of(model)  # half precision writes other scores
     settings = [SCHEMA, __version__, task, model.name, model.revision, kind, options.result_settings()]

@@ -18,6 +18,7 @@ from samcli.errors import ModelError
 from samcli.models.interface import SoundModel
 from samcli.models.listener_state import Heard, no_tags
 from samcli.models.sam import Listener
+from samcli.text.prompts import caption_prompt
 
 PAIRS = 96  # of a sound and a text, read together
 
@@ -34,7 +35,7 @@ def pair_losses(model: SoundModel, state: Any, pairs: Sequence[tuple[int, str]])
     listener = listener_of(model)
     tokenizer = listener.tokenizer
     assert tokenizer is not None
-    opening = tokenizer.caption_prompt()
+    opening = caption_prompt(tokenizer)
     tokens = {text: [*opening, *tokenizer.encode(text), tokenizer.eos] for _, text in pairs}
     found = torch.empty(len(pairs))
     # Texts of like length together, each batch over as many sounds as fit.

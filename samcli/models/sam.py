@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from samcli.errors import ModelError
-from samcli.models.connectors import ConnectorConfig, build_connector
+from samcli.models.connector_base import ConnectorConfig
+from samcli.models.connectors import build_connector
 from samcli.models.encoders.registry import EncoderConfig, build_encoder
 from samcli.models.interface import Encoding, SpeakOptions
 from samcli.models.listener_state import (
@@ -33,10 +34,11 @@ from samcli.models.listener_state import (
 )
 from samcli.models.mixture import AUDIO, heard_as, split_projections
 from samcli.ssm.language.beams import beam_candidates
+from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.generation import GenerationOptions, generate
-from samcli.ssm.language.model import LanguageConfig, LanguageModel
+from samcli.ssm.language.model import LanguageModel
 from samcli.ssm.state import State, join, select
-from samcli.text.prompts import spoken
+from samcli.text.prompts import caption_prompt, question_prompt, spoken
 
 if TYPE_CHECKING:
     from samcli.text.tokenizer import Tokenizer
@@ -180,7 +182,7 @@ class Listener:
     def _asked(self, state: Heard, prompts: Sequence[str]) -> tuple[Any, Any, Tensor, Tensor]:
         """Who speaks, from which state, and the prompts as tokens (batch, longest) with their lengths."""
         tokenizer = self._require_words()
-        ids = [tokenizer.question_prompt(text) if text.strip() else tokenizer.caption_prompt() for text in prompts]
+        ids = [question_prompt(tokenizer, text) if text.strip() else caption_prompt(tokenizer) for text in prompts]
         longest = max(len(row) for row in ids)
         device = next(self.network.parameters()).device
         tokens = torch.tensor([row + [tokenizer.pad] * (longest - len(row)) for row in ids], device=device)

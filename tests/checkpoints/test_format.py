@@ -30,7 +30,8 @@ from samcli.models.encoders.nano import NanoConfig, NanoEncoder
 from samcli.models.encoders.ssamba import Ssamba, SsambaConfig
 from samcli.models.sam import Sam, SamConfig
 from samcli.ssm.bidirectional import BidirectionalConfig
-from samcli.ssm.language.model import LanguageConfig, LanguageModel
+from samcli.ssm.language.blocks import LanguageConfig
+from samcli.ssm.language.model import LanguageModel
 from samcli.ssm.language.phi import PhiConfig, PhiLanguageModel
 from tests.checkpoints.conftest import ROOT
 
@@ -163,7 +164,8 @@ import sys
 from pathlib import Path
 import torch
 from samcli.checkpoints.format import save_module
-from samcli.ssm.language.model import LanguageConfig, LanguageModel
+from samcli.ssm.language.blocks import LanguageConfig
+from samcli.ssm.language.model import LanguageModel
 config = LanguageConfig(d_model=64, n_layer=4, vocab_size=2000, headdim=16)
 while True:
     module = LanguageModel(config)
@@ -237,7 +239,7 @@ import torch
 from samcli.checkpoints.format import build
 from samcli.models.encoders.registry import SIZES
 from samcli.models.sam import SamConfig
-from samcli.ssm.language.model import LanguageConfig
+from samcli.ssm.language.blocks import LanguageConfig
 from samcli.checkpoints.format import kind_of
 large = SamConfig(SIZES["eat-base"], LanguageConfig(d_model=2560, n_layer=64))
 for name, config in {**SIZES, "sam-2.7b": large}.items():

@@ -18,7 +18,8 @@ from samcli.checkpoints.format import save_module
 from samcli.checkpoints.modules import load_piece
 from samcli.checkpoints.safety import read_header, read_json
 from samcli.errors import ModelError
-from samcli.ssm.language.model import LanguageConfig, LanguageModel
+from samcli.ssm.language.blocks import LanguageConfig
+from samcli.ssm.language.model import LanguageModel
 from tests.checkpoints.conftest import ROOT
 
 FIXTURES = ROOT / "tests" / "fixtures"

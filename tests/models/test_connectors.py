@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samcli.models.connectors import Connector, ConnectorConfig, build_connector
+from samcli.models.connector_base import Connector, ConnectorConfig
+from samcli.models.connectors import build_connector
 from samcli.models.scan_connector import LAYOUT
 
 KINDS = ["concat", "time-major", "frequency-major", "convolution", "scan"]

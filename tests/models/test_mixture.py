@@ -18,7 +18,8 @@ from samcli.models.mixture import (
     modality_of,
     split_projections,
 )
-from samcli.ssm.language.model import LanguageConfig, LanguageModel
+from samcli.ssm.language.blocks import LanguageConfig
+from samcli.ssm.language.model import LanguageModel
 from samcli.ssm.mamba import MambaConfig
 from samcli.ssm.norms import RMSNorm
 

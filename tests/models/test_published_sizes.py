@@ -9,10 +9,12 @@ from torch import nn
 
 from samcli.checkpoints.catalogue import Entry, entries
 from samcli.models.adapters.lora import AdapterConfig, adapter_parameters, add_adapter
-from samcli.models.connectors import ConnectorConfig, build_connector
+from samcli.models.connector_base import ConnectorConfig
+from samcli.models.connectors import build_connector
 from samcli.models.encoders.registry import ENCODERS, SIZES, build_encoder
 from samcli.models.sam import Sam, SamConfig
-from samcli.ssm.language.model import LanguageConfig, LanguageModel
+from samcli.ssm.language.blocks import LanguageConfig
+from samcli.ssm.language.model import LanguageModel
 
 MAMBA_2_8B = LanguageConfig(d_model=2560, n_layer=64, d_state=16, layer="mamba", pad_vocab_size_multiple=8)
 SSLALM = SamConfig(encoder=SIZES["dass-medium"], language=MAMBA_2_8B, connector=ConnectorConfig("convolution"))

@@ -14,7 +14,7 @@ from samcli.models.interface import Encoding
 from samcli.models.listener_state import later, next_to_say, no_tags, onset, summary
 from samcli.models.sam import Listener, Sam, SamConfig, stack_steps
 from samcli.ssm.bidirectional import BidirectionalConfig
-from samcli.ssm.language.model import LanguageConfig
+from samcli.ssm.language.blocks import LanguageConfig
 
 CONFIG = SamConfig(
     encoder=NanoConfig(

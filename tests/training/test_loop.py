@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import nn
 
-from samcli.models.connectors import ConnectorConfig
+from samcli.models.connector_base import ConnectorConfig
 from samcli.models.encoders.nano import NanoConfig
 from samcli.models.interface import SpeakOptions
 from samcli.models.listener_state import Tags
 from samcli.models.sam import Listener, Sam, SamConfig
 from samcli.ssm.bidirectional import BidirectionalConfig
-from samcli.ssm.language.model import LanguageConfig
+from samcli.ssm.language.blocks import LanguageConfig
 from samcli.text.prompts import caption_example
 from samcli.text.tokenizer import train_tokenizer
 from samcli.training.loop import DivergedError, LoopOptions, Trainer

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -18,11 +18,9 @@ from torch.nn import functional as F
 from samcli.ssm.fast.compiled import decoding as compiled_decoding
 from samcli.ssm.fast.compiled.decoding import CompiledHead, CompiledLayer
 from samcli.ssm.fast.linear import FastLinear, nothing, one_row
+from samcli.ssm.language.blocks import Backbone, ResidualBlock
 from samcli.ssm.mamba2 import Mamba2
 from samcli.ssm.state import BlockState, State, scan_dtype
-
-if TYPE_CHECKING:
-    from samcli.ssm.language.model import Backbone, LanguageModel, ResidualBlock
 
 SHARES = 4  # of a row's state in the product with C
 
@@ -103,11 +101,10 @@ def _few_rows(
 class Decoder:
     """The whole model, for one token per row."""
 
-    def __init__(self, model: LanguageModel) -> None:
-        self.embedding = model.backbone.embedding.weight
-        backbone = cast("Backbone", model.backbone)
-        self.layers = [_layer(cast("ResidualBlock", layer)) for layer in backbone.layers]
-        self.norm, self.head = backbone.norm_f, model.lm_head
+    def __init__(self, backbone: Backbone, head: nn.Linear) -> None:
+        self.embedding = backbone.embedding.weight
+        self.layers = [_layer(cast(ResidualBlock, layer)) for layer in backbone.layers]
+        self.norm, self.head = backbone.norm_f, head
         plain = type(self.head) is FastLinear and self.head.bias is None
         compiled = plain and compiled_decoding.serves(self.head.weight.dtype)
         self.judge: Callable[[Tensor], Tensor] = CompiledHead(self.norm, self.head) if compiled else self._judge

@@ -18,10 +18,12 @@ from torch.nn.utils.rnn import pad_sequence
 
 from samcli.checkpoints.format import build
 from samcli.models.adapters.lora import AdapterConfig, add_adapter, merge_adapters
-from samcli.models.connectors import ConnectorConfig, SeparatedConnector, build_connector
+from samcli.models.connector_base import ConnectorConfig
+from samcli.models.connectors import SeparatedConnector, build_connector
 from samcli.models.encoders.base import Encoder
 from samcli.models.sam import Sam, SamConfig
-from samcli.ssm.language.model import LanguageConfig, LanguageModel
+from samcli.ssm.language.blocks import LanguageConfig
+from samcli.ssm.language.model import LanguageModel
 from samcli.text.tokenizer import SPECIAL_TOKENS, Tokenizer
 from samcli.training.lesson import CourseOptions
 

@@ -25,7 +25,7 @@ from samcli.audio.front_end import KALDI, FrontEnd
 from samcli.errors import InputError, ModelError
 from samcli.models.encoders.registry import ENCODERS
 from samcli.models.sam import Sam
-from samcli.text.prompts import Example
+from samcli.text.prompts import Example, caption_prompt, question_prompt
 from samcli.text.tokenizer import Tokenizer
 from samcli.training.align.openaqa import CAPTION_ANSWER, PREFIX, Questions
 from samcli.training.align.pupil import ADAPTER, AlignRecipe, Heard, Parts, Pupil, assemble
@@ -107,9 +107,9 @@ class Answers:
         question, answer = self.questions.questions[item], self.questions.answers[item]
         plain = generator(self.recipe.course.seed, place).random() < 0.5
         if not question or (self.questions.kinds[item] == "caption" and plain):
-            opening, answer = tokenizer.caption_prompt(), CAPTION_ANSWER.sub("", answer, count=1)
+            opening, answer = caption_prompt(tokenizer), CAPTION_ANSWER.sub("", answer, count=1)
         else:
-            opening = tokenizer.question_prompt(PREFIX.sub("", question, count=1) if plain else question)
+            opening = question_prompt(tokenizer, PREFIX.sub("", question, count=1) if plain else question)
         said = [*tokenizer.encode(answer), tokenizer.eos][: max(LEAST_ANSWER, self.recipe.longest - len(opening))]
         return Example([*opening, *said], len(opening))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from samcli.models.listener_state import Heard, TagReader, Tags, Voice, left_to_say
-from samcli.ssm.language.model import LanguageConfig, LanguageModel
+from samcli.ssm.language.blocks import LanguageConfig
+from samcli.ssm.language.model import LanguageModel
 from samcli.text.tokenizer import train_tokenizer
 from samcli.training.language.rehearsal import rehearse_sentences
 from samcli.training.nano.batches import BatchOptions, Sampler

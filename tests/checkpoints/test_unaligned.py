@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from samcli.checkpoints import assembly as parts
-from samcli.checkpoints import catalogue
+from samcli.checkpoints import catalogue, loading
 from samcli.checkpoints.loading import Source, load_model
 from samcli.errors import ModelError
 from samcli.models.interface import SpeakOptions
@@ -31,7 +30,7 @@ def fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         asked.append(name)
         return Source(name, "a" * 40, tmp_path)
 
-    monkeypatch.setattr(parts, "locate", locate)
+    monkeypatch.setattr(loading, "locate", locate)
     return asked
 
 
