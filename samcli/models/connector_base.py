@@ -55,10 +55,10 @@ class Connector(nn.Module):
         """(batch, steps, bands * width) -> (batch, steps, bands, width)."""
         return features.reshape(*features.shape[:2], self.bands, self.encoder_width)
 
-    def beside(self, steps: Tensor, lengths: Tensor) -> Tensor:
-        """What is known of each step (batch, steps, width), beside the embeddings that the step became."""
+    def spread_steps(self, steps: Tensor, lengths: Tensor) -> Tensor:
+        """What is known of each step (batch, steps, width), spread over the embeddings that the step became."""
         if self.tokens(steps.shape[1]) != steps.shape[1]:
-            raise ValueError(f"nothing can be put beside the tokens of a {type(self).__name__}: they mix steps")
+            raise ValueError(f"a {type(self).__name__} mixes steps, so no token of it belongs to one step")
         return steps
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

@@ -56,7 +56,7 @@ class SeparatedConnector(Connector):
         patches = self.mlp(self.grid(features))  # (batch, steps, bands, language width)
         return self._in_groups(patches, self.separator.to(patches), lengths)
 
-    def beside(self, steps: Tensor, lengths: Tensor) -> Tensor:
+    def spread_steps(self, steps: Tensor, lengths: Tensor) -> Tensor:
         patches = steps[:, :, None].expand(-1, -1, self.bands, -1)
         return self._in_groups(patches, torch.zeros_like(self.separator).to(steps), lengths)[0]
 

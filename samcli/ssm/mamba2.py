@@ -91,7 +91,7 @@ class Mamba2(nn.Module):
     ) -> tuple[Tensor, BlockState]:
         """x (batch, length, d_model), valid tokens first -> y of that shape, and the state after each row."""
         projected = self.project_in(x)
-        quick = x.shape[1] > 1 and compiled_reading.serves(self, projected)
+        quick = x.shape[1] > 1 and compiled_reading.applies(self, projected)
         y, new = (compiled_reading.read if quick else Mamba2.between)(self, projected, state, lengths)
         return self.project_out(y), new
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from samcli.checkpoints import catalogue, loading
-from samcli.checkpoints.loading import Source, load_model
+from samcli.checkpoints.loading import ModelFiles, load_model
 from samcli.errors import ModelError
 from samcli.models.interface import SpeakOptions
 
@@ -26,9 +26,9 @@ def fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     (tmp_path / "config.json").write_text(json.dumps(config))
     asked: list[str] = []
 
-    def locate(name: str, **_: object) -> Source:
+    def locate(name: str, **_: object) -> ModelFiles:
         asked.append(name)
-        return Source(name, "a" * 40, tmp_path)
+        return ModelFiles(name, "a" * 40, tmp_path)
 
     monkeypatch.setattr(loading, "locate", locate)
     return asked

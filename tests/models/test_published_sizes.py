@@ -12,7 +12,7 @@ from samcli.models.adapters.lora import AdapterConfig, adapter_parameters, add_a
 from samcli.models.connector_base import ConnectorConfig
 from samcli.models.connectors import build_connector
 from samcli.models.encoders.registry import ENCODERS, SIZES, build_encoder
-from samcli.models.sam import Sam, SamConfig
+from samcli.models.sam import SamConfig, SamNetwork
 from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.model import LanguageModel
 
@@ -30,7 +30,7 @@ HEADLESS = {f"{name}-pretrain": replace(SIZES[name], classes=0) for name in ("ea
 def build(name: str) -> Any:
     with torch.device("meta"):
         if name in SAMS or name == "sslalm":
-            return Sam(SAMS.get(name, SSLALM))
+            return SamNetwork(SAMS.get(name, SSLALM))
         return build_encoder({**SIZES, **HEADLESS}[name])
 
 

@@ -32,7 +32,7 @@ def encoder_of(model: nn.Module) -> Encoder:
     """The part that hears: of a SAM its encoder, of a tagger all of it."""
     found = model if isinstance(model, Encoder) else getattr(model, "encoder", None)
     if not isinstance(found, Encoder):
-        raise ModelError("This base hears nothing: it has no tag head that could learn names; sam-nano has.")
+        raise ModelError("This base has no audio encoder, so no tag head that could learn names; sam-nano has one.")
     return found
 
 
@@ -56,7 +56,7 @@ def grow(model: nn.Module, count: int) -> None:
     encoder = encoder_of(model)
     layers = head_layers(encoder)
     if not layers:
-        raise ModelError("This base has no tag head that could learn names; sam-nano has.")
+        raise ModelError("This base has no tag head that could learn names; sam-nano has one.")
     for name, layer in layers:
         setattr(encoder, name, _with_rows(layer, count, START if name == "head" else 0.0))
     _set_classes(encoder, encoder.classes + count)

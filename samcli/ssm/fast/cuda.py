@@ -54,7 +54,7 @@ def _agrees_on_scan(scan: Scan) -> bool:
     try:
         with torch.no_grad():
             pairs = zip(scan(x, dt, A, B, C, D, state), ssd(x, dt * A, B, C, dt, D, state), strict=True)
-            return all(kernels.close(fast, exact) for fast, exact in pairs)
+            return all(kernels.nearly_equal(fast, exact) for fast, exact in pairs)
     except Exception:
         return False
 
@@ -69,7 +69,7 @@ def _checked_convolution() -> Callable[..., Any] | None:
     seen, weight, bias = (torch.randn(*s, generator=chance).cuda() for s in ((2, 64, 23), (64, 4), (64,)))
     try:
         exact = torch.nn.functional.conv1d(seen, weight[:, None], bias, groups=64)
-        agrees = kernels.close(causal_conv1d_fn(seen, weight, bias)[..., 3:], exact)
+        agrees = kernels.nearly_equal(causal_conv1d_fn(seen, weight, bias)[..., 3:], exact)
     except Exception:
         return None
     return causal_conv1d_fn if agrees else None

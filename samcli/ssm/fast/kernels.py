@@ -32,7 +32,7 @@ def plain() -> bool:
     return _forced == "torch"
 
 
-def onednn_may(x: Tensor, weight: Tensor) -> bool:
+def onednn_applies(x: Tensor, weight: Tensor) -> bool:
     """Whether oneDNN's own operators may take it: they know float32 on a CPU, and no gradients."""
     return (
         x.dtype is torch.float32
@@ -44,14 +44,14 @@ def onednn_may(x: Tensor, weight: Tensor) -> bool:
     )
 
 
-def loops_may(x: Tensor) -> bool:
+def loops_apply(x: Tensor) -> bool:
     """Whether compiled loops may take what comes of x: they know processors' memory, and no gradients."""
     return (
         x.device.type == "cpu" and not torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu") and not plain()
     )
 
 
-def holds(check: Callable[[], bool]) -> bool:
+def operators_pass(check: Callable[[], bool]) -> bool:
     """Whether a check of operators runs through and says yes. They are internal, and may go."""
     try:
         return check()
@@ -59,7 +59,7 @@ def holds(check: Callable[[], bool]) -> bool:
         return False
 
 
-def never_raises(check: Callable[[], bool]) -> bool:
+def package_passes(check: Callable[[], bool]) -> bool:
     """The same of optional packages, which may be broken in any way at all."""
     try:
         return check()
@@ -67,5 +67,5 @@ def never_raises(check: Callable[[], bool]) -> bool:
         return False
 
 
-def close(fast: Tensor, exact: Tensor, tolerance: float = TOLERANCE) -> bool:
+def nearly_equal(fast: Tensor, exact: Tensor, tolerance: float = TOLERANCE) -> bool:
     return bool((fast.float() - exact.float()).abs().max() <= tolerance * exact.float().abs().max())

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from samcli.ssm.fast import kernels
-from samcli.ssm.fast.linear import nothing
+from samcli.ssm.fast.linear import unpickled_as_none
 from samcli.ssm.fast.loops import compiler
 from samcli.ssm.fast.loops.compiler import array
 from samcli.ssm.fast.maps import onednn
@@ -68,7 +68,7 @@ class WinogradConvolution:
         self.kernels = [reorder(value[:, :, None].contiguous(), [0, 1], [1, stride], [1, 1], 1) for value in values]
 
     def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
-        return nothing, ()
+        return unpickled_as_none, ()
 
     def __call__(self, x: Tensor) -> Tensor:
         return self.by_loops(x) if compiled() else self.by_operations(x)
@@ -129,10 +129,10 @@ class WinogradConvolution:
         return y.view(batch, -1, bands, channels)
 
 
-def serves(x: Tensor, weight: Tensor, stride: tuple[int, ...]) -> bool:
+def applies(x: Tensor, weight: Tensor, stride: tuple[int, ...]) -> bool:
     """Whether it would be quicker here."""
     large = weight.shape[1] >= LEAST_CHANNELS and x.shape[2] >= LEAST_STEPS
-    return large and stride[0] == 1 and kernels.onednn_may(x, weight) and packed_convolutions()
+    return large and stride[0] == 1 and kernels.onednn_applies(x, weight) and packed_convolutions()
 
 
 @functools.cache
@@ -141,7 +141,7 @@ def packed_convolutions() -> bool:
     x = torch.linspace(-2, 2, 2 * 7 * 4).view(1, 2, 7, 4).contiguous(memory_format=torch.channels_last)
     weight, bias = torch.linspace(-1, 1, 54).view(3, 2, 3, 3), torch.tensor([0.5, -0.5, 0.0])
     plain = F.gelu(F.conv2d(x, weight, bias, padding=1))
-    return kernels.holds(
+    return kernels.operators_pass(
         lambda: torch.allclose(WinogradConvolution(weight, bias, 1).by_operations(x), plain, rtol=1e-4, atol=1e-4)
     )
 
@@ -158,7 +158,11 @@ def loops_agree() -> bool:
     x = torch.linspace(-2, 2, 2 * 3 * 13 * 4).view(2, 3, 13, 4).contiguous(memory_format=torch.channels_last)
     weight, bias = torch.linspace(-1, 1, 5 * 3 * 9).view(5, 3, 3, 3).sin(), torch.linspace(-1, 1, 5)
     exact = F.gelu(F.conv2d(x, weight, bias, padding=1))
-    return kernels.never_raises(lambda: kernels.close(WinogradConvolution(weight, bias, 1).by_loops(x), exact, 1e-4))
+
+    def right() -> bool:
+        return kernels.nearly_equal(WinogradConvolution(weight, bias, 1).by_loops(x), exact, 1e-4)
+
+    return kernels.package_passes(right)
 
 
 def total(parts: Sequence[Tensor], terms: Terms, out: Tensor | None = None) -> Tensor:

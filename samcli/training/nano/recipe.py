@@ -22,7 +22,7 @@ import torch
 from samcli.audio.fbank import log_mel
 from samcli.checkpoints.format import load_module
 from samcli.errors import ModelError
-from samcli.models.sam import Sam
+from samcli.models.sam import SamNetwork
 from samcli.ssm.language.model import LanguageModel
 from samcli.text.tokenizer import Tokenizer, train_tokenizer
 from samcli.training.language.rehearsal import rehearse_sentences
@@ -63,9 +63,9 @@ def train_nano(
     recipe: NanoRecipe | None = None,
     start: Path | None = None,
     ears: Path | None = None,
-    judge: Callable[[Material], Callable[[Sam], dict[str, float]]] | None = None,
+    judge: Callable[[Material], Callable[[SamNetwork], dict[str, float]]] | None = None,
     report: Report = lambda line: None,
-) -> Sam:
+) -> SamNetwork:
     """Train, or go on training, in the folder `out`; the averaged network comes back.
 
     `start`: a model of this kind to begin with, in place of a new one. `ears`: one whose encoder and tokenizer are
@@ -116,14 +116,14 @@ def new_tokenizer(recipe: NanoRecipe) -> Tokenizer:
     return train_tokenizer(rehearse_sentences(recipe.told), recipe.vocabulary)
 
 
-def beginning(tokenizer: Tokenizer, recipe: NanoRecipe) -> Sam:
+def beginning(tokenizer: Tokenizer, recipe: NanoRecipe) -> SamNetwork:
     """A network that knows nothing yet."""
-    network = Sam(recipe.config(len(tokenizer), aligned=True))
+    network = SamNetwork(recipe.config(len(tokenizer), aligned=True))
     lengthen_memory(network.language)
     return network
 
 
-def count_lexicon(network: Sam, material: Material, tokenizer: Tokenizer, recipe: NanoRecipe) -> None:
+def count_lexicon(network: SamNetwork, material: Material, tokenizer: Tokenizer, recipe: NanoRecipe) -> None:
     """Let it know which words go with which classes; with thousands of sounds told, this takes minutes."""
     sampler = Sampler(material.corpus.split("train"), recipe.batches)
     pairs = single_sounds(material.scripts, sampler, tokenizer, recipe.counted, recipe.seed)
@@ -139,10 +139,10 @@ def untaught(corpus: Corpus) -> Corpus:
     return replace(corpus, clips=clips, teacher=nothing)
 
 
-def begun(folder: Path) -> tuple[Sam, Tokenizer]:
+def begun(folder: Path) -> tuple[SamNetwork, Tokenizer]:
     """A trained network, to be trained on."""
     network, _ = load_module(folder, dtype=torch.float32)
-    if not isinstance(network, Sam) or not network.config.reads_tags:
+    if not isinstance(network, SamNetwork) or not network.config.reads_tags:
         raise ModelError(f"{folder} is no model of this recipe: it cannot be trained on as sam-nano.")
     return network, Tokenizer.load(folder)
 

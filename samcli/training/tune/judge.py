@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from samcli.engine.windows import window_lengths
 from samcli.models.adapters.tuned import encoder_of
-from samcli.models.listener_state import step_probabilities, tags_of
+from samcli.models.listener_state import step_probabilities, tags_of_window
 from samcli.text.prompts import caption_example, question_example
 from samcli.training.language.script import STEP_SECONDS
 from samcli.training.losses import word_loss
@@ -127,10 +127,10 @@ def _word_loss(
         if words is None:
             continue
         mel = torch.from_numpy(np.asarray(stretch_of(recording, sounds)[:longest], np.float32))[None]
-        encoding, embeddings, _ = network.hear(mel)
+        encoding, embeddings, _ = network.encode_and_embed(mel)
         tags = None
         if network.config.reads_tags:
-            tags = tags_of(step_probabilities(encoding), encoding, STEP_SECONDS)
+            tags = tags_of_window(step_probabilities(encoding), encoding, STEP_SECONDS)
         spoken = int((words.lengths - words.spoken_from).sum())
         total += float(word_loss(network, embeddings, tags, words)) * spoken
         tokens += spoken

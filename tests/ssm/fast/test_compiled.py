@@ -53,7 +53,7 @@ def model_of(dtype: torch.dtype = torch.float32, **options: int) -> LanguageMode
 
 
 def close(quick: torch.Tensor, exact: torch.Tensor, dtype: torch.dtype = torch.float32) -> bool:
-    return kernels.close(quick, exact, 1e-4 if dtype is torch.float32 else 0.06)
+    return kernels.nearly_equal(quick, exact, 1e-4 if dtype is torch.float32 else 0.06)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -25,13 +25,13 @@ from samcli.ssm.state import BlockState
 CHUNK = 64  # tokens (Q)
 
 
-def serves(mixer: Any, x: Tensor) -> bool:
+def applies(mixer: Any, x: Tensor) -> bool:
     """Whether the loops may take what this Mamba-2 mixer projected, are there, and right."""
     weights = mixer.norm.weight.dtype
     fits = weights in compiler.KINDS and x.dtype is weights and mixer.config.ngroups == 1
     kind: Any = type(mixer)
     config: Any = type(mixer.config)
-    return fits and kernels.loops_may(x) and agrees(kind, config, weights)
+    return fits and kernels.loops_apply(x) and agrees(kind, config, weights)
 
 
 def read(
@@ -114,6 +114,6 @@ def agrees(kind: type[Any], config: type[Any], weights: torch.dtype) -> bool:
             )
             valid = valid_mask(lengths, projected.shape[1])[..., None]
             pairs = [(y * valid, exact * valid), *zip(end, exact_end, strict=True)]
-            return all(kernels.close(quick, slow, tolerance) for quick, slow in pairs)
+            return all(kernels.nearly_equal(quick, slow, tolerance) for quick, slow in pairs)
 
-        return kernels.never_raises(right)
+        return kernels.package_passes(right)

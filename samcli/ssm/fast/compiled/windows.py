@@ -15,10 +15,10 @@ from samcli.ssm.fast.loops.compiler import array, floats
 from samcli.ssm.ssd import LOG2_E
 
 
-def serves(mixer: Any, x: Tensor) -> bool:
+def applies(mixer: Any, x: Tensor) -> bool:
     """Whether the loops may take what this two-way mixer projected, are there, and right."""
     weights = mixer.norm.weight.dtype
-    fits = weights in compiler.KINDS and x.dtype is weights and kernels.loops_may(x)
+    fits = weights in compiler.KINDS and x.dtype is weights and kernels.loops_apply(x)
     kind: Any = type(mixer)
     config: Any = type(mixer.config)
     return fits and agrees(kind, config, weights)
@@ -69,6 +69,6 @@ def agrees(kind: type[Any], config: type[Any], weights: torch.dtype) -> bool:
         def right() -> bool:
             quick, exact = (way(mixer, projected, lengths) for way in (read, kind.between))
             valid = torch.arange(41)[None, :, None] < lengths[:, None, None]
-            return kernels.close(quick * valid, exact * valid, tolerance)
+            return kernels.nearly_equal(quick * valid, exact * valid, tolerance)
 
-        return kernels.never_raises(right)
+        return kernels.package_passes(right)
