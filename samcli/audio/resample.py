@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLE_RATE = 16_000  # what every model here hears
+SAMPLE_RATE = 16_000  # of sam-nano and the published AudioSet models; a model says its own
 
 Wave = NDArray[np.float32]  # (samples,)
 
@@ -35,3 +35,9 @@ class Resampler:
             return np.zeros(0, np.float32)
         rest: Wave = self._stream.resample_chunk(np.zeros(0, np.float32), last=True)
         return rest
+
+
+def resampled(wave: Wave, source_rate: int, rate: int) -> Wave:
+    """A whole wave at another rate."""
+    stream = Resampler(source_rate, rate)
+    return np.concatenate([stream.push(wave), stream.finish()])

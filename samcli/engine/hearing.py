@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from samcli.audio.resample import resampled
 from samcli.audio.windows import SILENCE_DB, loudest_db
 from samcli.engine.batches import device_of, padded_samples
 from samcli.engine.cores import Cores
@@ -66,6 +67,7 @@ def hear(
     waves: Sequence[Wave],
     prompts: Sequence[Sequence[str]] | None = None,
     *,
+    rate: int | None = None,
     steps: bool = False,
     given: Sequence[str] = (),
     options: SpeakOptions | None = None,
@@ -74,15 +76,17 @@ def hear(
 ) -> list[Heard]:
     """Each sound's tags, with `steps` also per time step, and an answer to each of its prompts ("" is a caption).
 
-    With `refine` captions are chosen among several. The texts `given` are scored against every sound. `progress` is
-    told how many sounds are done.
+    The waves are at `rate`, by default the model's own. With `refine` captions are chosen among several. The texts
+    `given` are scored against every sound. `progress` is told how many sounds are done.
     """
     results = [Heard() for _ in waves]
     ear = _Ear(model, steps, given, options or SpeakOptions(), refine)
-    done = 0
-    for block in _blocks(waves, model.sample_rate):
+    done, rate = 0, rate or model.sample_rate
+    for block in _blocks(waves, rate):
+        heard = [resampled(waves[index], rate, model.sample_rate) for index in block]
         sounds = [
-            _Sound(results[index], _cut(waves[index], model), prompts[index] if prompts else ()) for index in block
+            _Sound(results[index], _cut(wave, model), prompts[index] if prompts else ())
+            for index, wave in zip(block, heard, strict=True)
         ]
         ear.hear(sounds)
         done += len(block)

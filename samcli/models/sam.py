@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from samcli.errors import ModelError
 from samcli.models.connector_base import ConnectorConfig
 from samcli.models.connectors import build_connector
+from samcli.models.encoders.base import Encoder
 from samcli.models.encoders.registry import EncoderConfig, build_encoder
 from samcli.models.interface import Encoding, SpeakOptions
 from samcli.models.listener_state import (
@@ -143,6 +144,10 @@ class Listener:
         words = network.config.aligned and tokenizer is not None
         self.tasks = frozenset({"tag"} if tags else set()) | frozenset({"caption", "ask"} if words else set())
         self.sample_rate, self.step_seconds = network.encoder.sample_rate, network.encoder.step_seconds
+
+    @property
+    def encoder(self) -> Encoder:
+        return self.network.encoder
 
     @torch.no_grad()
     def encode(self, waves: Tensor, lengths: Tensor) -> Encoding:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from samcli.audio import SAMPLE_RATE
 from samcli.engine.hearing import Heard, Progress, hear
 from samcli.evaluation.figures import Figure, share
 from samcli.evaluation.metrics.wording import invented, names_any
@@ -58,6 +59,7 @@ def _captions(model: SoundModel, sounds: DevSounds, refine: bool, progress: Prog
         model,
         [clip.wave for clip in sounds.clips],
         [("",)] * count,
+        rate=SAMPLE_RATE,
         refine=refine,
         progress=lambda done: progress(f"captions {name}", done, count),
     )

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from samcli.audio import SAMPLE_RATE
 from samcli.engine.hearing import Heard, Progress, hear
 from samcli.engine.index.store import Window
 from samcli.evaluation.figures import Figure, share
@@ -51,6 +52,7 @@ def retrieval_figures(
         model,
         [clip.wave for clip in clips],
         [("",)] * len(clips),
+        rate=SAMPLE_RATE,
         given=phrases,
         progress=lambda done: progress("hearing the clips", done, len(clips)),
     )

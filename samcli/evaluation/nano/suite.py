@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from samcli.audio import SAMPLE_RATE
 from samcli.engine.hearing import Progress, hear
 from samcli.evaluation import figures as tables
 from samcli.evaluation.figures import Figure
@@ -64,6 +65,7 @@ def measure(
         model,
         [clip.wave for clip in sounds.clips],
         [("", *(sheet.prompts if sheet else ())) if speaks else () for sheet in exams],
+        rate=SAMPLE_RATE,
         progress=lambda done: progress("hearing the clips", done, len(sounds.clips)),
     )
     figures: list[Figure] = []

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from samcli.audio import SAMPLE_RATE
 from samcli.engine.hearing import Heard, Progress, hear
 from samcli.evaluation.figures import Figure, interval, percent
 from samcli.evaluation.metrics.events import Counts, collar_counts
@@ -53,7 +54,13 @@ def timeline_figures(sounds: DevSounds, model: SoundModel, count: int, progress:
     if model.step_seconds is None or not scenes:
         return []
     waves = [scene.wave for scene in scenes]
-    heard = hear(model, waves, steps=True, progress=lambda done: progress("hearing minutes", done, len(waves)))
+    heard = hear(
+        model,
+        waves,
+        rate=SAMPLE_RATE,
+        steps=True,
+        progress=lambda done: progress("hearing minutes", done, len(waves)),
+    )
     found = [found_events(one, model.labels, classes, model.step_seconds) for one in heard]
     figures = []
     for key, ends in (("timeline_f1", True), ("timeline_onset_f1", False)):
@@ -80,7 +87,10 @@ def variant_figures(
     for name, change in VARIANTS.items():
         key = f"same_tag_{name}"
         changed = hear(
-            model, [change(wave) for wave, _ in chosen], progress=_telling(progress, MARKS[key].name, chosen)
+            model,
+            [change(wave) for wave, _ in chosen],
+            rate=SAMPLE_RATE,
+            progress=_telling(progress, MARKS[key].name, chosen),
         )
         same = [
             one.tags is not None and int(one.tags.argmax()) == top

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from samcli.audio import SAMPLE_RATE
 from samcli.engine.hearing import Heard, Progress, hear
 from samcli.evaluation.figures import Figure
 from samcli.evaluation.metrics.wording import commonest_share, distinct_share, invented, names_any, told_order
@@ -81,6 +82,7 @@ def scene_figures(sounds: DevSounds, model: SoundModel, count: int, progress: Pr
         model,
         [scene.wave for scene in scenes],
         [("",)] * len(scenes),
+        rate=SAMPLE_RATE,
         progress=lambda done: progress("hearing scenes of two events", done, len(scenes)),
     )
     details: Details = []
@@ -111,6 +113,7 @@ def special_figures(sounds: DevSounds, model: SoundModel, progress: Progress) ->
         model,
         [wave for _, wave in entries],
         [("",)] * len(entries),
+        rate=SAMPLE_RATE,
         progress=lambda done: progress("hearing special inputs", done, len(entries)),
     )
     details: Details = [

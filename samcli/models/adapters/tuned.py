@@ -28,7 +28,7 @@ COLUMNS = ("steps", "highest", "recent", "early", "left", "lexicon")
 START = -4.6  # of a new row's bias: a sound is there in one of a hundred cases
 
 
-def encoder_of(model: nn.Module) -> Encoder:
+def encoder_of(model: object) -> Encoder:
     """The part that hears: of a SAM its encoder, of a tagger all of it."""
     found = model if isinstance(model, Encoder) else getattr(model, "encoder", None)
     if not isinstance(found, Encoder):

@@ -18,6 +18,7 @@ from samcli.audio.front_end import KALDI, FrontEnd
 from samcli.checkpoints import format
 from samcli.checkpoints.loading import load_model
 from samcli.checkpoints.tiny import tiny_network, tiny_tokenizer
+from samcli.engine.hearing import hear
 from samcli.models.encoders.base import Encoder, EncoderKind
 from samcli.models.encoders.registry import ENCODERS, build_encoder, recognise
 from samcli.models.interface import Encoding
@@ -95,6 +96,15 @@ def test_a_kind_of_its_own_rate_goes_all_the_way(meter: Meter, tmp_path: Path) -
         loud, quiet = Sam(model).timeline(tmp_path / f"{rate}.wav", threshold=0.6)
         assert [event.tags[0].label for event in (loud, quiet) if event.tags] == ["loud", "quiet"]
         assert loud.start == 0.0 and loud.end == quiet.start == 1.0 and quiet.end == loud.duration == 2.0
+
+
+def test_waves_of_another_rate_are_brought_to_the_encoders_own(meter: Meter) -> None:
+    """As the suites do, whose sounds are all at one rate."""
+    model = Tagger(meter, name="meter", revision="", labels=("loud", "quiet"))
+    own, other = (hear(model, [loud_then_quiet(rate)], rate=rate, steps=True)[0] for rate in (32_000, 16_000))
+    for (_, _, one), (_, _, two) in zip(own.steps, other.steps, strict=True):
+        assert one is not None and two is not None and one.shape == two.shape == (50, 2)
+        assert np.abs(one - two)[:24].max() < 0.01 and np.abs(one - two)[26:].max() < 0.01
 
 
 def test_a_listener_asks_its_encoder(meter: Meter) -> None:
