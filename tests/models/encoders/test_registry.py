@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from samcli.api import Sam
 from samcli.audio.front_end import KALDI, FrontEnd
 from samcli.checkpoints import format
+from samcli.checkpoints.hub.cache import LOADABLE
 from samcli.checkpoints.loading import load_model
 from samcli.checkpoints.tiny import tiny_network, tiny_tokenizer
 from samcli.engine.hearing import hear
@@ -136,6 +137,11 @@ def test_every_kind_is_described_in_full(name: str) -> None:
     assert all(hasattr(module, part) for part in module.head_parts)
     if kind.published is not None:
         assert recognise(["no such tensor"]) is None
+
+
+def test_the_cache_lists_every_kind() -> None:
+    """Its own list needs no torch."""
+    assert format.KINDS.keys() <= LOADABLE
 
 
 SMALL: dict[str, dict[str, Any]] = {
