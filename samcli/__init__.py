@@ -6,14 +6,15 @@ the command line must answer before torch could even be found.
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from samcli._version import __version__
+
 __sound__ = True  # tells this package from another that carries its name; see launcher.py
 
 if TYPE_CHECKING:
     from samcli.api import Sam, load, run
     from samcli.records import Record, Tag
 
-__all__ = ["Record", "Sam", "Tag", "load", "run"]
+__all__ = ["Record", "Sam", "Tag", "__version__", "load", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from samcli import __version__
+from samcli._version import __version__
 
 SCHEMA = 1
 TASKS = ("caption", "tag", "ask")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLE_RATE = 16_000  # what every model here hears
+SAMPLE_RATE = 16_000  # of sam-nano and the published AudioSet models; a model says its own
 # Hz: from telephones that were poor in their day to probes of ultrasound. A lower rate would let a few bytes stand for
 # hours: 4 kB can claim 54 hours at 100 Hz.
 RATES = range(4_000, 10_000_001)

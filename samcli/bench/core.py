@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from samcli.ssm.language.model import LanguageConfig, LanguageModel
+    from samcli.ssm.language.blocks import LanguageConfig
+    from samcli.ssm.language.model import LanguageModel
 
 Row = dict[str, Any]
 SHORT, LONG = 2048, 65_536  # tokens
@@ -44,7 +45,7 @@ def bench_core(quick: bool = False, device: str = "cpu") -> list[Row]:
 def measure(quick: bool, device: str) -> Iterator[Row]:
     import torch
 
-    from samcli.ssm.language.model import LanguageConfig
+    from samcli.ssm.language.blocks import LanguageConfig
 
     config = LanguageConfig() if device == "cpu" else LanguageConfig(d_model=2560, n_layer=64)
     torch.manual_seed(0)

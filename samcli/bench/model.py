@@ -17,8 +17,8 @@ def bench_model(quick: bool, model: str = "sam-nano", device: str = "cpu") -> li
     """Rows of name, value, unit, limit, ratio, target for a batch of full windows."""
     import torch
 
-    from samcli.audio.fbank import log_mel
     from samcli.checkpoints.loading import load_model
+    from samcli.models.adapters.tuned import encoder_of
     from samcli.models.interface import SpeakOptions
 
     loaded = load_model(model, device=device)
@@ -27,7 +27,8 @@ def bench_model(quick: bool, model: str = "sam-nano", device: str = "cpu") -> li
     waves = torch.randn(batch, samples, generator=torch.Generator().manual_seed(0)) * 0.05
     lengths = torch.full((batch,), samples)
     seconds = batch * loaded.window_seconds
-    bank = seconds / _best(lambda: log_mel(waves), rounds)
+    encoder = encoder_of(loaded)
+    bank = seconds / _best(lambda: encoder.features(waves, lengths), rounds)
     hearing = seconds / _best(lambda: loaded.encode(waves, lengths), rounds)
     rows = [_row("filter bank", bank, None), _row("encoder, filter bank included", hearing, bank)]
     if "caption" in loaded.tasks:

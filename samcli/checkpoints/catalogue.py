@@ -77,7 +77,7 @@ def split_revision(name: str) -> tuple[str, str | None]:
     """`org/name@revision` as its two parts; refuses ids and revisions that could never name a place on the Hub."""
     repo, marked, revision = name.partition("@")
     if not REPOSITORY.fullmatch(repo) or ".." in repo or "--" in repo:
-        raise ModelError(f"'{name}' is no model's name, folder or Hub id (org/name). {suggest(name)}")
+        raise ModelError(f"'{name}' is not a model name, a folder or a Hub id (org/name). {suggest(name)}")
     if not marked:
         return repo, None
     if not REVISION.fullmatch(revision) or ".." in revision or "//" in revision or revision.endswith("/"):

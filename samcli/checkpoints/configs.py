@@ -90,4 +90,4 @@ def _value(hint: Any, value: Any, path: Path, name: str) -> Any:
 
 
 def _unfit(path: Path, name: str, value: Any, wanted: str) -> ModelError:
-    return ModelError(f"{path} sets {shown(name)} to {shown(value)}, where {wanted} is asked.")
+    return ModelError(f"{path} sets {shown(name)} to {shown(value)}, where {wanted} is expected.")

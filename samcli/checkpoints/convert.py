@@ -20,7 +20,7 @@ from samcli.checkpoints import catalogue
 from samcli.checkpoints.format import save_module, write_json
 from samcli.checkpoints.hub import client as hub
 from samcli.checkpoints.hub.cache import Snapshot, is_offline, pickle_files
-from samcli.checkpoints.modules import Piece, assemble, audioset_labels, load_piece
+from samcli.checkpoints.modules import LoadedModule, assemble, audioset_labels, load_folder
 from samcli.checkpoints.safety import DamagedFile, member, read_json, regular_size, shown
 from samcli.checkpoints.shards import read_spots, weight_files
 from samcli.checkpoints.vocabulary import TOKENIZER, tokenizer_file
@@ -47,21 +47,21 @@ def convert(
     folder, file = _fetched(source, offline, progress)
     if file is not None:
         data = _config_beside(folder)
-        piece = assemble(folder, data, read_pickle(file), dtype=dtype)
+        loaded = assemble(folder, data, read_pickle(file), dtype=dtype)
     elif not weight_files(folder) and (pickles := _whole_set(folder)):
         tensors: dict[str, Tensor] = {}
         for path in pickles:
             tensors.update(read_pickle(path))
-        piece = assemble(folder, _config_beside(folder), tensors, dtype=dtype)
+        loaded = assemble(folder, _config_beside(folder), tensors, dtype=dtype)
     else:
-        piece = load_piece(folder, dtype=dtype)
-    tokenizer = tokenizer_file(folder) or _tokenizer_elsewhere(source, piece, offline)
-    save_module(target, piece.module, piece.config, tokenizer=tokenizer, card=_card(source, piece))
-    if piece.labels and piece.labels != audioset_labels():
-        write_json(target / "labels.json", list(piece.labels))
+        loaded = load_folder(folder, dtype=dtype)
+    tokenizer = tokenizer_file(folder) or _tokenizer_elsewhere(source, loaded, offline)
+    save_module(target, loaded.module, loaded.config, tokenizer=tokenizer, card=_card(source, loaded))
+    if loaded.labels and loaded.labels != audioset_labels():
+        write_json(target / "labels.json", list(loaded.labels))
     read_spots(target)  # what was written is proved like any stranger's file
-    parameters = sum(parameter.numel() for parameter in piece.module.parameters())
-    return Conversion(source, target, piece.kind, parameters, tokenizer is not None)
+    parameters = sum(parameter.numel() for parameter in loaded.module.parameters())
+    return Conversion(source, target, loaded.kind, parameters, tokenizer is not None)
 
 
 def read_pickle(path: Path) -> dict[str, Tensor]:
@@ -80,7 +80,7 @@ def read_pickle(path: Path) -> dict[str, Tensor]:
         raise
     except Exception as error:  # the unpickler meets garbage with errors of every kind
         why = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise DamagedFile(path, f"it is no torch checkpoint ({why})") from None
+        raise DamagedFile(path, f"it is not a torch checkpoint ({why})") from None
     for _ in range(3):  # {"model": {"state_dict": ...}} and the like
         inside = (loaded.get(key) for key in INSIDE) if isinstance(loaded, Mapping) else ()
         inner = next((value for value in inside if _is_table(value)), None)
@@ -156,17 +156,17 @@ def _config_beside(folder: Path) -> dict[str, Any]:
     return read_json(member(folder, "config.json")) if path.exists() else {}
 
 
-def _tokenizer_elsewhere(source: str, piece: Piece, offline: bool) -> Path | None:
+def _tokenizer_elsewhere(source: str, loaded: LoadedModule, offline: bool) -> Path | None:
     """The tokenizer of a language model whose own repository has none, from where the catalogue says."""
     entry = catalogue.find(source)
-    if piece.kind != "language" or entry is None or entry.tokenizer is None or offline or is_offline():
+    if loaded.kind != "language" or entry is None or entry.tokenizer is None or offline or is_offline():
         return None
     return hub.pull_file(entry.tokenizer, TOKENIZER)
 
 
-def _card(source: str, piece: Piece) -> str:
+def _card(source: str, loaded: LoadedModule) -> str:
     entry = catalogue.find(source)
     licence = f"Licence of the weights: {entry.licence}.\n" if entry else ""
-    sizes = ", ".join(f"{key} {value}" for key, value in list(asdict(piece.config).items())[:4])
+    sizes = ", ".join(f"{key} {value}" for key, value in list(asdict(loaded.config).items())[:4])
     made = f"Converted by `sam models convert` from {shown(source)[1:-1]}."
-    return f"# {Path(source).name}\n\n{made}\n{piece.kind}: {sizes}.\n{licence}"
+    return f"# {Path(source).name}\n\n{made}\n{loaded.kind}: {sizes}.\n{licence}"

@@ -25,8 +25,9 @@ from samcli.checkpoints.shards import INDEX, WEIGHTS, read_spots
 from samcli.checkpoints.tensors import MappedWeights, fill
 from samcli.errors import ModelError
 from samcli.models.encoders.registry import ENCODERS
-from samcli.models.sam import Sam, SamConfig
-from samcli.ssm.language.model import LanguageConfig, LanguageModel
+from samcli.models.sam import SamConfig, SamNetwork
+from samcli.ssm.language.blocks import LanguageConfig
+from samcli.ssm.language.model import LanguageModel
 from samcli.ssm.language.phi import PhiConfig, PhiLanguageModel
 from samcli.writers.disk import put_back, put_in_place, sync_folder
 
@@ -41,7 +42,7 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "sam": Kind(SamConfig, Sam),
+    "sam": Kind(SamConfig, SamNetwork),
     "language": Kind(LanguageConfig, LanguageModel),
     "phi": Kind(PhiConfig, PhiLanguageModel),
     **{kind.name: Kind(kind.config, kind.encoder) for kind in ENCODERS.values()},
@@ -160,7 +161,7 @@ class replaced:
     def __enter__(self) -> Path:
         put_back(self.folder)
         if self.folder.exists() and not (self.folder.is_dir() and _is_ours(self.folder)):
-            raise ModelError(f"{self.folder} is there already and is no model; name another folder.")
+            raise ModelError(f"{self.folder} already exists and is not a model; name another folder.")
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         self.aside = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}.", dir=self.folder.parent))
         return self.aside

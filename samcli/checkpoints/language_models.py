@@ -13,7 +13,7 @@ from typing import Any
 
 from samcli.checkpoints.safety import shown
 from samcli.errors import ModelError
-from samcli.ssm.language.model import LanguageConfig
+from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.phi import PhiConfig
 
 Shapes = Mapping[str, tuple[int, ...]]

@@ -21,8 +21,9 @@ from samcli.errors import ModelError, UsageError
 if TYPE_CHECKING:
     import torch
 
-    from samcli.checkpoints.modules import Piece
+    from samcli.checkpoints.modules import LoadedModule
     from samcli.models.interface import SoundModel
+    from samcli.models.tagger import Unaligned
 
 Loaded = TypeVar("Loaded")
 
@@ -30,7 +31,7 @@ TINY = "tiny-random"
 HASHED_BYTES = 512 * 2**20  # of a folder's weights; beyond, its revision is told by sizes and ends alone
 
 
-class Source(NamedTuple):
+class ModelFiles(NamedTuple):
     """Where a model's files are, and what its records will call it."""
 
     name: str
@@ -62,8 +63,6 @@ def load_model(
         return tiny_random(place, number)
     entry = catalogue.find(name_or_folder)
     if entry is not None and entry.parts:
-        from samcli.checkpoints.assembly import load_unaligned
-
         return load_unaligned(entry, place, number, offline=offline, progress=progress)
     name, adapters = split_adapters(name_or_folder)
     if is_adapter(name):
@@ -72,16 +71,32 @@ def load_model(
     else:
         source = locate(name, offline=offline, progress=progress)
 
-    def load(at: Source) -> SoundModel:
-        from samcli.checkpoints.modules import load_piece
+    def load(at: ModelFiles) -> SoundModel:
+        from samcli.checkpoints.modules import load_folder
 
-        piece = load_piece(at.folder, dtype=number, device=place)
+        loaded = load_folder(at.folder, dtype=number, device=place)
         if adapters:
-            piece, on = adapted(piece, at, adapters)
-            return as_sound_model(piece, on._replace(name=name_or_folder))
-        return as_sound_model(piece, at)
+            loaded, on = adapted(loaded, at, adapters)
+            return as_sound_model(loaded, on._replace(name=name_or_folder))
+        return as_sound_model(loaded, at)
 
-    return with_second_fetch(source, load, offline=offline, progress=progress)
+    return refetch_if_damaged(source, load, offline=offline, progress=progress)
+
+
+def load_unaligned(
+    entry: catalogue.Entry, device: str, dtype: torch.dtype, *, offline: bool = False, progress: bool = False
+) -> Unaligned:
+    """Only the encoder is fetched: the language model would have nothing to say."""
+    from samcli.checkpoints.modules import load_folder
+    from samcli.models.tagger import Unaligned
+
+    source = locate(entry.parts["encoder"], offline=offline, progress=progress)
+
+    def load(at: ModelFiles) -> Unaligned:
+        loaded = load_folder(at.folder, dtype=dtype, device=device)
+        return Unaligned(cast(Any, loaded.module), name=entry.name, revision=at.revision, labels=loaded.labels)
+
+    return refetch_if_damaged(source, load, offline=offline, progress=progress)
 
 
 def is_adapter(name: str) -> bool:
@@ -98,11 +113,12 @@ def base_of(name: str) -> str:
     if not base:
         raise ModelError(f"{name} does not say what it was trained on: name it too, --model BASE+{name}.")
     if Path(base).is_absolute() and not Path(base).is_dir():
-        raise ModelError(f"{name} was trained on {base}, which is not there; where it is now: --model BASE+{name}.")
+        where = f"name its new place: --model BASE+{name}."
+        raise ModelError(f"{name} was trained on {base}, which no longer exists; {where}")
     return base
 
 
-def locate_base(adapter: str, *, offline: bool = False, progress: bool = False) -> Source:
+def locate_base(adapter: str, *, offline: bool = False, progress: bool = False) -> ModelFiles:
     """The model that an adapter was trained on. It may name any, so only a known one is fetched without being asked."""
     base = base_of(adapter)
     known = base == catalogue.DEFAULT or Path(base).expanduser().is_dir()
@@ -126,17 +142,17 @@ def split_adapters(name: str) -> tuple[str, tuple[str, ...]]:
     return base, tuple(adapters)
 
 
-def adapted(piece: Piece, source: Source, adapters: Sequence[str]) -> tuple[Piece, Source]:
+def adapted(loaded: LoadedModule, source: ModelFiles, adapters: Sequence[str]) -> tuple[LoadedModule, ModelFiles]:
     """Merge saved adapters into the weights of a model; its records name them and their revisions."""
     from samcli.models.adapters.files import WEIGHTS, load_adapter, read_adapter_config
     from samcli.models.adapters.lora import merge_adapters
     from samcli.models.adapters.tuned import load_learned
 
-    names, revisions, labels = [source.name], [source.revision], piece.labels
+    names, revisions, labels = [source.name], [source.revision], loaded.labels
     for number, adapter in enumerate(adapters):
         folder = Path(adapter).expanduser()
         if not (folder / WEIGHTS).exists():
-            raise ModelError(f"{adapter or 'an empty name'} is no adapter's folder: it holds no {WEIGHTS}.")
+            raise ModelError(f"{adapter or 'an empty name'} is not an adapter folder: it holds no {WEIGHTS}.")
         read_header(member(folder, WEIGHTS))
         config = read_adapter_config(folder)
         if config.base_revision and config.base_revision != source.revision:
@@ -145,33 +161,33 @@ def adapted(piece: Piece, source: Source, adapters: Sequence[str]) -> tuple[Piec
                 f"this is {source.name}, revision {source.revision}."
             )
         if config.places or config.labels:
-            labels = load_learned(piece.module, labels, folder)
-        elif piece.kind != "sam":
+            labels = load_learned(loaded.module, labels, folder)
+        elif loaded.kind != "sam":
             raise ModelError(f"{source.name} has no language model behind a connector, where an adapter could go.")
         else:
-            language = cast(Any, piece.module).language
+            language = cast(Any, loaded.module).language
             load_adapter(language, folder, f"adapter-{number}", base=source.snapshot.repo if source.snapshot else "")
             merge_adapters(language, keep_base=False)
         names.append(adapter)
         revisions.append(folder_revision(folder))
     on = source._replace(name="+".join(names), revision="+".join(revisions))
-    return piece._replace(labels=labels, config=cast(Any, piece.module).config), on
+    return loaded._replace(labels=labels, config=cast(Any, loaded.module).config), on
 
 
-def locate(name: str, *, offline: bool = False, progress: bool = False) -> Source:
+def locate(name: str, *, offline: bool = False, progress: bool = False) -> ModelFiles:
     """The files of a model, fetched if need be."""
     if name == catalogue.DEFAULT:
         folder = catalogue.DATA / name
         if not (folder / "config.json").exists():
             raise ModelError(f"{name} is not in this installation; name another model with --model.")
-        return Source(name, folder_revision(folder), folder)
+        return ModelFiles(name, folder_revision(folder), folder)
     entry = catalogue.entries().get(name)
     if entry is None and name:
         folder = Path(name).expanduser()
         if folder.is_dir():
-            return Source(name, folder_revision(folder), folder)
+            return ModelFiles(name, folder_revision(folder), folder)
         if folder.exists() or name.startswith(("/", "./", "../", "~")) or name.endswith("/"):
-            what = "is a file, not a model's folder" if folder.exists() else "is no folder"
+            what = "is a file, not a model's folder" if folder.exists() else "does not exist"
             raise ModelError(f"{name} {what}. {catalogue.suggest(name)}")
     wanted = entry.repo if entry is not None and entry.repo else name
     if entry is not None and entry.format == "pickle":
@@ -180,11 +196,11 @@ def locate(name: str, *, offline: bool = False, progress: bool = False) -> Sourc
             f"Convert it once: sam models convert {wanted} FOLDER, then give --model FOLDER."
         )
     snapshot = hub.resolve(wanted, offline=offline, progress=progress)
-    return Source(name.partition("@")[0], snapshot.commit, snapshot.folder, snapshot)
+    return ModelFiles(name.partition("@")[0], snapshot.commit, snapshot.folder, snapshot)
 
 
-def with_second_fetch(
-    source: Source, load: Callable[[Source], Loaded], *, offline: bool = False, progress: bool = False
+def refetch_if_damaged(
+    source: ModelFiles, load: Callable[[ModelFiles], Loaded], *, offline: bool = False, progress: bool = False
 ) -> Loaded:
     """`load(source)`; when that shows a file of the Hub's cache to be damaged, the file is fetched again, once."""
     with enough_memory(source.name):
@@ -197,27 +213,27 @@ def with_second_fetch(
             return load(source._replace(folder=again.folder, snapshot=again))
 
 
-def as_sound_model(piece: Piece, source: Source) -> SoundModel:
+def as_sound_model(loaded: LoadedModule, source: ModelFiles) -> SoundModel:
     """A loaded module behind the interface of the engine."""
-    if piece.kind in ("language", "phi"):
+    if loaded.kind in ("language", "phi"):
         raise ModelError(
-            f"{source.name} is a language model: it reads text and hears nothing. "
+            f"{source.name} is a language model: it reads text and cannot hear. "
             f"{catalogue.DEFAULT} tags, captions and answers."
         )
     from samcli.ssm.fast.linear import accelerate
 
-    accelerate(piece.module)
-    if piece.kind == "sam":
+    accelerate(loaded.module)
+    if loaded.kind == "sam":
         from samcli.models.sam import Listener
 
-        network = cast(Any, piece.module)
-        return Listener(network, tokenizer_of(source, network), piece.labels, source.name, source.revision)
+        network = cast(Any, loaded.module)
+        return Listener(network, tokenizer_of(source, network), loaded.labels, source.name, source.revision)
     from samcli.models.tagger import Tagger
 
-    return Tagger(cast(Any, piece.module), name=source.name, revision=source.revision, labels=piece.labels)
+    return Tagger(cast(Any, loaded.module), name=source.name, revision=source.revision, labels=loaded.labels)
 
 
-def tokenizer_of(source: Source, network: Any) -> Any:
+def tokenizer_of(source: ModelFiles, network: Any) -> Any:
     """The tokenizer beside a network that speaks, or None; one that has more pieces than it is refused."""
     tokenizer, rows = load_tokenizer(source.folder), network.config.language.padded_vocab_size
     if tokenizer is not None and network.config.aligned and tokenizer.highest >= rows:
@@ -287,12 +303,12 @@ def pick_device(device: str) -> str:
     try:
         kind = torch.device(device)
     except RuntimeError:
-        raise UsageError(f"'{device}' is no device; use auto, cpu, cuda, cuda:0 or mps.") from None
+        raise UsageError(f"'{device}' is not a device; use auto, cpu, cuda, cuda:0 or mps.") from None
     there = {
         "cpu": True,
         "cuda": (kind.index or 0) < torch.cuda.device_count(),
         "mps": torch.backends.mps.is_available(),
     }
     if not there.get(kind.type, False):
-        raise UsageError(f"The device '{device}' is not there; use --device cpu, or auto to take what is.")
+        raise UsageError(f"The device '{device}' is unavailable; use --device cpu or auto.")
     return device

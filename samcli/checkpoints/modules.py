@@ -25,13 +25,13 @@ from samcli.errors import ModelError
 from samcli.models.encoders.base import Encoder
 from samcli.models.encoders.registry import ENCODERS, recognise
 from samcli.models.layouts import hub_labels, same_numbers
-from samcli.models.sam import Sam
+from samcli.models.sam import SamNetwork
 
 LANGUAGES: dict[str, Any] = {"language": language_config, "phi": phi_config}
 LABELS_LIMIT = 2**20  # bytes of labels.json
 
 
-class Piece(NamedTuple):
+class LoadedModule(NamedTuple):
     """A module with what a model needs to know about it."""
 
     kind: str
@@ -40,7 +40,7 @@ class Piece(NamedTuple):
     labels: tuple[str, ...]  # of its head; empty without one
 
 
-def load_piece(folder: Path, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> Piece:
+def load_folder(folder: Path, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> LoadedModule:
     """The module in `folder`, its weights in `dtype` (None: as stored) on `device`, in evaluation mode."""
     headers = read_spots(folder)
     if not headers:
@@ -60,7 +60,7 @@ def assemble(
     dtype: torch.dtype | None = None,
     device: torch.device | str = "cpu",
     source: MappedWeights | None = None,
-) -> Piece:
+) -> LoadedModule:
     """A module from tensors under any known names, and what the config beside them says."""
     kind = None if is_ours(data) else published_kind(data, tensors)
     if kind is None:
@@ -71,7 +71,7 @@ def assemble(
         config, ours = _published(kind, where, data, tensors)
         module = build(kind, config)
         fill(module, _reshaped(ours, module), dtype=dtype, device=device, where=where, source=source)
-    return Piece(kind, module, config, _labels(where, data, module))
+    return LoadedModule(kind, module, config, _labels(where, data, module))
 
 
 def is_ours(data: Mapping[str, Any]) -> bool:
@@ -134,7 +134,7 @@ def _reshaped(ours: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
 
 def _labels(where: Path, data: dict[str, Any], module: nn.Module) -> tuple[str, ...]:
     """The names of the classes: from the folder, from the Hub's config, AudioSet's for its 527, or numbers."""
-    classes = module.classes if isinstance(module, Encoder | Sam) else 0
+    classes = module.classes if isinstance(module, Encoder | SamNetwork) else 0
     path = where / "labels.json"
     if path.exists():
         regular_size(member(where, path.name))

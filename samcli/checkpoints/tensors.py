@@ -125,7 +125,7 @@ def _compare(
         "missing": [names[0] for names in groups if not any(name in tensors for name in names)],
         "unexpected": [shown(name) for name in tensors if name not in wanted],
         "mis-shaped": [
-            f"{name}: {tuple(tensors[name].shape)} where {tuple(wanted[name].shape)} is asked"
+            f"{name}: {tuple(tensors[name].shape)} where {tuple(wanted[name].shape)} is expected"
             for name in shared
             if tensors[name].shape != wanted[name].shape
         ],

@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 
-from samcli.models.connectors import ConnectorConfig
+from samcli.models.connector_base import ConnectorConfig
 from samcli.models.encoders.nano import NanoConfig
-from samcli.models.sam import Listener, Sam, SamConfig
+from samcli.models.sam import Listener, SamConfig, SamNetwork
 from samcli.ssm.bidirectional import BidirectionalConfig
-from samcli.ssm.language.model import LanguageConfig
+from samcli.ssm.language.blocks import LanguageConfig
 from samcli.text.tokenizer import LEAST_SIZE, Tokenizer, train_tokenizer
 
 NAME = "tiny-random"
@@ -55,11 +55,11 @@ def tiny_tokenizer() -> Tokenizer:
     return train_tokenizer(SENTENCES * 2, LEAST_SIZE + 200)
 
 
-def tiny_network(tokenizer: Tokenizer, seed: int = SEED) -> Sam:
+def tiny_network(tokenizer: Tokenizer, seed: int = SEED) -> SamNetwork:
     """The same weights every time, whatever else draws random numbers."""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
-        network = Sam(tiny_config(len(tokenizer)))
+        network = SamNetwork(tiny_config(len(tokenizer)))
         for name, parameter in network.named_parameters():
             if parameter.dim() > 1 and not name.endswith("A_log"):
                 parameter.copy_(torch.randn(parameter.shape) * parameter[0].numel() ** -0.5)
@@ -69,7 +69,7 @@ def tiny_network(tokenizer: Tokenizer, seed: int = SEED) -> Sam:
     return network.eval().requires_grad_(False)
 
 
-def _speak_in_words(network: Sam, tokenizer: Tokenizer) -> None:
+def _speak_in_words(network: SamNetwork, tokenizer: Tokenizer) -> None:
     """Only whole words, and the end now and then, can be the likeliest token."""
     words = {token for sentence in SENTENCES for token in tokenizer.encode(sentence)}
     spoken = sorted(words | {tokenizer.eos})

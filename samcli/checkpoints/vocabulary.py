@@ -30,7 +30,7 @@ def read_tokenizer(path: Path) -> Any:
     except BaseException as error:  # the parser is another language's: its panics are not Exceptions
         if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
             raise
-        raise DamagedFile(path, f"it is no tokenizer ({str(error)[:120]})") from None
+        raise DamagedFile(path, f"it is not a tokenizer ({str(error)[:120]})") from None
 
 
 def vocabulary_size(folder: Path) -> int | None:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from typer.completion import completion_init  # type: ignore[attr-defined]
 
-from samcli import __version__
+from samcli._version import __version__
 from samcli.cli import signals
 from samcli.cli.commands.ask import ask
 from samcli.cli.commands.bench import bench

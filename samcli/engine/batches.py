@@ -17,7 +17,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 import torch
 
-from samcli.engine.weights import first_weight
+from samcli.engine.model_facts import first_weight
 from samcli.errors import SamError
 
 Entry = TypeVar("Entry")

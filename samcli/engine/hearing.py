@@ -68,27 +68,26 @@ def hear(
     waves: Sequence[Wave],
     prompts: Sequence[Sequence[str]] | None = None,
     *,
+    rate: int | None = None,
     steps: bool = False,
     given: Sequence[str] = (),
     options: SpeakOptions | None = None,
     refine: bool = False,
-    rate: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[Heard]:
     """Each sound's tags, with `steps` also per time step, and an answer to each of its prompts ("" is a caption).
 
-    `rate`: of the waves, the model's own by default. With `refine` captions are chosen among several. The texts `given`
-    are scored against every sound. `progress` is told how many sounds are done.
+    The waves are at `rate`, by default the model's own. With `refine` captions are chosen among several. The texts
+    `given` are scored against every sound. `progress` is told how many sounds are done.
     """
     results = [Heard() for _ in waves]
     ear = _Ear(model, steps, given, options or SpeakOptions(), refine)
-    done = 0
-    rate = rate or model.sample_rate
+    done, rate = 0, rate or model.sample_rate
     for block in _blocks(waves, rate):
-        fitting = [resampled(waves[index], rate, model.sample_rate) for index in block]
+        heard = [resampled(waves[index], rate, model.sample_rate) for index in block]
         sounds = [
             _Sound(results[index], _cut(wave, model), prompts[index] if prompts else ())
-            for index, wave in zip(block, fitting, strict=True)
+            for index, wave in zip(block, heard, strict=True)
         ]
         ear.hear(sounds)
         done += len(block)

@@ -27,17 +27,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from samcli import __version__
+from samcli._version import __version__
 from samcli.engine.inputs.find import Input
+from samcli.engine.model_facts import ModelFacts, dtype_of
 from samcli.engine.options import RunOptions
-from samcli.engine.weights import dtype_of
 from samcli.errors import OutputError
 from samcli.records import SCHEMA, Record
 from samcli.writers.disk import Folder
 from samcli.writers.files import fitting
 
 if TYPE_CHECKING:
-    from samcli.engine.ray.engine import About
     from samcli.models.interface import SoundModel
 
 SYNC_SECONDS = 2.0  # at most so much work is lost to a power cut
@@ -65,7 +64,7 @@ def kindred(output: str | os.PathLike[str]) -> list[Path]:
     return sorted(own.with_name(name) for name in others if name != own.name)
 
 
-def fingerprint(task: str, model: SoundModel | About, options: RunOptions) -> str:
+def fingerprint(task: str, model: SoundModel | ModelFacts, options: RunOptions) -> str:
     """A hash of everything besides the file itself that decides its records."""
     kind = dtype_of(model)  # half precision writes other scores
     settings = [SCHEMA, __version__, task, model.name, model.revision, kind, options.result_settings()]

@@ -47,7 +47,7 @@ class WindowEncoder:
             kept = [*rows_of(encoding, len(pieces))]  # with its scores: a model may listen to its own tags
         judged: Sequence[Scores | None] = [None] * len(pieces)
         if self.judge is not None:
-            judged = list(self.judge.hear([piece.wave for piece in pieces], self.model.sample_rate))
+            judged = list(self.judge.embed_sounds([piece.wave for piece in pieces], self.model.sample_rate))
         tokens, rate = encoding.lengths.tolist(), self.model.sample_rate
         return [
             Window(

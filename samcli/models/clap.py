@@ -34,7 +34,7 @@ class ClapJudge:
         except (OSError, ValueError) as error:
             raise ModelError(f"{str(folder)!r} is no CLAP model's folder: its config.json cannot be read.") from error
         if kind != "clap":
-            raise ModelError(f"{str(folder)!r} holds a model of type {kind!r}, and a CLAP model is wanted.")
+            raise ModelError(f"{str(folder)!r} holds a model of type {kind!r}, where a CLAP model is needed.")
         try:
             hub: Any = import_module("transformers")
         except ImportError:
@@ -49,7 +49,7 @@ class ClapJudge:
         self.scale = float(self.network.logit_scale_a.detach().exp())  # of a cosine, in nats
 
     @torch.inference_mode()
-    def hear(self, waves: Sequence[Floats], rate: int) -> Floats:
+    def embed_sounds(self, waves: Sequence[Floats], rate: int) -> Floats:
         """(waves, width)"""
         own = self.extractor.sampling_rate
         there = [_at(wave, rate, own) for wave in waves]

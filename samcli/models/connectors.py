@@ -1,77 +1,17 @@
 """From an encoder's grid of tokens to the embeddings a language model reads.
 
-Every connector takes features (batch, steps, bands * width), one token per time step with its frequency bands side by
-side, and the number of valid steps of each row; it returns embeddings (batch, tokens, language width) and their valid
-counts. What lies behind a row's end never reaches a valid token.
-
 SAM's three (arXiv 2509.15680): `concat` (a), `time-major` (b), `frequency-major` (c); ssLALM's `convolution`
 (arXiv 2411.15685); ML-Mamba's `scan` (arXiv 2407.19832).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
+from samcli.models.connector_base import Connector, ConnectorConfig, two_layers
+from samcli.models.scan_connector import ScanConnector
 from samcli.ssm.ragged import valid_mask
-
-Kind = Literal["concat", "time-major", "frequency-major", "convolution", "scan"]
-Projector = Literal["linear", "gelu-mlp", "fused-gelu-mlp"]
-
-
-@dataclass(frozen=True)
-class ConnectorConfig:
-    kind: Kind = "concat"
-    hidden: int = 0  # inner width of the two-layer MLP; 0: the language model's width
-    separator_tokens: int = 1  # embeddings between groups: the text "&&" as the model's own tokenizer cuts it
-    separator_after_last: bool = False  # also behind the last group
-    # of `scan` only
-    scan_width: int = 0  # 0: the language model's width
-    scan_layers: int = 2
-    scan_state: int = 128  # state dimension (N)
-    scan_headdim: int = 64  # channels per head (P)
-    projector: Projector = "fused-gelu-mlp"
-
-    def __post_init__(self) -> None:
-        if min(self.hidden, self.separator_tokens, self.scan_width) < 0:
-            raise ValueError("a connector has no negative sizes")
-
-
-class Connector(nn.Module):
-    """Base of the connectors."""
-
-    def __init__(self, encoder_width: int, bands: int) -> None:
-        super().__init__()
-        self.encoder_width, self.bands = encoder_width, bands
-
-    def tokens(self, steps: int) -> int:
-        """Embeddings that a row of this many steps becomes."""
-        return steps
-
-    def count(self, lengths: Tensor) -> Tensor:
-        """`tokens` for a batch of step counts."""
-        table = torch.tensor([self.tokens(steps) for steps in lengths.tolist()], dtype=torch.long)
-        return table.to(lengths.device)
-
-    def grid(self, features: Tensor) -> Tensor:
-        """(batch, steps, bands * width) -> (batch, steps, bands, width)."""
-        return features.reshape(*features.shape[:2], self.bands, self.encoder_width)
-
-    def beside(self, steps: Tensor, lengths: Tensor) -> Tensor:
-        """What is known of each step (batch, steps, width), beside the embeddings that the step became."""
-        if self.tokens(steps.shape[1]) != steps.shape[1]:
-            raise ValueError(f"nothing can be put beside the tokens of a {type(self).__name__}: they mix steps")
-        return steps
-
-    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        raise NotImplementedError
-
-
-def two_layers(width_in: int, hidden: int, width_out: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(width_in, hidden), nn.GELU(), nn.Linear(hidden, width_out))
 
 
 class ConcatConnector(Connector):
@@ -116,7 +56,7 @@ class SeparatedConnector(Connector):
         patches = self.mlp(self.grid(features))  # (batch, steps, bands, language width)
         return self._in_groups(patches, self.separator.to(patches), lengths)
 
-    def beside(self, steps: Tensor, lengths: Tensor) -> Tensor:
+    def spread_steps(self, steps: Tensor, lengths: Tensor) -> Tensor:
         patches = steps[:, :, None].expand(-1, -1, self.bands, -1)
         return self._in_groups(patches, torch.zeros_like(self.separator).to(steps), lengths)[0]
 
@@ -161,8 +101,6 @@ def build_connector(
 ) -> Connector:
     """The connector between an encoder whose steps hold grid[1] bands of `encoder_width` and a language model."""
     if config.kind == "scan":
-        from samcli.models.scan_connector import ScanConnector
-
         return ScanConnector(config, encoder_width, grid[1], language_width)
     kinds = {"concat": ConcatConnector, "convolution": ConvolutionConnector}
     return kinds.get(config.kind, SeparatedConnector)(config, encoder_width, grid[1], language_width)

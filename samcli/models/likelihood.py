@@ -16,8 +16,9 @@ from torch.nn import functional as F
 
 from samcli.errors import ModelError
 from samcli.models.interface import SoundModel
-from samcli.models.listener_state import Heard, no_tags
+from samcli.models.listener_state import ListenerState, no_tags
 from samcli.models.sam import Listener
+from samcli.text.prompts import caption_prompt
 
 PAIRS = 96  # of a sound and a text, read together
 
@@ -34,7 +35,7 @@ def pair_losses(model: SoundModel, state: Any, pairs: Sequence[tuple[int, str]])
     listener = listener_of(model)
     tokenizer = listener.tokenizer
     assert tokenizer is not None
-    opening = tokenizer.caption_prompt()
+    opening = caption_prompt(tokenizer)
     tokens = {text: [*opening, *tokenizer.encode(text), tokenizer.eos] for _, text in pairs}
     found = torch.empty(len(pairs))
     # Texts of like length together, each batch over as many sounds as fit.
@@ -67,11 +68,11 @@ def _losses(listener: Listener, state: Any, rows: list[list[int]], opening: int)
     lengths = torch.tensor([len(row) for row in rows], device=device)
     place = torch.arange(longest, device=device)
     spoken = (place >= opening) & (place < lengths[:, None])  # (batch, tokens)
-    memory, beside = state, None
-    if isinstance(state, Heard):
+    memory, context = state, None
+    if isinstance(state, ListenerState):
         memory = state.memory
-        beside = network.tag_reader.beside(state.tags) if network.config.reads_tags else None
-    logits = network.predict(tokens, lengths, spoken, memory, beside)
+        context = network.tag_reader.context(state.tags) if network.config.reads_tags else None
+    logits = network.predict(tokens, lengths, spoken, memory, context)
     each = F.cross_entropy(logits.float(), tokens[spoken], reduction="none")
     total = torch.zeros(len(rows), device=device).index_add(0, spoken.nonzero()[:, 0], each)
     return total.div(spoken.sum(1)).cpu()
@@ -82,7 +83,7 @@ def _nothing(listener: Listener) -> Any:
     network = listener.network
     device = next(network.parameters()).device
     memory = network.language.initial_state(1)
-    return Heard(memory, no_tags(1, device, network.classes if network.config.reads_tags else 0))
+    return ListenerState(memory, no_tags(1, device, network.classes if network.config.reads_tags else 0))
 
 
 def listener_of(model: SoundModel) -> Listener:

@@ -27,7 +27,7 @@ MOST_TO_TELL = 11.0
 SURELY, SHARPLY = 0.695, 30.0  # a class's probability from which a sound is known, and how sharp that line is
 
 
-class Tags(NamedTuple):
+class TagSummary(NamedTuple):
     highest: Tensor  # (batch, classes) the highest probability of each class in any window
     recent: Tensor  # (batch, classes) the highest probability of any step, faded by how long ago it was
     early: Tensor  # (batch, classes) the same, faded by how long after the beginning it was
@@ -35,11 +35,11 @@ class Tags(NamedTuple):
     seconds: Tensor  # (batch, 1) how long this was
 
 
-class Heard(NamedTuple):
+class ListenerState(NamedTuple):
     """The state that is carried from window to window."""
 
     memory: State
-    tags: Tags
+    tags: TagSummary
 
 
 def step_probabilities(encoding: Encoding) -> Tensor:
@@ -48,25 +48,25 @@ def step_probabilities(encoding: Encoding) -> Tensor:
     return torch.sigmoid(encoding.step_logits.float())
 
 
-def tags_of(steps: Tensor, encoding: Encoding, step_seconds: float) -> Tags:
+def tags_of_window(steps: Tensor, encoding: Encoding, step_seconds: float) -> TagSummary:
     """What one window leaves behind; `steps` (batch, steps, classes) are its probabilities."""
     assert encoding.clip_logits is not None
-    return summary(steps, torch.sigmoid(encoding.clip_logits.float()), encoding.lengths, step_seconds)
+    return summarise(steps, torch.sigmoid(encoding.clip_logits.float()), encoding.lengths, step_seconds)
 
 
-def summary(steps: Tensor, clip: Tensor, lengths: Tensor, step_seconds: float) -> Tags:
+def summarise(steps: Tensor, clip: Tensor, lengths: Tensor, step_seconds: float) -> TagSummary:
     place = torch.arange(steps.shape[1], device=steps.device)
     age = (lengths[:, None] - 1 - place) * step_seconds  # (batch, steps); negative behind a row's end
     lately = torch.exp(-age / FADE_SECONDS).masked_fill(age < 0, 0.0)
     early = torch.exp(-place * (step_seconds / FADE_SECONDS)).masked_fill(age < 0, 0.0)
     always = torch.where(age < 0, 0.0, 1.0)
     recent, first, peak = ((steps * weight[..., None]).amax(1) for weight in (lately, early, always))
-    return Tags(clip, recent, first, peak, lengths[:, None] * step_seconds)
+    return TagSummary(clip, recent, first, peak, lengths[:, None] * step_seconds)
 
 
-def later(before: Tags, now: Tags) -> Tags:
+def combine_tags(before: TagSummary, now: TagSummary) -> TagSummary:
     """Two stretches of sound, one after the other."""
-    return Tags(
+    return TagSummary(
         torch.maximum(before.highest, now.highest),
         torch.maximum(before.recent * torch.exp(-now.seconds / FADE_SECONDS), now.recent),
         torch.maximum(before.early, now.early * torch.exp(-before.seconds / FADE_SECONDS)),
@@ -75,29 +75,29 @@ def later(before: Tags, now: Tags) -> Tags:
     )
 
 
-def no_tags(batch: int, device: torch.device, classes: int = 0) -> Tags:
+def no_tags(batch: int, device: torch.device, classes: int = 0) -> TagSummary:
     """Of nothing heard."""
     nothing = torch.zeros(batch, classes, device=device)
-    return Tags(nothing, nothing, nothing, nothing, torch.zeros(batch, 1, device=device))
+    return TagSummary(nothing, nothing, nothing, nothing, torch.zeros(batch, 1, device=device))
 
 
-def tellable(tags: Tags) -> list[bool]:
+def tellable(tags: TagSummary) -> list[bool]:
     """Whether each row holds few enough sounds for words."""
     found: list[bool] = (tags.highest.float().sum(1) <= MOST_TO_TELL).tolist()
     return found
 
 
-def onset(tags: Tags) -> Tensor:
+def onset(tags: TagSummary) -> Tensor:
     """(batch, classes): after how many seconds each class is first nearly as plain as it gets, up to 27."""
     return -FADE_SECONDS * (tags.early / tags.peak.clamp(min=1e-9)).clamp(1e-3, 1.0).log()
 
 
-def telling(probabilities: Tensor) -> Tensor:
+def amplify_small(probabilities: Tensor) -> Tensor:
     """Square roots spread out the small probabilities, where second sounds are; below one per cent is silence."""
     return (probabilities.sqrt() - 0.1).clamp(min=0)
 
 
-class Beside(NamedTuple):
+class TagContext(NamedTuple):
     """What accompanies the text tokens of a recording."""
 
     heard: Tensor  # (batch, classes): how surely each class was heard
@@ -134,21 +134,21 @@ class TagReader(nn.Module):
         self.urge = nn.Parameter(torch.tensor([0.4, 0.2, 0.2, 0.4]))
         self.done = nn.Parameter(torch.tensor([4.0]))  # how fast a class spoken of is done with
 
-    def along(self, steps: Tensor) -> Tensor:
+    def embed_steps(self, steps: Tensor) -> Tensor:
         """Beside each audio token: (batch, tokens, classes) -> (batch, tokens, width)."""
-        embeddings: Tensor = self.steps(telling(steps).to(self.steps.weight.dtype))
+        embeddings: Tensor = self.steps(amplify_small(steps).to(self.steps.weight.dtype))
         return embeddings
 
-    def beside(self, tags: Tags) -> Beside:
+    def context(self, tags: TagSummary) -> TagContext:
         """Beside every text token of a recording."""
         dtype = self.highest.weight.dtype
-        highest, recent, early = (telling(part).to(dtype) for part in (tags.highest, tags.recent, tags.early))
+        highest, recent, early = (amplify_small(part).to(dtype) for part in (tags.highest, tags.recent, tags.early))
         support = self.lexicon(torch.stack([highest, recent, early], dim=1)).transpose(1, 2)  # (batch, vocabulary, 3)
         embedding = self.highest(highest) + self.recent(recent) + self.early(early)
         unsure = torch.sigmoid((SURELY - tags.highest.amax(1, keepdim=True)) * SHARPLY).to(dtype)  # (batch, 1)
         embedding = embedding + unsure * self.doubt
         when = onset(tags).detach().to(dtype)
-        return Beside(highest, when, embedding, support, (support * self.urge[:3]).sum(-1))
+        return TagContext(highest, when, embedding, support, (support * self.urge[:3]).sum(-1))
 
     def said(self, tokens: Tensor, spoken: Tensor) -> Tensor:
         """How far each class has been spoken of after each token: (batch, length) twice -> (batch, length, classes).
@@ -158,24 +158,24 @@ class TagReader(nn.Module):
         speaks = (F.embedding(tokens, self.lexicon.weight) - SPEAKS).clamp(min=0) * self.done
         return (speaks * spoken[..., None]).cumsum(1)
 
-    def read(self, embeddings: Tensor, tokens: Tensor, beside: Beside, left: Tensor) -> Tensor:
+    def read(self, embeddings: Tensor, tokens: Tensor, context: TagContext, left: Tensor) -> Tensor:
         """Token embeddings (batch, length, width) with what was heard beside them, and what is left to say."""
-        support = beside.support.gather(1, tokens[..., None].expand(*tokens.shape, 3))  # (batch, length, 3)
-        found: Tensor = embeddings + beside.embedding[:, None] + self.mark(support) + self.left(left)
+        support = context.support.gather(1, tokens[..., None].expand(*tokens.shape, 3))  # (batch, length, 3)
+        found: Tensor = embeddings + context.embedding[:, None] + self.mark(support) + self.left(left)
         return found
 
-    def urges(self, beside: Beside, left: Tensor, rows: Tensor) -> Tensor:
+    def urges(self, context: TagContext, left: Tensor, rows: Tensor) -> Tensor:
         """What to add to the logits of a next token, so that they lean to what was heard: (places, vocabulary).
 
-        Each place is in one of the rows of `beside` (places,) and has what is left to say there (places, classes).
+        Each place is in one of the rows of `context` (places,) and has what is left to say there (places, classes).
         """
         urged: Tensor = self.lexicon(left) * self.urge[3]
-        return urged + beside.lean[rows]
+        return urged + context.lean[rows]
 
 
-def left_to_say(beside: Beside, said: Tensor) -> Tensor:
+def left_to_say(context: TagContext, said: Tensor) -> Tensor:
     """What is left at each place of each row, by what was said until then: (batch, length, classes) both."""
-    return next_to_say(beside.heard[:, None], beside.onset[:, None], said)
+    return next_to_say(context.heard[:, None], context.onset[:, None], said)
 
 
 def next_to_say(heard: Tensor, when: Tensor, said: Tensor) -> Tensor:
@@ -186,15 +186,15 @@ def next_to_say(heard: Tensor, when: Tensor, said: Tensor) -> Tensor:
     return left * (1 + torch.tanh((middle - when) / TURN_SECONDS))
 
 
-class Speech(NamedTuple):
+class SpeakingState(NamedTuple):
     """The state while a model speaks."""
 
     memory: State
-    beside: Beside
+    context: TagContext
     said: Tensor  # (batch, classes)
 
 
-class Voice:
+class TagGuidedSpeaker:
     """A language model that speaks beside what was heard: the `Speaker` that `generate` asks for."""
 
     def __init__(self, language: LanguageModel, reader: TagReader) -> None:
@@ -205,21 +205,21 @@ class Voice:
         """Lay the weights out for speaking."""
         self.language.prepare()
 
-    def prefill(self, tokens: Tensor, *, state: Heard, lengths: Tensor | None) -> tuple[Tensor, Speech]:
-        beside = self.reader.beside(state.tags)
-        nothing = torch.zeros_like(beside.heard)  # a prompt's words are not its own
-        left = left_to_say(beside, nothing[:, None])  # (batch, 1, classes): the same at every token
-        embeddings = self.reader.read(self.language.embed(tokens), tokens, beside, left)
+    def prefill(self, tokens: Tensor, *, state: ListenerState, lengths: Tensor | None) -> tuple[Tensor, SpeakingState]:
+        context = self.reader.context(state.tags)
+        nothing = torch.zeros_like(context.heard)  # a prompt's words are not its own
+        left = left_to_say(context, nothing[:, None])  # (batch, 1, classes): the same at every token
+        embeddings = self.reader.read(self.language.embed(tokens), tokens, context, left)
         logits, memory = self.language.prefill(embeddings=embeddings, state=state.memory, lengths=lengths)
-        return logits + self._urges(beside, left), Speech(memory, beside, nothing)
+        return logits + self._urges(context, left), SpeakingState(memory, context, nothing)
 
-    def step(self, tokens: Tensor, state: Speech, owned: bool = False) -> tuple[Tensor, Speech]:
+    def step(self, tokens: Tensor, state: SpeakingState, owned: bool = False) -> tuple[Tensor, SpeakingState]:
         now = tokens[:, None]
         said = state.said[:, None] + self.reader.said(now, torch.ones_like(now, dtype=torch.bool))
-        left = left_to_say(state.beside, said)
-        embeddings = self.reader.read(self.language.embed(now), now, state.beside, left)
+        left = left_to_say(state.context, said)
+        embeddings = self.reader.read(self.language.embed(now), now, state.context, left)
         logits, memory = self.language.step_from(embeddings[:, 0], state.memory, owned)
-        return logits + self._urges(state.beside, left), Speech(memory, state.beside, said[:, 0])
+        return logits + self._urges(state.context, left), SpeakingState(memory, state.context, said[:, 0])
 
-    def _urges(self, beside: Beside, left: Tensor) -> Tensor:
-        return self.reader.urges(beside, left[:, 0], torch.arange(len(left), device=left.device))
+    def _urges(self, context: TagContext, left: Tensor) -> Tensor:
+        return self.reader.urges(context, left[:, 0], torch.arange(len(left), device=left.device))

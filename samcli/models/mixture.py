@@ -31,7 +31,7 @@ _modality: ContextVar[int | Tensor] = ContextVar("modality", default=TEXT)
 
 
 @contextmanager
-def heard_as(modality: int | Tensor) -> Iterator[None]:
+def use_modality(modality: int | Tensor) -> Iterator[None]:
     """Inside, tokens belong to this modality: one number, or one for each token (batch, length)."""
     token = _modality.set(modality)
     try:

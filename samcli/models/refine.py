@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from samcli.models.interface import SoundModel, SpeakOptions
 from samcli.models.likelihood import listener_of, pair_losses
-from samcli.models.listener_state import Heard
+from samcli.models.listener_state import ListenerState
 from samcli.text.agreement import agreement
 from samcli.text.judge import nonsense
 
@@ -66,7 +66,7 @@ def _sensible(texts: Iterable[str]) -> list[str]:
 
 def _probabilities(model: SoundModel, state: Any) -> NDArray[np.float32] | None:
     """(sounds, classes) that the tag head heard; None for a model whose memory does not hold them."""
-    if not isinstance(state, Heard) or state.tags.highest.shape[1] != len(model.labels):
+    if not isinstance(state, ListenerState) or state.tags.highest.shape[1] != len(model.labels):
         return None
     found: NDArray[np.float32] = state.tags.highest.float().cpu().numpy()
     return found

@@ -17,27 +17,30 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from samcli.errors import ModelError
-from samcli.models.connectors import ConnectorConfig, build_connector
+from samcli.models.connector_base import ConnectorConfig
+from samcli.models.connectors import build_connector
+from samcli.models.encoders.base import Encoder
 from samcli.models.encoders.registry import EncoderConfig, build_encoder
 from samcli.models.interface import Encoding, SpeakOptions
 from samcli.models.listener_state import (
-    Beside,
-    Heard,
+    ListenerState,
+    TagContext,
+    TagGuidedSpeaker,
     TagReader,
-    Voice,
-    later,
+    combine_tags,
     left_to_say,
     no_tags,
     step_probabilities,
-    tags_of,
+    tags_of_window,
     tellable,
 )
-from samcli.models.mixture import AUDIO, heard_as, split_projections
+from samcli.models.mixture import AUDIO, split_projections, use_modality
 from samcli.ssm.language.beams import beam_candidates
+from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.generation import GenerationOptions, generate
-from samcli.ssm.language.model import LanguageConfig, LanguageModel
+from samcli.ssm.language.model import LanguageModel
 from samcli.ssm.state import State, join, select
-from samcli.text.prompts import spoken
+from samcli.text.prompts import caption_prompt, question_prompt, spoken
 
 if TYPE_CHECKING:
     from samcli.text.tokenizer import Tokenizer
@@ -60,7 +63,7 @@ class SamConfig:
             raise ValueError("stack and beams count from 1, and a window lasts longer than 0 seconds")
 
 
-class Sam(nn.Module):
+class SamNetwork(nn.Module):
     """The network alone: no tokenizer, no names."""
 
     def __init__(self, config: SamConfig) -> None:
@@ -79,7 +82,7 @@ class Sam(nn.Module):
         if config.split_projections:
             split_projections(self.language)
 
-    def hear(self, mel: Tensor, frames: Tensor | None = None) -> tuple[Encoding, Tensor, Tensor]:
+    def encode_and_embed(self, mel: Tensor, frames: Tensor | None = None) -> tuple[Encoding, Tensor, Tensor]:
         """Log-mel (batch, frames, bins) to the encoding, the audio embeddings and their valid counts."""
         encoding = self.encoder(mel, frames)
         return (encoding, *self.embed_audio(encoding))
@@ -92,22 +95,24 @@ class Sam(nn.Module):
         if self.config.reads_tags:
             steps, _ = stack_steps(step_probabilities(encoding), encoding.lengths, stack)
             steps = steps.reshape(*steps.shape[:2], stack, -1).mean(2)  # (batch, tokens, classes)
-            along = self.tag_reader.along(steps).to(embeddings.dtype)
-            embeddings = embeddings + self.connector.beside(along, lengths)
+            along = self.tag_reader.embed_steps(steps).to(embeddings.dtype)
+            embeddings = embeddings + self.connector.spread_steps(along, lengths)
         return embeddings, counts
 
-    def predict(self, tokens: Tensor, lengths: Tensor, spoken: Tensor, memory: State, beside: Beside | None) -> Tensor:
+    def predict(
+        self, tokens: Tensor, lengths: Tensor, spoken: Tensor, memory: State, context: TagContext | None
+    ) -> Tensor:
         """Logits (spoken tokens, vocabulary), row by row, of each spoken token from what stands before it.
 
-        `tokens` and `spoken` are (rows, longest); `beside` is what was heard in each row, None where no tags are read.
+        `tokens` and `spoken` are (rows, longest); `context` is what was heard in each row, None where no tags are read.
         """
         ahead = F.pad(spoken[:, 1:], (0, 1))  # the token at place t is predicted by the one before it
         embeddings = self.language.embed(tokens)
-        if beside is None:
+        if context is None:
             return self._logits(embeddings, memory, lengths, ahead)
-        left = left_to_say(beside, self.tag_reader.said(tokens, spoken))
-        embeddings = self.tag_reader.read(embeddings, tokens, beside, left)
-        urges = self.tag_reader.urges(beside, left[ahead], ahead.nonzero()[:, 0])
+        left = left_to_say(context, self.tag_reader.said(tokens, spoken))
+        embeddings = self.tag_reader.read(embeddings, tokens, context, left)
+        urges = self.tag_reader.urges(context, left[ahead], ahead.nonzero()[:, 0])
         return self._logits(embeddings, memory, lengths, ahead) + urges
 
     def _logits(self, embeddings: Tensor, memory: State, lengths: Tensor, places: Tensor) -> Tensor:
@@ -128,7 +133,7 @@ class Listener:
     """A SoundModel around the network: waves in, words out."""
 
     def __init__(
-        self, network: Sam, tokenizer: Tokenizer | None, labels: Sequence[str], name: str, revision: str
+        self, network: SamNetwork, tokenizer: Tokenizer | None, labels: Sequence[str], name: str, revision: str
     ) -> None:
         self.network = network
         network.encoder.lay_out()
@@ -141,6 +146,10 @@ class Listener:
         self.tasks = frozenset({"tag"} if tags else set()) | frozenset({"caption", "ask"} if words else set())
         self.sample_rate, self.step_seconds = network.encoder.sample_rate, network.encoder.step_seconds
 
+    @property
+    def encoder(self) -> Encoder:
+        return self.network.encoder
+
     @torch.no_grad()
     def encode(self, waves: Tensor, lengths: Tensor) -> Encoding:
         device = next(self.network.parameters()).device
@@ -150,26 +159,26 @@ class Listener:
         return encoding
 
     @torch.no_grad()
-    def listen(self, encoding: Encoding, state: Heard | None) -> Heard:
+    def listen(self, encoding: Encoding, state: ListenerState | None) -> ListenerState:
         self._require_words()
         embeddings, counts = self.network.embed_audio(encoding)
-        with heard_as(AUDIO):
+        with use_modality(AUDIO):
             memory = state and state.memory
             memory = self.network.language.read(embeddings=embeddings, state=memory, lengths=counts)[1]
         if not self.network.config.reads_tags:
-            return Heard(memory, no_tags(len(counts), counts.device))
-        tags = tags_of(step_probabilities(encoding), encoding, self.step_seconds or 0.0)
-        return Heard(memory, tags if state is None else later(state.tags, tags))
+            return ListenerState(memory, no_tags(len(counts), counts.device))
+        tags = tags_of_window(step_probabilities(encoding), encoding, self.step_seconds or 0.0)
+        return ListenerState(memory, tags if state is None else combine_tags(state.tags, tags))
 
     @torch.no_grad()
-    def speak(self, state: Heard, prompts: Sequence[str], options: SpeakOptions) -> list[str]:
+    def speak(self, state: ListenerState, prompts: Sequence[str], options: SpeakOptions) -> list[str]:
         tokenizer = self._require_words()
         voice, memory, tokens, lengths = self._asked(state, prompts)
         rows = generate(voice, memory, tokens, self._generation(tokenizer, options), lengths)
         return [spoken(tokenizer, row) for row in rows]
 
     @torch.no_grad()
-    def propose(self, state: Heard, prompts: Sequence[str], options: SpeakOptions) -> list[list[str]]:
+    def propose(self, state: ListenerState, prompts: Sequence[str], options: SpeakOptions) -> list[list[str]]:
         """What beam search has in hand at its end, the likeliest first: at most as many texts per row as beams."""
         tokenizer = self._require_words()
         voice, memory, tokens, lengths = self._asked(state, prompts)
@@ -178,25 +187,25 @@ class Listener:
         rows = beam_candidates(voice, memory, logits, self._generation(tokenizer, options))
         return [[spoken(tokenizer, tokens) for tokens in row] for row in rows]
 
-    def _asked(self, state: Heard, prompts: Sequence[str]) -> tuple[Any, Any, Tensor, Tensor]:
+    def _asked(self, state: ListenerState, prompts: Sequence[str]) -> tuple[Any, Any, Tensor, Tensor]:
         """Who speaks, from which state, and the prompts as tokens (batch, longest) with their lengths."""
         tokenizer = self._require_words()
-        ids = [tokenizer.question_prompt(text) if text.strip() else tokenizer.caption_prompt() for text in prompts]
+        ids = [question_prompt(tokenizer, text) if text.strip() else caption_prompt(tokenizer) for text in prompts]
         longest = max(len(row) for row in ids)
         device = next(self.network.parameters()).device
         tokens = torch.tensor([row + [tokenizer.pad] * (longest - len(row)) for row in ids], device=device)
         lengths = torch.tensor([len(row) for row in ids], device=device)
         if self.network.config.reads_tags:
-            return Voice(self.network.language, self.network.tag_reader), state, tokens, lengths
+            return TagGuidedSpeaker(self.network.language, self.network.tag_reader), state, tokens, lengths
         return self.network.language, state.memory, tokens, lengths
 
-    def bears(self, state: Heard) -> list[bool]:
+    def bears(self, state: ListenerState) -> list[bool]:
         return tellable(state.tags)
 
-    def select(self, state: Heard, rows: Sequence[int]) -> Heard:
+    def select(self, state: ListenerState, rows: Sequence[int]) -> ListenerState:
         return select(state, rows)
 
-    def join(self, states: Sequence[Heard]) -> Heard:
+    def join(self, states: Sequence[ListenerState]) -> ListenerState:
         return join(states)
 
     def _require_words(self) -> Tokenizer:

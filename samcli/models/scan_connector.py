@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from samcli.models.connectors import Connector, ConnectorConfig, two_layers
+from samcli.models.connector_base import Connector, ConnectorConfig, two_layers
 from samcli.models.layouts import Layout
 from samcli.ssm.convolution import causal_convolution
 from samcli.ssm.mamba2 import Mamba2, Mamba2Config, initial_dt_bias

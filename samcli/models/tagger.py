@@ -95,6 +95,25 @@ class Tagger(nn.Module):
         raise lacks(self.name, "caption", "it has no language model")
 
 
+class Unaligned(Tagger):
+    """The encoder of a SAM put together from published parts, of which no trained connector is published.
+
+    It tags with the encoder's head, and refuses to caption or to answer rather than speak as if it had heard.
+    """
+
+    def listen(self, encoding: Encoding, state: Any | None) -> NoReturn:
+        raise self._refusal()
+
+    def speak(self, state: Any, prompts: Sequence[str], options: SpeakOptions) -> NoReturn:
+        raise self._refusal()
+
+    def _refusal(self) -> ModelError:
+        return ModelError(
+            f"{self.name} has no connector trained for words, and none is published: it tags, but cannot caption or "
+            f"answer. Use --model sam-nano, or train one with sam train."
+        )
+
+
 def one_row(encoding: Encoding, row: int) -> Encoding:
     """A batch of one, without the padding behind it."""
     features, lengths, clip, steps, pooled = encoding

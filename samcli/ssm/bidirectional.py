@@ -76,7 +76,7 @@ class BidirectionalMamba2(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         projected = self.in_proj(x)
-        compiled = self.config.scan and compiled_windows.serves(projected, self.norm.weight.dtype)
+        compiled = self.config.scan and compiled_windows.applies(self, projected)
         between = compiled_windows.read if compiled else BidirectionalMamba2.between
         out: Tensor = self.out_proj(between(self, projected, lengths))
         return out

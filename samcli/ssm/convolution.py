@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from samcli.ssm.fast import kernels
+from samcli.ssm.fast.cuda import cuda_convolution
 from samcli.ssm.state import scan_dtype
 
 
@@ -61,7 +61,7 @@ def _valid_convolution(seen: Tensor, weight: Tensor, bias: Tensor | None) -> Ten
         length, width = seen.shape[1] - weight.shape[-1] + 1, weight.shape[-1]
         taps = [seen[:, k : k + length] * weight[:, 0, k] for k in range(width)]
         return sum(taps[1:], start=taps[0] if bias is None else taps[0] + bias)
-    fast = kernels.cuda_convolution() if seen.is_cuda else None
+    fast = cuda_convolution() if seen.is_cuda else None
     if fast is not None:
         y: Tensor = fast(seen.transpose(1, 2), weight[:, 0].to(seen.dtype), bias)
         return y[..., weight.shape[-1] - 1 :].transpose(1, 2)

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from samcli.ssm.convolution import causal_convolution
-from samcli.ssm.fast import kernels
 from samcli.ssm.fast.compiled import reading as compiled_reading
+from samcli.ssm.fast.cuda import triton_scan
 from samcli.ssm.fast.linear import FastLinear
 from samcli.ssm.norms import GatedRMSNorm
 from samcli.ssm.ragged import valid_mask
@@ -91,7 +91,7 @@ class Mamba2(nn.Module):
     ) -> tuple[Tensor, BlockState]:
         """x (batch, length, d_model), valid tokens first -> y of that shape, and the state after each row."""
         projected = self.project_in(x)
-        quick = x.shape[1] > 1 and compiled_reading.serves(projected, self.norm.weight.dtype, self.config.ngroups)
+        quick = x.shape[1] > 1 and compiled_reading.applies(self, projected)
         y, new = (compiled_reading.read if quick else Mamba2.between)(self, projected, state, lengths)
         return self.project_out(y), new
 
@@ -113,7 +113,7 @@ class Mamba2(nn.Module):
             A, D = -self.A_log.to(dtype).exp(), self.D.to(dtype)
             weights = self.norm.weight.dtype
             # Triton's products are TF32 at best, so it serves half-precision weights only
-            scan = kernels.triton_scan() if xBC.is_cuda and weights in (torch.bfloat16, torch.float16) else None
+            scan = triton_scan() if xBC.is_cuda and weights in (torch.bfloat16, torch.float16) else None
             if length == 1 and state is not None:
                 y, ssm = ssd_step(inner[:, 0], dt[:, 0] * A, B[:, 0], C[:, 0], dt[:, 0], D, state.ssm)
                 y = y[:, None]

@@ -27,7 +27,7 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normed x in the dtype of the weight, ready for the projection that follows."""
-        if compiled_norms.serves(x, self.weight):
+        if compiled_norms.applies(x, self.weight):
             return compiled_norms.rms_norm(x, self.weight, self.eps)
         return rms_norm(x, self.weight, self.eps).to(self.weight.dtype)
 

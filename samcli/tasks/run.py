@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from samcli.engine.inputs.find import Input
 from samcli.engine.journal import Journal
+from samcli.engine.model_facts import ModelFacts
 from samcli.engine.options import TIMELINE_THRESHOLD, RunOptions, RunReport
-from samcli.engine.ray.engine import About, Crew
+from samcli.engine.ray.engine import Crew
 from samcli.engine.task import Task
 from samcli.errors import ModelError, UsageError
 from samcli.records import TASKS, Record
@@ -41,7 +42,7 @@ def run(
     return run_task(task_for(task, model, options), inputs, model, options, journal=journal, report=report)
 
 
-def task_for(name: str, model: SoundModel | About, options: RunOptions) -> Task:
+def task_for(name: str, model: SoundModel | ModelFacts, options: RunOptions) -> Task:
     """The task with its settings resolved against what the model can do."""
     if name not in TASKS:
         raise UsageError(f"There is no task {name!r}: choose {', '.join(TASKS)}.")
@@ -60,7 +61,7 @@ def task_for(name: str, model: SoundModel | About, options: RunOptions) -> Task:
     return _tagging(model, options)
 
 
-def _tagging(model: SoundModel | About, options: RunOptions) -> Task:
+def _tagging(model: SoundModel | ModelFacts, options: RunOptions) -> Task:
     from samcli.tasks.tag import Choice, TagTask
 
     default = TIMELINE_THRESHOLD if options.timeline else None

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from samcli.text.tokenizer import Tokenizer
+from samcli.text.tokenizer import Tokenizer
 
 # What people's keyboards and word processors put in the place of plain characters.
 TYPOGRAPHIC = str.maketrans(
@@ -50,11 +49,13 @@ def normalise_question(question: str) -> str:
 
 
 def caption_prompt(tokenizer: Tokenizer) -> list[int]:
-    return tokenizer.caption_prompt()
+    """What follows the audio to ask for a caption."""
+    return [tokenizer.caption]
 
 
 def question_prompt(tokenizer: Tokenizer, question: str) -> list[int]:
-    return tokenizer.question_prompt(question)
+    """What follows the audio to ask a question, in whatever form a person has typed it."""
+    return [tokenizer.ask, *tokenizer.encode(normalise_question(question)), tokenizer.answer]
 
 
 def caption_example(tokenizer: Tokenizer, caption: str) -> Example:

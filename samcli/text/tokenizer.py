@@ -6,11 +6,10 @@ characters `<eos>` stays a question.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from samcli.text.prompts import normalise_question
 from samcli.writers.files import write_whole
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ LEAST_SIZE = 256 + len(SPECIAL_TOKENS)  # every byte has a piece of its own
 
 
 class Tokenizer:
-    """Text to ids and back; the special tokens' ids by name, and the prompts built of them."""
+    """Text to ids and back; the special tokens' ids by name."""
 
     def __init__(self, inner: tokenizers.Tokenizer) -> None:
         # Another model's tokenizer gets ours behind its own; padded embedding tables (GPT-NeoX has 11 spare
@@ -69,17 +68,6 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         return list(self._inner.encode(text, add_special_tokens=False).ids)
-
-    def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
-        return [list(encoding.ids) for encoding in self._inner.encode_batch(list(texts), add_special_tokens=False)]
-
-    def caption_prompt(self) -> list[int]:
-        """What follows the audio to ask for a caption."""
-        return [self.caption]
-
-    def question_prompt(self, question: str) -> list[int]:
-        """What follows the audio to ask a question, in whatever form a person has typed it."""
-        return [self.ask, *self.encode(normalise_question(question)), self.answer]
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of some ids; special tokens say nothing, and half a character becomes a replacement sign."""

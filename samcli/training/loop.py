@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 from samcli.errors import SamError
-from samcli.models.sam import Sam
+from samcli.models.sam import SamNetwork
 from samcli.training.losses import LossWeights, losses
 from samcli.training.nano.batches import Batch, SceneBatches
 from samcli.training.nano.contest import Contest
@@ -70,7 +70,7 @@ BAD_STEPS = 20  # in a row, until a run whose loss is no number is given up
 
 
 class Trainer:
-    def __init__(self, network: Sam, out: Path, options: LoopOptions) -> None:
+    def __init__(self, network: SamNetwork, out: Path, options: LoopOptions) -> None:
         self.network, self.out, self.options = network, out, options
         self.optimiser = self._optimiser()
         self.average = Average(network, options.optimiser.average)
@@ -87,7 +87,7 @@ class Trainer:
         self,
         batches: SceneBatches,
         second: SceneBatches | None = None,
-        judge: Callable[[Sam], dict[str, float]] | None = None,
+        judge: Callable[[SamNetwork], dict[str, float]] | None = None,
         report: Report = lambda line: None,
     ) -> None:
         """Train to the last step. `judge` measures the averaged network now and then."""
@@ -98,7 +98,7 @@ class Trainer:
         self,
         batches: SceneBatches,
         second: SceneBatches | None,
-        judge: Callable[[Sam], dict[str, float]] | None,
+        judge: Callable[[SamNetwork], dict[str, float]] | None,
         report: Report,
         stopping: Stopping,
     ) -> None:
@@ -150,7 +150,7 @@ class Trainer:
                 self._log(line, report)
                 sums, lent, scenes, summed, reported = {}, 0, 0, 0, now
             if judge is not None and (last or self._is_due(now - judged)):
-                self._log({"step": self.step} | judge(cast(Sam, self.average.network)), report)
+                self._log({"step": self.step} | judge(cast(SamNetwork, self.average.network)), report)
                 judged = reported = time.monotonic()
                 self.clock.judged(judged - now)
                 self._teach()

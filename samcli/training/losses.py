@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from samcli.models.interface import Encoding
-from samcli.models.listener_state import SURELY, Tags, later, step_probabilities, summary, tags_of
-from samcli.models.mixture import AUDIO, heard_as
-from samcli.models.sam import Sam
+from samcli.models.listener_state import SURELY, TagSummary, combine_tags, step_probabilities, summarise, tags_of_window
+from samcli.models.mixture import AUDIO, use_modality
+from samcli.models.sam import SamNetwork
 from samcli.ssm.state import select
 from samcli.training.language.script import STEP_SECONDS
 from samcli.training.nano.batches import Batch
@@ -41,16 +41,16 @@ def tag_losses(encoding: Encoding, batch: Batch) -> tuple[Tensor, Tensor]:
     return clip, step
 
 
-def word_loss(network: Sam, embeddings: Tensor, tags: Tags | None, words: Words) -> Tensor:
+def word_loss(network: SamNetwork, embeddings: Tensor, tags: TagSummary | None, words: Words) -> Tensor:
     """Cross-entropy of the spoken tokens, nats per token; every scene of a batch has equally many audio tokens.
 
     As when it speaks, the language model reads a sound once and goes on from there with each of its texts. Texts of
     like length go together: most of a batch would be padding otherwise. What is named is learned of sounds that the
     encoder is sure of, and of the others that they are hard to tell: what to say follows from what is heard.
     """
-    with heard_as(AUDIO):  # asked only by a model whose projections are split
+    with use_modality(AUDIO):  # asked only by a model whose projections are split
         _, heard = network.language.read(embeddings=embeddings)
-    beside = None if tags is None else network.tag_reader.beside(tags)
+    context = None if tags is None else network.tag_reader.context(tags)
     total = embeddings.new_zeros((), dtype=torch.float32)
     spoken_tokens = 0
     learned = fitting(words, tags)
@@ -59,14 +59,14 @@ def word_loss(network: Sam, embeddings: Tensor, tags: Tags | None, words: Words)
         tokens, lengths, scenes = words.tokens[rows, :longest], words.lengths[rows], words.scene[rows]
         place = torch.arange(longest)
         spoken = (place >= words.spoken_from[rows, None]) & (place < lengths[:, None])  # (rows, longest)
-        mine = None if beside is None else select(beside, scenes)
+        mine = None if context is None else select(context, scenes)
         logits = network.predict(tokens, lengths, spoken, select(heard, scenes), mine)
         total = total + F.cross_entropy(logits.float(), tokens[spoken], reduction="sum")
         spoken_tokens += int(spoken.sum())
     return total / max(1, spoken_tokens)
 
 
-def fitting(words: Words, tags: Tags | None) -> Tensor:
+def fitting(words: Words, tags: TagSummary | None) -> Tensor:
     """Rows that are to be learned, the short ones first."""
     sure = torch.ones_like(words.when, dtype=torch.bool)
     if tags is not None:
@@ -76,7 +76,7 @@ def fitting(words: Words, tags: Tags | None) -> Tensor:
     return rows[fits[rows]]
 
 
-def reading_loss(network: Sam, batch: Batch) -> Tensor:
+def reading_loss(network: SamNetwork, batch: Batch) -> Tensor:
     """Cross-entropy of the words when the head's probabilities are what they should be, more or less.
 
     No sound is heard: the language model learns to put tags into words many times faster than by listening. What it
@@ -89,13 +89,13 @@ def reading_loss(network: Sam, batch: Batch) -> Tensor:
     noise = torch.rand(windows, 1, classes).pow(80) * 0.3  # a few classes that are not there, faintly
     tokens = F.pad(batch.step_target.float(), (0, 0, 0, -steps % stack)).reshape(windows, -1, stack, classes).mean(2)
     tokens = (tokens * strength * (0.7 + 0.3 * torch.rand(tokens.shape)) + noise * torch.rand(tokens.shape)).clamp(0, 1)
-    tags = summary(
+    tags = summarise(
         batch.step_target.float() * strength,
         (batch.clip_target * strength[:, 0] + noise[:, 0]).clamp(0, 1),
         torch.full((windows,), steps),
         STEP_SECONDS,
     )
-    embeddings = network.tag_reader.along(tokens)
+    embeddings = network.tag_reader.embed_steps(tokens)
     return word_loss(network, by_scene(embeddings, batch), over_windows(tags, batch.windows), batch.words)
 
 
@@ -104,14 +104,14 @@ def by_scene(embeddings: Tensor, batch: Batch) -> Tensor:
     return embeddings.reshape(-1, batch.windows * embeddings.shape[1], embeddings.shape[2])
 
 
-def over_windows(tags: Tags, windows: int) -> Tags:
+def over_windows(tags: TagSummary, windows: int) -> TagSummary:
     """Each scene's tags after its last window, from those of (scenes * windows)."""
-    parts = [Tags(*(part[number::windows] for part in tags)) for number in range(windows)]
-    return reduce(later, parts)
+    parts = [TagSummary(*(part[number::windows] for part in tags)) for number in range(windows)]
+    return reduce(combine_tags, parts)
 
 
 def losses(
-    network: Sam, batch: Batch, weights: LossWeights, contest: Contest | None = None
+    network: SamNetwork, batch: Batch, weights: LossWeights, contest: Contest | None = None
 ) -> tuple[Tensor, dict[str, float]]:
     if weights.reading and batch.words is not None:
         total = reading_loss(network, batch)
@@ -121,11 +121,11 @@ def losses(
         clip, step = tag_losses(encoding, batch)
         words = torch.zeros(())
     else:
-        encoding, embeddings, _ = network.hear(batch.mel)
+        encoding, embeddings, _ = network.encode_and_embed(batch.mel)
         clip, step = tag_losses(encoding, batch)
         tags = None
         if network.config.reads_tags:
-            tags = over_windows(tags_of(step_probabilities(encoding), encoding, STEP_SECONDS), batch.windows)
+            tags = over_windows(tags_of_window(step_probabilities(encoding), encoding, STEP_SECONDS), batch.windows)
         words = word_loss(network, by_scene(embeddings, batch), tags, batch.words)
     total = weights.clip * clip + weights.step * step + weights.words * words
     parts = {"clip": clip.item(), "timeline": step.item(), "words": words.item()}

@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from samcli.models.encoders.registry import ENCODERS
-from samcli.ssm.language.model import ResidualBlock
+from samcli.ssm.language.blocks import ResidualBlock
 
 BLOCKS: tuple[type[nn.Module], ...] = (ResidualBlock, *(kind.block for kind in ENCODERS.values()))
 

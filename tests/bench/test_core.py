@@ -10,7 +10,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from samcli.bench import core as bench
 from samcli.ssm.fast import kernels
-from samcli.ssm.language.model import LanguageConfig, LanguageModel
+from samcli.ssm.language.blocks import LanguageConfig
+from samcli.ssm.language.model import LanguageModel
 
 
 def test_the_operations_counted_are_those_of_the_projections_and_the_state(

@@ -21,16 +21,17 @@ from safetensors.torch import load_file
 
 from samcli.checkpoints.configs import config_from_json, config_to_json
 from samcli.checkpoints.format import KINDS, build, load_module, save_module
-from samcli.checkpoints.modules import load_piece
+from samcli.checkpoints.modules import load_folder
 from samcli.checkpoints.tiny import tiny_config, tiny_network, tiny_tokenizer
 from samcli.errors import ModelError
 from samcli.models.encoders.dass import Dass, DassConfig
 from samcli.models.encoders.eat import Eat, EatConfig
 from samcli.models.encoders.nano import NanoConfig, NanoEncoder
 from samcli.models.encoders.ssamba import Ssamba, SsambaConfig
-from samcli.models.sam import Sam, SamConfig
+from samcli.models.sam import SamConfig, SamNetwork
 from samcli.ssm.bidirectional import BidirectionalConfig
-from samcli.ssm.language.model import LanguageConfig, LanguageModel
+from samcli.ssm.language.blocks import LanguageConfig
+from samcli.ssm.language.model import LanguageModel
 from samcli.ssm.language.phi import PhiConfig, PhiLanguageModel
 from tests.checkpoints.conftest import ROOT
 
@@ -46,7 +47,7 @@ SMALL: dict[str, tuple[Any, Any]] = {
     "eat": (Eat, EatConfig(width=48, layers=1, heads=4, max_steps=72, classes=7)),
     "ssamba": (Ssamba, SsambaConfig(width=32, layers=2, table_steps=8, classes=7)),
     "phi": (PhiLanguageModel, PhiConfig(16, 2, 29, d_state=4, heads=4, qk_heads=2)),
-    "sam": (Sam, tiny_config(300)),
+    "sam": (SamNetwork, tiny_config(300)),
 }  # fmt: skip
 
 
@@ -62,7 +63,7 @@ def test_every_kind_comes_back_as_it_was(kind: str, tmp_path: Path) -> None:
     found = again.state_dict()
     assert found.keys() == wanted.keys()
     assert all(torch.equal(found[name], wanted[name]) for name in wanted)
-    assert load_piece(tmp_path / "model").config == config
+    assert load_folder(tmp_path / "model").config == config
     assert (tmp_path / "model" / "README.md").read_text() == "# card\n"
 
 
@@ -153,7 +154,7 @@ def test_saving_over_something_that_is_no_model_is_refused(tmp_path: Path) -> No
     (tmp_path / "photos" / "me.jpg").write_bytes(b"x")
     (tmp_path / "file").write_bytes(b"x")
     for name in ("photos", "file"):
-        with pytest.raises(ModelError, match="is no model"):
+        with pytest.raises(ModelError, match="is not a model"):
             save_module(tmp_path / name, make(config), config)
     assert (tmp_path / "photos" / "me.jpg").exists() and (tmp_path / "file").exists()
 
@@ -163,7 +164,8 @@ import sys
 from pathlib import Path
 import torch
 from samcli.checkpoints.format import save_module
-from samcli.ssm.language.model import LanguageConfig, LanguageModel
+from samcli.ssm.language.blocks import LanguageConfig
+from samcli.ssm.language.model import LanguageModel
 config = LanguageConfig(d_model=64, n_layer=4, vocab_size=2000, headdim=16)
 while True:
     module = LanguageModel(config)
@@ -237,7 +239,7 @@ import torch
 from samcli.checkpoints.format import build
 from samcli.models.encoders.registry import SIZES
 from samcli.models.sam import SamConfig
-from samcli.ssm.language.model import LanguageConfig
+from samcli.ssm.language.blocks import LanguageConfig
 from samcli.checkpoints.format import kind_of
 large = SamConfig(SIZES["eat-base"], LanguageConfig(d_model=2560, n_layer=64))
 for name, config in {**SIZES, "sam-2.7b": large}.items():

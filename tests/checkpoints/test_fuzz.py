@@ -15,10 +15,11 @@ from safetensors.numpy import save_file
 
 from samcli.checkpoints.convert import read_pickle
 from samcli.checkpoints.format import save_module
-from samcli.checkpoints.modules import load_piece
+from samcli.checkpoints.modules import load_folder
 from samcli.checkpoints.safety import read_header, read_json
 from samcli.errors import ModelError
-from samcli.ssm.language.model import LanguageConfig, LanguageModel
+from samcli.ssm.language.blocks import LanguageConfig
+from samcli.ssm.language.model import LanguageModel
 from tests.checkpoints.conftest import ROOT
 
 FIXTURES = ROOT / "tests" / "fixtures"
@@ -61,7 +62,7 @@ def test_any_config_beside_any_weights(
     words = json.loads((honest / "config.json").read_text()) if fixture == "ours" else {}
     (folder / "config.json").write_text(json.dumps({**words, **({"model_type": kind} if kind else {}), **changes}))
     try:
-        piece = load_piece(folder)
+        piece = load_folder(folder)
     except ModelError as error:
         assert "\n" not in str(error)
     else:
@@ -88,7 +89,7 @@ def test_known_names_with_any_shapes(tmp_path_factory: Any, data: st.DataObject)
     folder = tmp_path_factory.mktemp("fuzz")
     save_file({name: numpy.zeros(shape, numpy.float16) for name, shape in shapes.items()}, folder / "x.safetensors")
     try:
-        load_piece(folder)
+        load_folder(folder)
     except ModelError as error:
         assert "\n" not in str(error)
 

@@ -24,9 +24,10 @@ from safetensors.numpy import save, save_file
 from samcli.checkpoints.convert import convert, read_pickle
 from samcli.checkpoints.format import load_module, save_module
 from samcli.checkpoints.loading import load_model
-from samcli.checkpoints.modules import load_piece
+from samcli.checkpoints.modules import load_folder
 from samcli.errors import ModelError
-from samcli.ssm.language.model import LanguageConfig, LanguageModel
+from samcli.ssm.language.blocks import LanguageConfig
+from samcli.ssm.language.model import LanguageModel
 
 CONFIG = LanguageConfig(d_model=32, n_layer=2, vocab_size=53, d_state=16, headdim=16)
 
@@ -132,10 +133,10 @@ CONFIGS: dict[str, tuple[dict[str, Any], str]] = {
     "an integer no float can hold": ({"norm_eps": 10**400}, "more than its weights hold"),
     "a negative width": ({"d_model": -32}, ""),
     "a width of nothing": ({"d_model": 0}, ""),
-    "a fractional width": ({"d_model": 32.5}, "where int is asked"),
-    "a width in words": ({"d_model": "wide"}, "where int is asked"),
-    "a width that is true": ({"d_model": True}, "where int is asked"),
-    "a list of layers": ({"n_layer": [2, 2]}, "where int is asked"),
+    "a fractional width": ({"d_model": 32.5}, "where int is expected"),
+    "a width in words": ({"d_model": "wide"}, "where int is expected"),
+    "a width that is true": ({"d_model": True}, "where int is expected"),
+    "a list of layers": ({"n_layer": [2, 2]}, "where int is expected"),
     "other honest sizes": ({"d_model": 64, "d_state": 32}, "mis-shaped"),
     "one layer less": ({"n_layer": 1}, "unexpected"),
     "heads that do not divide": ({"headdim": 48}, "no model of the kind language"),
@@ -153,7 +154,7 @@ def test_absurd_configs(name: str, folder: Path) -> None:
     changes, sentence = CONFIGS[name]
     path = folder / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
-    for load in (load_module, load_piece):
+    for load in (load_module, load_folder):
         assert sentence in refusal(lambda load=load: load(folder))  # type: ignore[misc]
 
 
@@ -183,7 +184,7 @@ def test_an_eight_bit_float_is_refused_by_name(folder: Path) -> None:
     header = {"a": {"dtype": "F8_E4M3", "shape": [2], "data_offsets": [0, 2]}}
     (folder / "model.safetensors").write_bytes(file_of(header, b"\0\0"))
     (folder / "config.json").unlink()
-    assert "F8_E4M3" in refusal(lambda: load_piece(folder))
+    assert "F8_E4M3" in refusal(lambda: load_folder(folder))
 
 
 NAMES = ["../model/x.safetensors", "/etc/passwd", "..", "a/b.safetensors", "", "x\0.safetensors", "C:x", 7, None, ["x"]]
@@ -236,10 +237,10 @@ def test_links_inside_the_hubs_cache_are_its_way(folder: Path, tmp_path: Path) -
     for path in folder.iterdir():
         (repo / "blobs" / path.name).write_bytes(path.read_bytes())
         (snapshot / path.name).symlink_to(Path("../../blobs") / path.name)
-    assert load_piece(snapshot).kind == "language"
+    assert load_folder(snapshot).kind == "language"
     (snapshot / "config.json").unlink()
     (snapshot / "config.json").symlink_to("../../../model/config.json")
-    assert "outside its folder" in refusal(lambda: load_piece(snapshot))
+    assert "outside its folder" in refusal(lambda: load_folder(snapshot))
 
 
 def test_a_cache_whose_blobs_are_a_link_elsewhere(folder: Path, tmp_path: Path) -> None:
@@ -249,7 +250,7 @@ def test_a_cache_whose_blobs_are_a_link_elsewhere(folder: Path, tmp_path: Path) 
     (repo / "blobs").symlink_to(folder)
     for path in folder.iterdir():
         (snapshot / path.name).symlink_to(Path("../../blobs") / path.name)
-    assert "outside its folder" in refusal(lambda: load_piece(snapshot))
+    assert "outside its folder" in refusal(lambda: load_folder(snapshot))
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
@@ -339,14 +340,14 @@ def test_published_configs_with_infinity_load(folder: Path) -> None:
     words = {"model_type": "mamba2", "vocab_size": 64, "n_groups": 1, "time_step_limit": [0.0, float("inf")]}
     (folder / "config.json").write_text(json.dumps(words))
     assert "Infinity" in (folder / "config.json").read_text()
-    assert load_piece(folder).config.d_state == 16
+    assert load_folder(folder).config.d_state == 16
 
 
 @pytest.mark.parametrize("raw", [b"", b"{}", b"not json", b"\xff" * 100, b'{"model": {"type": "BPE"}}', b"[" * 100_000])
 def test_a_tokenizer_that_is_none(raw: bytes, folder: Path) -> None:
     (folder / "tokenizer.json").write_bytes(raw)
     (folder / "config.json").write_text(json.dumps({"model_type": "mamba2", "vocab_size": 64, "n_groups": 1}))
-    assert "no tokenizer" in refusal(lambda: load_piece(folder))
+    assert "no tokenizer" in refusal(lambda: load_folder(folder))
 
 
 LAYOUTS = {

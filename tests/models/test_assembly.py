@@ -11,12 +11,13 @@ from torch.nn import functional as F
 from samcli.checkpoints.format import load_module, save_module
 from samcli.errors import ModelError
 from samcli.models.adapters.lora import AdapterConfig, add_adapter, merge_adapters, train_only_adapters
-from samcli.models.connectors import ConnectorConfig, SeparatedConnector
+from samcli.models.connector_base import ConnectorConfig
+from samcli.models.connectors import SeparatedConnector
 from samcli.models.encoders.dass import DassConfig
 from samcli.models.encoders.eat import EatConfig
 from samcli.models.interface import SpeakOptions
-from samcli.models.sam import Listener, Sam, SamConfig
-from samcli.ssm.language.model import LanguageConfig
+from samcli.models.sam import Listener, SamConfig, SamNetwork
+from samcli.ssm.language.blocks import LanguageConfig
 from samcli.text.tokenizer import train_tokenizer
 
 ENCODERS: dict[str, Any] = {
@@ -30,10 +31,10 @@ CONNECTORS: dict[str, Any] = {
 LANGUAGE = LanguageConfig(d_model=32, n_layer=2, vocab_size=30, d_state=8, headdim=16)
 
 
-def sam(encoder: str = "eat", connector: str = "concat", **settings: Any) -> Sam:
+def sam(encoder: str = "eat", connector: str = "concat", **settings: Any) -> SamNetwork:
     torch.manual_seed(6)
     parts = {"encoder": ENCODERS[encoder], "language": LANGUAGE, "connector": CONNECTORS[connector]}
-    return Sam(SamConfig(**{**parts, **settings})).eval()
+    return SamNetwork(SamConfig(**{**parts, **settings})).eval()
 
 
 @pytest.mark.parametrize("encoder", list(ENCODERS))
@@ -42,9 +43,9 @@ def test_what_is_heard_ignores_padding_and_neighbours(encoder: str, connector: s
     model = sam(encoder, connector)
     mel, frames = torch.randn(3, 64, 128), torch.tensor([64, 20, 47])
     with torch.no_grad():
-        _, together, counts = model.hear(mel, frames)
+        _, together, counts = model.encode_and_embed(mel, frames)
         for row, count in enumerate(frames.tolist()):
-            _, alone, own = model.hear(mel[row : row + 1, :count], frames[row : row + 1])
+            _, alone, own = model.encode_and_embed(mel[row : row + 1, :count], frames[row : row + 1])
             assert int(own[0]) == int(counts[row]) == model.connector.tokens(-(-count // model.encoder.step_frames))
             torch.testing.assert_close(together[row, : int(own[0])], alone[0, : int(own[0])], rtol=0, atol=1e-5)
 
@@ -58,7 +59,7 @@ def test_saved_and_loaded_whole(encoder: str, connector: str, tmp_path: Path) ->
     assert config == model.config
     mel = torch.randn(1, 40, 128)
     with torch.no_grad():
-        assert torch.equal(model.hear(mel)[1], again.hear(mel)[1])  # type: ignore[operator]
+        assert torch.equal(model.encode_and_embed(mel)[1], again.encode_and_embed(mel)[1])  # type: ignore[operator]
 
 
 def test_separators_are_read_as_text() -> None:
@@ -67,7 +68,7 @@ def test_separators_are_read_as_text() -> None:
     text = model.language.embed(torch.tensor([[7]]))[0]
     model.connector.set_separator(text)
     with torch.no_grad():
-        _, embeddings, counts = model.hear(torch.randn(1, 64, 128))
+        _, embeddings, counts = model.encode_and_embed(torch.randn(1, 64, 128))
     assert counts.tolist() == [4 * 8 + 3]
     for boundary in (8, 17, 26):
         assert torch.equal(embeddings[0, boundary], text[0])
@@ -87,7 +88,7 @@ def test_connector_and_adapters_learn_while_the_base_stays() -> None:
     words = torch.tensor([11, 23])
 
     def loss() -> torch.Tensor:
-        _, embeddings, counts = model.hear(mel)
+        _, embeddings, counts = model.encode_and_embed(mel)
         logits, _ = model.language(embeddings=embeddings, lengths=counts, last_only=True)
         return F.cross_entropy(logits, words)
 
@@ -119,7 +120,7 @@ def test_split_projections_hear_with_one_copy_and_speak_with_the_other(tmp_path:
     split.load_state_dict({name: copies[name] for name in split.state_dict()})
     sounds = torch.randn(2, 9000), torch.tensor([9000, 4000])
 
-    def heard(model: Sam) -> tuple[Any, list[str]]:
+    def heard(model: SamNetwork) -> tuple[Any, list[str]]:
         listener = Listener(model, tokenizer, ("rain", "wind", "bird"), "m", "r")
         state = listener.listen(listener.encode(*sounds), None)
         return state, listener.speak(state, ["", ""], SpeakOptions(max_new_tokens=6))

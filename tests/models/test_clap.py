@@ -43,9 +43,9 @@ def test_what_it_gives(folder: Path) -> None:
     judge = ClapJudge(folder)
     chance = np.random.default_rng(0)
     waves = [(0.1 * chance.standard_normal(16_000 + 800 * n)).astype(np.float32) for n in range(3)]
-    vectors = judge.hear(waves, 16_000)
+    vectors = judge.embed_sounds(waves, 16_000)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-    np.testing.assert_allclose(judge.hear(waves[1:2], 16_000)[0], vectors[1], atol=1e-4)
+    np.testing.assert_allclose(judge.embed_sounds(waves[1:2], 16_000)[0], vectors[1], atol=1e-4)
     nats = judge.nats(vectors[0], ["a dog barks", "rain falls"])
     assert judge.nats(3 * vectors[0], ["a dog barks"])[0] == pytest.approx(nats[0], abs=1e-4)  # a sum is as good
     assert all(abs(value) <= judge.scale * 1.001 for value in nats) and nats[0] != nats[1]

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samcli.models.connectors import Connector, ConnectorConfig, build_connector
+from samcli.models.connector_base import Connector, ConnectorConfig
+from samcli.models.connectors import build_connector
 from samcli.models.scan_connector import LAYOUT
 
 KINDS = ["concat", "time-major", "frequency-major", "convolution", "scan"]
@@ -66,14 +67,15 @@ def test_order_of_the_separated_sequences() -> None:
         embeddings, _ = connector(features.flatten(2), torch.tensor([steps]))
         heard = ["|" if row[0] < 0 else f"{int(row[0])}{int(row[1])}" for row in embeddings[0]]
         assert heard == order
-        known = connector.beside(torch.arange(1.0, 1 + steps)[None, :, None].expand(-1, -1, 6), torch.tensor([steps]))
+        numbers = torch.arange(1.0, 1 + steps)[None, :, None].expand(-1, -1, 6)
+        known = connector.spread_steps(numbers, torch.tensor([steps]))
         assert [int(value) for value in known[0, :, 0]] == [0 if at == "|" else 1 + int(at[0]) for at in order]
 
 
 def test_nothing_is_put_beside_tokens_that_mix_steps() -> None:
     connector = build_connector(ConnectorConfig(kind="convolution"), 12, (32, 4), 16)
     with pytest.raises(ValueError, match="mix steps"):
-        connector.beside(torch.zeros(1, 31, 16), torch.tensor([31]))
+        connector.spread_steps(torch.zeros(1, 31, 16), torch.tensor([31]))
 
 
 def test_concat_puts_bands_side_by_side() -> None:

@@ -13,12 +13,13 @@ from samcli.models.mixture import (
     LAYOUT,
     PROJECTIONS,
     TEXT,
-    heard_as,
     mixture_mamba,
     modality_of,
     split_projections,
+    use_modality,
 )
-from samcli.ssm.language.model import LanguageConfig, LanguageModel
+from samcli.ssm.language.blocks import LanguageConfig
+from samcli.ssm.language.model import LanguageModel
 from samcli.ssm.mamba import MambaConfig
 from samcli.ssm.norms import RMSNorm
 
@@ -45,14 +46,14 @@ def published(parity: Any, variant: str) -> tuple[Any, dict[str, torch.Tensor]]:
 @pytest.mark.parametrize("variant", list(VARIANTS))
 def test_parity(parity: Any, variant: str) -> None:
     block, case = published(parity, variant)
-    with heard_as(modality_of(case["modality_masks"], 2)):
+    with use_modality(modality_of(case["modality_masks"], 2)):
         y, _ = block(case["input"])
     assert parity.worst(y, case[f"output.{variant}"]) < TOLERANCE
 
 
 def test_lowest_modality_wins_where_masks_overlap(parity: Any) -> None:
     block, case = published(parity, "all_split")
-    with heard_as(modality_of(case["modality_masks_overlapping"], 2)):
+    with use_modality(modality_of(case["modality_masks_overlapping"], 2)):
         y, _ = block(case["input"])
     assert parity.worst(y, case["output.all_split_overlapping"]) < TOLERANCE
 
@@ -61,7 +62,7 @@ def test_wrapper(parity: Any) -> None:
     block, case = published(parity, "all_split")
     norm = RMSNorm(32)
     norm.weight.data = parity.load("mixture_of_mamba")[0]["wrapper.norm.weight"]
-    with heard_as(modality_of(case["modality_masks"], 2)):
+    with use_modality(modality_of(case["modality_masks"], 2)):
         y, _ = block(norm(case["input"]))
     assert parity.worst(case["input"] + y, case["wrapper_output"]) < TOLERANCE
 
@@ -80,10 +81,10 @@ def test_equal_copies_are_the_dense_model_bit_for_bit(layer: str) -> None:
     tokens = torch.randint(0, 40, (3, 17))
     wanted, wanted_state = dense(tokens)
     for modality in (TEXT, AUDIO, torch.randint(0, 2, (3, 17))):
-        with heard_as(modality):
+        with use_modality(modality):
             logits, state = split(tokens)
         assert torch.equal(logits, wanted)
-        with heard_as(modality), torch.no_grad():
+        with use_modality(modality), torch.no_grad():
             quick, wanted_quick = split(tokens)[0], dense(tokens)[0]
         assert torch.equal(quick, wanted_quick)  # without gradients another library multiplies
         assert all(
@@ -106,9 +107,9 @@ def test_one_call_equals_modality_by_modality() -> None:
     model, tokens = different(), torch.randint(0, 40, (2, 14))
     modality = torch.full((2, 14), TEXT)
     modality[:, :9] = AUDIO
-    with heard_as(modality):
+    with use_modality(modality):
         whole, _ = model(tokens)
-    with heard_as(AUDIO):
+    with use_modality(AUDIO):
         first, state = model(tokens[:, :9])
     second, _ = model(tokens[:, 9:], state=state)  # text needs no saying
     torch.testing.assert_close(torch.cat([first, second], dim=1), whole, rtol=0, atol=1e-5)
@@ -117,7 +118,7 @@ def test_one_call_equals_modality_by_modality() -> None:
 
 def test_each_copy_learns_from_its_own_tokens_only() -> None:
     model, tokens = different(), torch.randint(0, 40, (1, 6))
-    with heard_as(AUDIO):
+    with use_modality(AUDIO):
         model(tokens)[0].square().sum().backward()
     learned = {
         name.split("experts.")[1][0] for name, p in model.named_parameters() if "experts" in name and p.grad is not None
@@ -129,7 +130,7 @@ def test_threads_do_not_see_each_other() -> None:
     model, tokens = different(), torch.randint(0, 40, (1, 6))
     text = model(tokens)[0]
     found: list[torch.Tensor] = []
-    with heard_as(AUDIO):
+    with use_modality(AUDIO):
         other = threading.Thread(target=lambda: found.append(model(tokens)[0]))
         other.start()
         other.join()
@@ -147,7 +148,7 @@ def test_adapters_reach_every_expert() -> None:
 
 def test_misuse_is_refused() -> None:
     model = different()
-    with heard_as(torch.zeros(2, 3)), pytest.raises(ValueError, match="tokens"):
+    with use_modality(torch.zeros(2, 3)), pytest.raises(ValueError, match="tokens"):
         model(torch.zeros(1, 6, dtype=torch.long))
     with pytest.raises(ModelError, match="no mask"):
         modality_of(torch.tensor([[True, False], [False, False]]), 1)

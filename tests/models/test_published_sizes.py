@@ -9,10 +9,12 @@ from torch import nn
 
 from samcli.checkpoints.catalogue import Entry, entries
 from samcli.models.adapters.lora import AdapterConfig, adapter_parameters, add_adapter
-from samcli.models.connectors import ConnectorConfig, build_connector
+from samcli.models.connector_base import ConnectorConfig
+from samcli.models.connectors import build_connector
 from samcli.models.encoders.registry import ENCODERS, SIZES, build_encoder
-from samcli.models.sam import Sam, SamConfig
-from samcli.ssm.language.model import LanguageConfig, LanguageModel
+from samcli.models.sam import SamConfig, SamNetwork
+from samcli.ssm.language.blocks import LanguageConfig
+from samcli.ssm.language.model import LanguageModel
 
 MAMBA_2_8B = LanguageConfig(d_model=2560, n_layer=64, d_state=16, layer="mamba", pad_vocab_size_multiple=8)
 SSLALM = SamConfig(encoder=SIZES["dass-medium"], language=MAMBA_2_8B, connector=ConnectorConfig("convolution"))
@@ -28,7 +30,7 @@ HEADLESS = {f"{name}-pretrain": replace(SIZES[name], classes=0) for name in ("ea
 def build(name: str) -> Any:
     with torch.device("meta"):
         if name in SAMS or name == "sslalm":
-            return Sam(SAMS.get(name, SSLALM))
+            return SamNetwork(SAMS.get(name, SSLALM))
         return build_encoder({**SIZES, **HEADLESS}[name])
 
 

@@ -11,10 +11,10 @@ from torch import nn
 from samcli.errors import ModelError
 from samcli.models.encoders.nano import NanoConfig
 from samcli.models.interface import Encoding
-from samcli.models.listener_state import later, next_to_say, no_tags, onset, summary
-from samcli.models.sam import Listener, Sam, SamConfig, stack_steps
+from samcli.models.listener_state import combine_tags, next_to_say, no_tags, onset, summarise
+from samcli.models.sam import Listener, SamConfig, SamNetwork, stack_steps
 from samcli.ssm.bidirectional import BidirectionalConfig
-from samcli.ssm.language.model import LanguageConfig
+from samcli.ssm.language.blocks import LanguageConfig
 
 CONFIG = SamConfig(
     encoder=NanoConfig(
@@ -30,9 +30,9 @@ CONFIG = SamConfig(
 )
 
 
-def build() -> Sam:
+def build() -> SamNetwork:
     torch.manual_seed(0)
-    network = Sam(CONFIG)
+    network = SamNetwork(CONFIG)
     nn.init.uniform_(network.tag_reader.lexicon.weight)
     return network.eval().double()
 
@@ -50,9 +50,9 @@ def test_embeddings_of_a_padded_batch_equal_rows_alone() -> None:
     network = build()
     frames = torch.tensor([90, 33])
     mel = torch.randn(2, 90, 128, dtype=torch.float64)
-    _, together, counts = network.hear(mel, frames)
+    _, together, counts = network.encode_and_embed(mel, frames)
     for row, count in enumerate(frames.tolist()):
-        _, alone, single = network.hear(mel[row : row + 1, :count])
+        _, alone, single = network.encode_and_embed(mel[row : row + 1, :count])
         assert int(counts[row]) == int(single[0]) == alone.shape[1]
         assert torch.allclose(together[row, : int(counts[row])], alone[0], atol=1e-10)
 
@@ -85,12 +85,12 @@ def test_state_over_windows_does_not_depend_on_batching() -> None:
 def test_what_was_heard_lately_or_early_fades() -> None:
     steps = torch.zeros(1, 50, 5)
     steps[0, 0, 0] = steps[0, 49, 1] = 0.8
-    first = summary(steps, steps.amax(1), torch.tensor([50]), 0.08)
+    first = summarise(steps, steps.amax(1), torch.tensor([50]), 0.08)
     assert first.recent[0, 1] == pytest.approx(0.8) and first.recent[0, 0] == pytest.approx(0.8 * math.exp(-0.98))
     assert first.early[0, 0] == pytest.approx(0.8) and first.early[0, 1] == pytest.approx(0.8 * math.exp(-0.98))
     assert onset(first)[0, :2].tolist() == pytest.approx([0.0, 49 * 0.08], abs=1e-4)
-    whole = later(first, first)
-    twice = summary(torch.cat([steps, steps], 1), steps.amax(1), torch.tensor([100]), 0.08)
+    whole = combine_tags(first, first)
+    twice = summarise(torch.cat([steps, steps], 1), steps.amax(1), torch.tensor([100]), 0.08)
     for one, other in zip(whole, twice, strict=True):
         assert torch.allclose(one, other)
 
@@ -99,7 +99,7 @@ def test_a_soft_sound_has_its_place_in_time_too() -> None:
     steps = torch.zeros(1, 100, 3)
     steps[0, 10, 0] = 0.1  # faintly at first, plainly later: it is heard from where it is nearly as plain as ever
     steps[0, 60:, 0] = steps[0, 30:40, 1] = 0.9
-    when = onset(summary(steps, steps.amax(1), torch.tensor([100]), 0.08))[0]
+    when = onset(summarise(steps, steps.amax(1), torch.tensor([100]), 0.08))[0]
     assert when[:2].tolist() == pytest.approx([4.8, 2.4], abs=1e-4)
     assert onset(no_tags(1, torch.device("cpu"), 3)).isfinite().all()
 

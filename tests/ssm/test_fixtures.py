@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.generation import GenerationOptions, generate
-from samcli.ssm.language.model import LanguageConfig, LanguageModel
+from samcli.ssm.language.model import LanguageModel
 from samcli.ssm.language.phi import PhiConfig, PhiLanguageModel
 from samcli.ssm.mambaout import GatedConvolutionBlock, MambaOut, MambaOutConfig
 from samcli.ssm.state import State

@@ -21,7 +21,7 @@ NAMES = {"eval", "exec", "compile", "__import__"}  # called by their bare name
 MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml", "xml", "ftplib"}
 CALLS = {"os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "tempfile.mktemp"}
 # For the name of the error that a refused pickle raises; to see whether one of two packages named in the code is there.
-HARMLESS = {("convert.py", "pickle"), ("kernels.py", "__import__")}
+HARMLESS = {("convert.py", "pickle"), ("report.py", "__import__")}
 
 
 def dotted(node: ast.AST) -> str:

@@ -32,6 +32,7 @@ from samcli.tasks.search import (
     shortlist_scores,
     usual_losses,
 )
+from samcli.text.prompts import caption_prompt
 
 TEXTS = ["a dog barks", "rain falls on a roof", "a", "a man is speaking and then music plays"]
 MakeWav = Callable[..., Path]
@@ -61,7 +62,7 @@ def test_loss_is_that_of_speaking_word_by_word(waves: list[np.ndarray]) -> None:
     state = model.listen(model.encode(wave, torch.tensor([wave.shape[1]])), None)
     for text in TEXTS:
         ids = [*tokenizer.encode(text), tokenizer.eos]
-        logits, memory = network.language.prefill(torch.tensor([tokenizer.caption_prompt()]), state=state.memory)
+        logits, memory = network.language.prefill(torch.tensor([caption_prompt(tokenizer)]), state=state.memory)
         total = 0.0
         for token in ids:
             total -= float(logits.log_softmax(-1)[0, token])

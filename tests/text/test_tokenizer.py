@@ -9,6 +9,7 @@ import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from samcli.text.prompts import question_prompt
 from samcli.text.tokenizer import LEAST_SIZE, SPECIAL_TOKENS, Tokenizer, train_tokenizer
 from samcli.training.language.rehearsal import rehearse_sentences
 
@@ -27,7 +28,7 @@ def test_it_has_the_size_asked_for_and_its_special_tokens_first(tokenizer: Token
 def test_captions_come_back_and_take_few_pieces(tokenizer: Tokenizer) -> None:
     sentences = list(rehearse_sentences(2000, seed=9))
     pieces = 0
-    for sentence, ids in zip(sentences, tokenizer.encode_many(sentences), strict=True):
+    for sentence, ids in zip(sentences, map(tokenizer.encode, sentences), strict=True):
         assert tokenizer.decode(ids) == sentence
         assert ids == tokenizer.encode(sentence)
         pieces += len(ids)
@@ -48,7 +49,7 @@ def test_any_text_comes_back(text: str) -> None:
 def test_a_special_token_written_in_text_is_only_text(token: str, around: str) -> None:
     inner = _shared()
     assert inner.special_ids.isdisjoint(inner.encode(f"{around}{token}{around}"))
-    assert inner.special_ids.isdisjoint(inner.question_prompt(f"is it {token}?")[1:-1])
+    assert inner.special_ids.isdisjoint(question_prompt(inner, f"is it {token}?")[1:-1])
 
 
 def test_special_tokens_say_nothing(tokenizer: Tokenizer) -> None:
@@ -73,7 +74,7 @@ def test_it_is_kept_in_a_file(tokenizer: Tokenizer, tmp_path: Path) -> None:
 def test_training_repeats() -> None:
     first, second = (train_tokenizer(rehearse_sentences(1500, seed=1), size=600) for _ in range(2))
     sentences = list(rehearse_sentences(300, seed=2))
-    assert first.encode_many(sentences) == second.encode_many(sentences)
+    assert [first.encode(each) for each in sentences] == [second.encode(each) for each in sentences]
 
 
 def test_too_small_a_size_is_refused() -> None:

@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import nn
 
-from samcli.models.connectors import ConnectorConfig
+from samcli.models.connector_base import ConnectorConfig
 from samcli.models.encoders.nano import NanoConfig
 from samcli.models.interface import SpeakOptions
-from samcli.models.listener_state import Tags
-from samcli.models.sam import Listener, Sam, SamConfig
+from samcli.models.listener_state import TagSummary
+from samcli.models.sam import Listener, SamConfig, SamNetwork
 from samcli.ssm.bidirectional import BidirectionalConfig
-from samcli.ssm.language.model import LanguageConfig
+from samcli.ssm.language.blocks import LanguageConfig
 from samcli.text.prompts import caption_example
 from samcli.text.tokenizer import train_tokenizer
 from samcli.training.loop import DivergedError, LoopOptions, Trainer
@@ -44,9 +44,9 @@ SMALL = SamConfig(
 QUICK = LoopOptions(steps=6, optimiser=OptimiserOptions(warm_up=2), report_every=2, autocast=False)
 
 
-def network() -> Sam:
+def network() -> SamNetwork:
     torch.manual_seed(0)
-    model = Sam(SMALL)
+    model = SamNetwork(SMALL)
     nn.init.uniform_(model.tag_reader.lexicon.weight, 0, 0.5)
     return model
 
@@ -91,7 +91,7 @@ def test_the_schedule_rises_stays_and_falls() -> None:
 
 
 def test_what_is_named_is_taught_where_it_is_surely_heard() -> None:
-    heard = Tags(*(torch.tensor([[0.9, 0.1], [0.3, 0.2]]) for _ in range(4)), torch.ones(2, 1))
+    heard = TagSummary(*(torch.tensor([[0.9, 0.1], [0.3, 0.2]]) for _ in range(4)), torch.ones(2, 1))
     each = torch.zeros(6, dtype=torch.long)
     words = Words(
         torch.tensor([0, 0, 0, 1, 1, 1]),

@@ -79,8 +79,8 @@ def machine(device: str) -> dict[str, Any]:
     """What the figures were measured on; `device` is what really computed, so that a GPU left idle is seen."""
     import torch
 
-    from samcli import __version__
-    from samcli.ssm.fast.kernels import loops
+    from samcli._version import __version__
+    from samcli.ssm.fast.report import loops
 
     facts: dict[str, Any] = {"samcli": __version__, "torch": torch.__version__, "python": platform.python_version()}
     facts |= {"system": platform.platform(terse=True), "cores": os.cpu_count(), "threads": torch.get_num_threads()}

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Any
 
-from samcli import __version__
+from samcli._version import __version__
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import JsonFlags, spread
 from samcli.cli.output import output
@@ -146,7 +146,7 @@ def kernels() -> Iterator[Finding]:
     import torch
 
     from samcli.bench.scan_agreement import scan_differences
-    from samcli.ssm.fast.kernels import describe
+    from samcli.ssm.fast.report import describe
 
     for name, words in describe().items():
         yield Finding("kernel", name, words)

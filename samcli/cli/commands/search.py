@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from samcli import __version__
+from samcli._version import __version__
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import INPUT, InputFlags, ModelFlags, spread
 from samcli.cli.output import Output, output

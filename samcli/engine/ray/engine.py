@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
-from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -19,32 +18,18 @@ from samcli.engine.allocator import keep_freed_memory
 from samcli.engine.inputs.decode_ahead import Job
 from samcli.engine.inputs.find import Input
 from samcli.engine.journal import Journal
+from samcli.engine.model_facts import ModelFacts
 from samcli.engine.options import RunOptions, RunReport
+from samcli.engine.ray.lots import Lots, Shift
 from samcli.engine.task import Task
-from samcli.engine.weights import dtype_of
 from samcli.errors import ModelError, UsageError
 from samcli.records import Record
 
 if TYPE_CHECKING:
-    from samcli.engine.ray.lots import Shift
     from samcli.models.interface import SoundModel
 
 MOST_IN_LOT = 256  # files: enough for full batches, little enough to spread and to repeat
 LOTS_PER_WORKER = 8  # of a run whose length is known, so that the last ones end together
-
-
-@dataclass(frozen=True)
-class About:
-    """What the driver knows of the workers' model; it looks like one as far as settings go."""
-
-    name: str
-    revision: str
-    tasks: frozenset[str]
-    sample_rate: int
-    window_seconds: float
-    labels: tuple[str, ...]
-    step_seconds: float | None
-    dtype: str
 
 
 class Worker:
@@ -58,18 +43,9 @@ class Worker:
         self.load = load
         self.model: SoundModel | None = None
 
-    def about(self) -> About:
+    def about(self) -> ModelFacts:
         model = self.model = self.model or self.load()
-        return About(
-            model.name,
-            model.revision,
-            model.tasks,
-            model.sample_rate,
-            model.window_seconds,
-            model.labels,
-            model.step_seconds,
-            dtype_of(model),
-        )
+        return ModelFacts.of(model)
 
     def hear(self, task: Task, lot: Sequence[Job], options: RunOptions) -> Iterator[tuple[int, list[Record], float]]:
         """(place in the lot, records, seconds of audio) of each file, as it is finished."""
@@ -87,7 +63,7 @@ class Worker:
 class Crew:
     """The workers of a run. A context manager; `about` is known once it is entered."""
 
-    about: About
+    about: ModelFacts
 
     def __init__(
         self,
@@ -174,7 +150,6 @@ class Crew:
         report: RunReport | None = None,
     ) -> Iterator[Record]:
         """Like `engine.run.run`, on all workers."""
-        from samcli.engine.ray.lots import Lots, Shift
         from samcli.engine.run import told
 
         report = report if report is not None else RunReport()

@@ -7,22 +7,29 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from samcli.engine.inputs.decode_ahead import Job
 from samcli.engine.inputs.find import Input
 from samcli.engine.journal import Journal
+from samcli.engine.model_facts import ModelFacts
 from samcli.engine.options import RunOptions, RunReport
 from samcli.engine.segments import Done, error_record
 from samcli.engine.task import Task
 from samcli.errors import InputError, ModelError, UsageError
 
-if TYPE_CHECKING:
-    from samcli.engine.ray.engine import Crew
-
 MOST_TRIES = 2  # deaths of a worker that one file may be held to account for
 PATIENCE_SECONDS = 5.0
 HIRINGS = 3  # workers that may die one after the other before they have finished anything
+
+
+class Employer(Protocol):
+    """Who hires workers on a cluster."""
+
+    ray: Any
+    about: ModelFacts
+
+    def hire(self) -> Any: ...
 
 
 class Lots:
@@ -91,7 +98,7 @@ class Lots:
 class Shift:
     """Looks after the workers of one run, a thread for each."""
 
-    def __init__(self, crew: Crew, task: Task, options: RunOptions, report: RunReport, lots: Lots) -> None:
+    def __init__(self, crew: Employer, task: Task, options: RunOptions, report: RunReport, lots: Lots) -> None:
         self.crew, self.task, self.report, self.lots = crew, task, report, lots
         self.options = replace(options, ordered=False, fail_fast=False)  # both are the driver's to keep
         self.results: queue.SimpleQueue[Done | Exception | None] = queue.SimpleQueue()

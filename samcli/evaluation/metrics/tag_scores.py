@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from samcli.evaluation.nano.dev_tags import average_precision
+from samcli.training.precision import average_precision
 
 Scores = NDArray[np.floating]
 Truth = NDArray[np.bool_]

@@ -11,21 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samcli.training.nano.corpus import Clip, Corpus, Targets
-
-Scores = NDArray[np.float32]
-Truth = NDArray[np.bool_]
+from samcli.training.precision import Scores, Truth, mean_precision
 
 SURE = 0.5  # probability from which the teacher's word is taken
 POSITIVES = 5  # clips of which the teacher must be sure before a class counts
-
-
-def average_precision(truth: Truth, scores: Scores) -> float:
-    """Area under precision against recall; clips of equal score are taken together, so their order is no luck."""
-    order = np.argsort(-scores, kind="stable")
-    hits, ranked = np.cumsum(truth[order]), scores[order]
-    last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))  # of each run of equal scores
-    found = np.diff(hits[last], prepend=0)
-    return float((found * hits[last] / (last + 1)).sum() / hits[-1])
 
 
 def everyday_hits(clips: Sequence[Clip], scores: Scores, targets: Targets) -> Truth:
@@ -69,12 +58,6 @@ def teacher_agreement(
     """Mean average precision against what the teacher is sure of, over classes it is sure of at least five times."""
     truth, wanted = teacher_truth(clips, corpus, sure, positives)
     return mean_precision(truth, scores, wanted)
-
-
-def mean_precision(truth: Truth, scores: Scores, wanted: NDArray[np.intp]) -> float:
-    """Over the wanted classes that any of these clips is of."""
-    some = [c for c in wanted if truth[:, c].any()]
-    return float(np.mean([average_precision(truth[:, c], scores[:, c]) for c in some])) if some else float("nan")
 
 
 def tag_figures(corpus: Corpus, score: Callable[[Clip], Scores]) -> dict[str, float]:

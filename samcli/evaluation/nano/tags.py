@@ -11,12 +11,13 @@ from samcli.engine.hearing import Heard, Progress, hear
 from samcli.evaluation.figures import Figure, interval, percent
 from samcli.evaluation.metrics.events import Counts, collar_counts
 from samcli.evaluation.nano.dev_sounds import RATE, DevSounds
-from samcli.evaluation.nano.dev_tags import Scores, cross_source_hits, everyday_hits, mean_precision, teacher_truth
+from samcli.evaluation.nano.dev_tags import cross_source_hits, everyday_hits, teacher_truth
 from samcli.evaluation.nano.minute_scenes import found_events, minute_scenes, timeline_classes
 from samcli.evaluation.nano.targets import MARKS, marked, marked_share
 from samcli.evaluation.nano.variants import VARIANTS
 from samcli.models.interface import SoundModel
 from samcli.training.nano.corpus import Targets
+from samcli.training.precision import Scores, mean_precision
 
 PRECISION_DRAWS = 200  # each sorts every class anew
 
@@ -80,7 +81,10 @@ def variant_figures(
     for name, change in VARIANTS.items():
         key = f"same_tag_{name}"
         changed = hear(
-            model, [change(wave) for wave, _ in chosen], rate=RATE, progress=_telling(progress, MARKS[key].name, chosen)
+            model,
+            [change(wave) for wave, _ in chosen],
+            rate=RATE,
+            progress=_telling(progress, MARKS[key].name, chosen),
         )
         same = [
             one.tags is not None and int(one.tags.argmax()) == top

@@ -33,7 +33,7 @@ def save_adapter(model: nn.Module, config: AdapterConfig, folder: Path, name: st
     folder = folder.absolute()
     put_back(folder)
     if folder.exists() and not ((folder / CONFIG).exists() or (folder.is_dir() and not any(folder.iterdir()))):
-        raise ModelError(f"{folder} is there already and is no adapter; name another folder.")
+        raise ModelError(f"{folder} already exists and is not an adapter; name another folder.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as place:
         aside = Path(place) / "adapter"

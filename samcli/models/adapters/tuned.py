@@ -30,11 +30,11 @@ GAIN = 0.5  # of a new class: how far its plainest stretch counts beside the who
 BIASES = {"head": START, "attention": 0.0, "window_head": START * (1 - GAIN)}
 
 
-def encoder_of(model: nn.Module) -> Encoder:
+def encoder_of(model: object) -> Encoder:
     """The part that hears: of a SAM its encoder, of a tagger all of it."""
     found = model if isinstance(model, Encoder) else getattr(model, "encoder", None)
     if not isinstance(found, Encoder):
-        raise ModelError("This base hears nothing: it has no tag head that could learn names; sam-nano has.")
+        raise ModelError("This base has no audio encoder, so no tag head that could learn names; sam-nano has one.")
     return found
 
 
@@ -58,7 +58,7 @@ def grow(model: nn.Module, count: int) -> None:
     encoder = encoder_of(model)
     layers = head_layers(encoder)
     if not layers:
-        raise ModelError("This base has no tag head that could learn names; sam-nano has.")
+        raise ModelError("This base has no tag head that could learn names; sam-nano has one.")
     for name, layer in layers:
         setattr(encoder, name, _with_rows(layer, count, BIASES[name]))
     gain = getattr(encoder, "gain", None)

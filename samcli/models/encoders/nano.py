@@ -133,7 +133,7 @@ class NanoEncoder(Encoder):
         attention = self.attention(x).float()
         behind = torch.arange(x.shape[1], device=x.device)[None, :] >= lengths[:, None]
         attention = attention.masked_fill(behind[..., None], float("-inf"))
-        stretch = plainest(step_logits.float(), attention, lengths, self.config.stretch)
+        stretch = best_stretch(step_logits.float(), attention, lengths, self.config.stretch)
         return Encoding(x, lengths, window.float() + self.gain.float() * stretch, step_logits, pooled)
 
 
@@ -150,7 +150,7 @@ def sum_of(parts: Iterable[Tensor]) -> Tensor:
     return reduce(torch.add, parts)
 
 
-def plainest(step_logits: Tensor, attention: Tensor, lengths: Tensor, stretch: int) -> Tensor:
+def best_stretch(step_logits: Tensor, attention: Tensor, lengths: Tensor, stretch: int) -> Tensor:
     """A clip's logits (batch, classes): the highest of its stretches', which begin every third of a stretch.
 
     A stretch's logit is the mean of its steps' logits, weighted by how telling each step is for that class. Over a
@@ -163,13 +163,13 @@ def plainest(step_logits: Tensor, attention: Tensor, lengths: Tensor, stretch: i
     weight = (attention - attention.amax(1, keepdim=True)).clamp(min=LEAST_WEIGHT).exp()
     weight = weight.masked_fill(attention == float("-inf"), 0.0)
     # (batch, stretches, classes) both
-    above, below = (blocks(part, steps).unfold(1, PARTS, 1).sum(-1) for part in (weight * step_logits, weight))
+    above, below = (block_sums(part, steps).unfold(1, PARTS, 1).sum(-1) for part in (weight * step_logits, weight))
     count = (-(-lengths // steps) - PARTS).clamp(min=0)  # the last stretch that is not cut short by the end
     beyond = torch.arange(below.shape[1], device=lengths.device)[None, :] > count[:, None]
     return (above / below.clamp(min=1e-30)).masked_fill(beyond[..., None], float("-inf")).amax(1)
 
 
-def blocks(values: Tensor, steps: int) -> Tensor:
+def block_sums(values: Tensor, steps: int) -> Tensor:
     """Sums of so many steps each, at least as many blocks as a stretch has: (batch, blocks, classes)."""
     batch, length, classes = values.shape
     whole = max(-(-length // steps), PARTS) * steps

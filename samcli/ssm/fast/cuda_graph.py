@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from samcli.ssm.fast.linear import nothing
+from samcli.ssm.fast.linear import unpickled_as_none
 from samcli.ssm.state import State, map_state
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class GraphDecoder:
         self.captured: dict[int, _Captured] = {}
 
     def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
-        return nothing, ()
+        return unpickled_as_none, ()
 
     @torch.no_grad()
     def step(self, tokens: Tensor, state: State, owned: bool = False) -> tuple[Tensor, State]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -17,12 +17,10 @@ from torch.nn import functional as F
 
 from samcli.ssm.fast.compiled import decoding as compiled_decoding
 from samcli.ssm.fast.compiled.decoding import CompiledHead, CompiledLayer
-from samcli.ssm.fast.linear import FastLinear, nothing, one_row
+from samcli.ssm.fast.linear import FastLinear, one_row, unpickled_as_none
+from samcli.ssm.language.blocks import Backbone, ResidualBlock
 from samcli.ssm.mamba2 import Mamba2
 from samcli.ssm.state import BlockState, State, scan_dtype
-
-if TYPE_CHECKING:
-    from samcli.ssm.language.model import Backbone, LanguageModel, ResidualBlock
 
 SHARES = 4  # of a row's state in the product with C
 
@@ -103,17 +101,16 @@ def _few_rows(
 class Decoder:
     """The whole model, for one token per row."""
 
-    def __init__(self, model: LanguageModel) -> None:
-        self.embedding = model.backbone.embedding.weight
-        backbone = cast("Backbone", model.backbone)
-        self.layers = [_layer(cast("ResidualBlock", layer)) for layer in backbone.layers]
-        self.norm, self.head = backbone.norm_f, model.lm_head
+    def __init__(self, backbone: Backbone, head: nn.Linear) -> None:
+        self.embedding = backbone.embedding.weight
+        self.layers = [_layer(cast(ResidualBlock, layer)) for layer in backbone.layers]
+        self.norm, self.head = backbone.norm_f, head
         plain = type(self.head) is FastLinear and self.head.bias is None
-        compiled = plain and compiled_decoding.serves(self.head.weight.dtype)
+        compiled = plain and compiled_decoding.applies(self.head.weight.dtype)
         self.judge: Callable[[Tensor], Tensor] = CompiledHead(self.norm, self.head) if compiled else self._judge
 
     def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
-        return nothing, ()
+        return unpickled_as_none, ()
 
     @torch.no_grad()
     def step(self, tokens: Tensor, state: State, owned: bool = False) -> tuple[Tensor, State]:
@@ -135,6 +132,6 @@ def _layer(block: ResidualBlock) -> DecodingLayer | CompiledLayer:
     mixer = block.mixer
     if type(mixer) is Mamba2:
         plain = all(type(module) is FastLinear and module.bias is None for module in (mixer.in_proj, mixer.out_proj))
-        if plain and compiled_decoding.serves(mixer.in_proj.weight.dtype):
+        if plain and compiled_decoding.applies(mixer.in_proj.weight.dtype):
             return CompiledLayer(block.norm, mixer)
     return DecodingLayer(block)

@@ -24,12 +24,12 @@ def onednn_products() -> bool:
     if not torch._C._has_mkldnn or "AVX512" not in torch.backends.cpu.get_cpu_capability():
         return False
     a, b = torch.linspace(-1, 1, 7 * 33).view(7, 33), torch.linspace(-2, 1, 5 * 33).view(5, 33)
-    return kernels.holds(lambda: torch.allclose(_onednn(a, b, None), a @ b.T, rtol=1e-5, atol=1e-5))
+    return kernels.operators_pass(lambda: torch.allclose(_onednn(a, b, None), a @ b.T, rtol=1e-5, atol=1e-5))
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x (..., in) times the transpose of weight (out, in), plus bias (out,)."""
-    if not kernels.onednn_may(x, weight):
+    if not kernels.onednn_applies(x, weight):
         return F.linear(x, weight, bias)
     if x.numel() == x.shape[-1] and weight.is_contiguous():
         return one_row(x.reshape(1, -1), parts_of(weight), bias).view(*x.shape[:-1], len(weight))
@@ -58,7 +58,7 @@ def parts_of(weight: Tensor) -> Tensor:
 
 def times_transposed(a: Tensor, b: Tensor) -> Tensor:
     """a (..., m, k) times the transpose of b (..., n, k), the leading axes alike."""
-    if not (kernels.onednn_may(a, b) and onednn_products()):
+    if not (kernels.onednn_applies(a, b) and onednn_products()):
         return a @ b.transpose(-1, -2)
     if a[..., 0, 0].numel() == 1:
         return _onednn(a.reshape(a.shape[-2:]), b.reshape(b.shape[-2:]), None).view(*a.shape[:-1], b.shape[-2])
@@ -71,7 +71,7 @@ def version(weight: Tensor) -> int:
     return 0 if weight.is_inference() else weight._version
 
 
-def nothing() -> None:
+def unpickled_as_none() -> None:
     """What a copy of a model gets in place of what was prepared for the original."""
 
 
@@ -92,12 +92,12 @@ class PackedProduct:
             if weight.dtype is torch.float32 and weight.is_contiguous():
                 self.parts = parts_of(weight)
 
-    def serves(self, weight: Tensor) -> bool:
+    def applies(self, weight: Tensor) -> bool:
         """Whether this is still a copy of that weight."""
         return self.source is weight and self.version == version(weight)
 
     def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
-        return nothing, ()
+        return unpickled_as_none, ()
 
     def __call__(self, x: Tensor) -> Tensor:
         """(..., in) in the weight's dtype to (..., out)."""
@@ -138,12 +138,12 @@ class FastLinear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         product = self.product
-        if product is not None and not torch.is_grad_enabled() and product.serves(self.weight):
+        if product is not None and not torch.is_grad_enabled() and product.applies(self.weight):
             return product(x)
         return linear(x, self.weight, self.bias)
 
     def pack(self) -> None:
-        if self.product is None or not self.product.serves(self.weight):
+        if self.product is None or not self.product.applies(self.weight):
             self.product = PackedProduct(self.weight, self.bias)
 
     def unpack(self) -> None:

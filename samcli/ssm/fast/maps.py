@@ -40,7 +40,7 @@ def convolved(
     activation: str = "gelu",
 ) -> Tensor:
     """The activation of a convolution."""
-    if kernels.onednn_may(x, weight) and onednn_convolutions():
+    if kernels.onednn_applies(x, weight) and onednn_convolutions():
         return onednn(x, weight, bias, stride, padding, groups, activation)
     return ACTIVATIONS[activation](F.conv2d(x, weight, bias, stride, padding, groups=groups))
 
@@ -55,7 +55,7 @@ def onednn_convolutions() -> bool:
         plain = ACTIVATIONS[name](F.conv2d(x, weight, bias, 2, padding=1))
         return torch.allclose(onednn(x, weight, bias, (2, 2), (1, 1), 1, name), plain, rtol=1e-5, atol=1e-5)
 
-    return kernels.holds(lambda: all(map(right, ACTIVATIONS)))
+    return kernels.operators_pass(lambda: all(map(right, ACTIVATIONS)))
 
 
 def onednn(

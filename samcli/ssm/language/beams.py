@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from samcli.ssm.language.sampling import GenerationOptions, controlled
+from samcli.ssm.language.sampling import GenerationOptions, Speaker, controlled
 from samcli.ssm.state import reorder, repeat
-
-if TYPE_CHECKING:
-    from samcli.ssm.language.generation import Speaker
 
 
 class _Hypotheses:

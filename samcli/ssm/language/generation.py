@@ -6,27 +6,16 @@ end at different times; each gives what it would give alone. The state passed in
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from samcli.ssm.language.sampling import GenerationOptions, choose, controlled
+from samcli.ssm.language.beams import beam_search
+from samcli.ssm.language.sampling import GenerationOptions, Speaker, choose, controlled
 from samcli.ssm.state import select
 
 __all__ = ["GenerationOptions", "Speaker", "generate"]
-
-
-class Speaker(Protocol):
-    @property
-    def vocab_size(self) -> int:
-        """Real tokens; ids from here on are padding."""
-
-    def prepare(self) -> None: ...
-
-    def prefill(self, tokens: Tensor, *, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]: ...
-
-    def step(self, tokens: Tensor, state: Any, owned: bool = False) -> tuple[Tensor, Any]: ...
 
 
 @torch.no_grad()
@@ -50,8 +39,6 @@ def generate(
     if options.max_new_tokens == 0:
         return [[] for _ in range(logits.shape[0])]
     if options.beams > 1:
-        from samcli.ssm.language.beams import beam_search
-
         return beam_search(model, state, logits, options)
     return _sample(model, state, logits, options)
 

@@ -7,9 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+
+
+class Speaker(Protocol):
+    """What `generate` and beam search ask of a model."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Real tokens; ids from here on are padding."""
+
+    def prepare(self) -> None: ...
+
+    def prefill(self, tokens: Tensor, *, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]: ...
+
+    def step(self, tokens: Tensor, state: Any, owned: bool = False) -> tuple[Tensor, Any]: ...
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,12 @@ from torch.nn.utils.rnn import pad_sequence
 
 from samcli.checkpoints.format import build
 from samcli.models.adapters.lora import AdapterConfig, add_adapter, merge_adapters
-from samcli.models.connectors import ConnectorConfig, SeparatedConnector, build_connector
+from samcli.models.connector_base import ConnectorConfig
+from samcli.models.connectors import SeparatedConnector, build_connector
 from samcli.models.encoders.base import Encoder
-from samcli.models.sam import Sam, SamConfig
-from samcli.ssm.language.model import LanguageConfig, LanguageModel
+from samcli.models.sam import SamConfig, SamNetwork
+from samcli.ssm.language.blocks import LanguageConfig
+from samcli.ssm.language.model import LanguageModel
 from samcli.text.tokenizer import SPECIAL_TOKENS, Tokenizer
 from samcli.training.lesson import CourseOptions
 
@@ -75,7 +77,7 @@ class Heard(NamedTuple):
 class Pupil(nn.Module):
     """The network with its marks in a small table of their own, so that the large one can stay as it is."""
 
-    def __init__(self, sam: Sam, marks: Sequence[int]) -> None:
+    def __init__(self, sam: SamNetwork, marks: Sequence[int]) -> None:
         super().__init__()
         self.sam = sam
         self.register_buffer("places", torch.tensor(marks), persistent=False)
@@ -122,7 +124,7 @@ class Pupil(nn.Module):
         return total, spoken.sum()
 
     @torch.no_grad()
-    def settle(self) -> Sam:
+    def settle(self) -> SamNetwork:
         """The network as it is used: marks in their places, adapters in the weights."""
         language = self.sam.language
         language.backbone.embedding.weight[self.get_buffer("places")] = self.marks
@@ -146,7 +148,7 @@ def assemble(parts: Parts, recipe: AlignRecipe) -> Pupil:
             window_seconds=recipe.window_seconds,
             aligned=True,
         )
-        network = cast(Sam, build("sam", config))
+        network = cast(SamNetwork, build("sam", config))
         network.encoder, network.language = parts.encoder, language
         steps, bands = parts.encoder.grid()
         network.connector = build_connector(connector, parts.encoder.width, (steps, bands), language.config.d_model)

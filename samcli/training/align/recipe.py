@@ -24,8 +24,8 @@ from samcli.audio.decode import open_sound
 from samcli.audio.front_end import KALDI, FrontEnd
 from samcli.errors import InputError, ModelError, OutputError
 from samcli.models.encoders.registry import ENCODERS
-from samcli.models.sam import Sam
-from samcli.text.prompts import Example
+from samcli.models.sam import SamNetwork
+from samcli.text.prompts import Example, caption_prompt, question_prompt
 from samcli.text.tokenizer import Tokenizer
 from samcli.training.align.openaqa import CAPTION_ANSWER, PREFIX, Questions
 from samcli.training.align.pupil import ADAPTER, AlignRecipe, Heard, Parts, Pupil, assemble
@@ -108,9 +108,9 @@ class Answers:
         question, answer = self.questions.questions[item], self.questions.answers[item]
         plain = generator(self.recipe.course.seed, place).random() < 0.5
         if not question or (self.questions.kinds[item] == "caption" and plain):
-            opening, answer = tokenizer.caption_prompt(), CAPTION_ANSWER.sub("", answer, count=1)
+            opening, answer = caption_prompt(tokenizer), CAPTION_ANSWER.sub("", answer, count=1)
         else:
-            opening = tokenizer.question_prompt(PREFIX.sub("", question, count=1) if plain else question)
+            opening = question_prompt(tokenizer, PREFIX.sub("", question, count=1) if plain else question)
         said = [*tokenizer.encode(answer), tokenizer.eos][: max(LEAST_ANSWER, self.recipe.longest - len(opening))]
         return Example([*opening, *said], len(opening))
 
@@ -170,7 +170,7 @@ def align(
     recipe: AlignRecipe,
     team: Team,
     report: Report = lambda line: None,
-) -> tuple[Sam, bool]:
+) -> tuple[SamNetwork, bool]:
     """The network, and whether the course came to its end; `places` are the files of `questions.ids`."""
     front_end = parts.encoder.front_end
     pupil = assemble(parts, recipe).to(team.device)
@@ -191,7 +191,7 @@ def align(
     return pupil.eval().settle(), finished
 
 
-def without_stale_head(network: Sam, recipe: AlignRecipe) -> Sam:
+def without_stale_head(network: SamNetwork, recipe: AlignRecipe) -> SamNetwork:
     """A tag head that was trained on another encoder than this one has become is taken off, where that can be done."""
     if recipe.freeze_encoder or network.encoder.keeps_head:
         return network
@@ -207,19 +207,19 @@ def load_parts(
     encoder: str, language: str, *, offline: bool = False, progress: bool = False
 ) -> tuple[Parts, dict[str, str]]:
     """Both by catalogue name, Hub id or folder, and their revisions."""
-    from samcli.checkpoints.loading import TINY, load_tokenizer, locate, with_second_fetch
-    from samcli.checkpoints.modules import Piece, load_piece
+    from samcli.checkpoints.loading import TINY, load_tokenizer, locate, refetch_if_damaged
+    from samcli.checkpoints.modules import LoadedModule, load_folder
     from samcli.checkpoints.vocabulary import read_tokenizer, tokenizer_file
 
-    def load(name: str) -> tuple[Piece, Any, str, int | None]:
+    def load(name: str) -> tuple[LoadedModule, Any, str, int | None]:
         if name == TINY:
             from samcli.checkpoints.tiny import LABELS, REVISION, tiny_network, tiny_tokenizer
 
             tokenizer = tiny_tokenizer()
             network = tiny_network(tokenizer)
-            return Piece("sam", network, network.config, LABELS), tokenizer, REVISION, None
+            return LoadedModule("sam", network, network.config, LABELS), tokenizer, REVISION, None
         source = locate(name, offline=offline, progress=progress)
-        piece = with_second_fetch(source, lambda at: load_piece(at.folder, dtype=torch.float32))
+        piece = refetch_if_damaged(source, lambda at: load_folder(at.folder, dtype=torch.float32))
         path = tokenizer_file(source.folder)
         end = None if path is None else read_tokenizer(path).token_to_id("<|endoftext|>")
         return piece, load_tokenizer(source.folder), source.revision, end

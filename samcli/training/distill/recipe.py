@@ -23,7 +23,7 @@ from samcli.errors import ModelError, UsageError
 from samcli.models.encoders.base import Encoder
 from samcli.models.encoders.registry import SIZES, build_encoder
 from samcli.models.encoders.ssamba import SsambaConfig
-from samcli.models.sam import Sam
+from samcli.models.sam import SamNetwork
 from samcli.training.course import Course, Report
 from samcli.training.distill.teacher import WINDOW, Probabilities, TeacherLabels, rarity, window_frames, windows_of
 from samcli.training.frames import FrameStore
@@ -160,7 +160,7 @@ def distill(
 def make_student(name: str, classes: int, seed: int) -> tuple[Encoder, str]:
     """A student for so many classes, and the revision of the weights it begins with ("" for random ones)."""
     from samcli.checkpoints.loading import folder_revision
-    from samcli.checkpoints.modules import load_piece
+    from samcli.checkpoints.modules import load_folder
 
     start: dict[str, Tensor] = {}
     if name in SIZES:
@@ -169,8 +169,8 @@ def make_student(name: str, classes: int, seed: int) -> tuple[Encoder, str]:
         folder = Path(name).expanduser()
         if not folder.is_dir():
             raise UsageError(f"There is no student {name!r}: choose {', '.join(SIZES)}, or a model's folder.")
-        piece = load_piece(folder, dtype=torch.float32)
-        module = piece.module.encoder if isinstance(piece.module, Sam) else piece.module
+        piece = load_folder(folder, dtype=torch.float32)
+        module = piece.module.encoder if isinstance(piece.module, SamNetwork) else piece.module
         if not isinstance(module, Encoder):
             raise ModelError(f"{name} hears nothing, so it cannot learn to tag.")
         config, revision, start = module.config, folder_revision(folder), module.state_dict()

@@ -56,7 +56,7 @@ def hear_all(
     """The teacher's labels, each window judged once: a stopped run goes on where it was."""
     if "tag" not in model.tasks:
         raise ModelError(f"{model.name} cannot tag, so it cannot teach tags: name a tagger, such as dass-medium.")
-    encoder = model.network.encoder if hasattr(model, "network") else model.encoder
+    encoder = model.encoder
     if encoder.front_end.name != store.front_end:
         raise ModelError(f"{model.name} reads other frames ({encoder.front_end.name}) than the student.")
     windows, width, path = windows_of(store), len(model.labels), folder / SCORES

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from samcli.models.listener_state import telling
+from samcli.models.listener_state import amplify_small
 from samcli.text.tokenizer import Tokenizer
 from samcli.training.language.captions import write_caption
 from samcli.training.language.scenes import Event, Scene
@@ -55,7 +55,7 @@ def single_sounds(scripts: Scripts, sampler: Sampler, tokenizer: Tokenizer, coun
         if kind is None:
             continue
         found += 1
-        classes = telling(torch.from_numpy(scripts.targets(clip)))
+        classes = amplify_small(torch.from_numpy(scripts.targets(clip)))
         scene = Scene(SECONDS, (Event(kind, 0.0, SECONDS, rng.uniform(-40, -10)),))
         for number in range(TELLINGS):
             caption = write_caption(scene, rng)

@@ -28,7 +28,7 @@ from samcli.audio.resample import resampled
 from samcli.checkpoints.format import load_module
 from samcli.errors import ModelError
 from samcli.models.encoders.nano import NanoEncoder
-from samcli.models.sam import Sam
+from samcli.models.sam import SamNetwork
 from samcli.ssm.language.model import LanguageModel
 from samcli.text.tokenizer import Tokenizer, train_tokenizer
 from samcli.training.language.rehearsal import rehearse_sentences
@@ -81,9 +81,9 @@ def train_nano(
     trunk: Path | None = None,
     start: Path | None = None,
     ears: Path | None = None,
-    judge: Callable[[Material], Callable[[Sam], dict[str, float]]] | None = None,
+    judge: Callable[[Material], Callable[[SamNetwork], dict[str, float]]] | None = None,
     report: Report = lambda line: None,
-) -> Sam:
+) -> SamNetwork:
     """Train, or go on training, in the folder `out`; the averaged network comes back.
 
     `trunk`: mn04's weights; without them the encoder begins with noise. `start`: a model of this kind to begin with, in
@@ -127,12 +127,12 @@ def train_nano(
     return averaged(trainer)
 
 
-def averaged(trainer: Trainer) -> Sam:
+def averaged(trainer: Trainer) -> SamNetwork:
     network: Any = trainer.average.network
     return network  # type: ignore[no-any-return]
 
 
-def nano_of(network: Sam) -> NanoEncoder:
+def nano_of(network: SamNetwork) -> NanoEncoder:
     assert isinstance(network.encoder, NanoEncoder), "this recipe trains no other encoder"
     return network.encoder
 
@@ -144,7 +144,7 @@ class Parts(Enum):
     WORDS = "everything else"
 
 
-def choose(network: Sam, parts: Parts, noise: bool) -> None:
+def choose(network: SamNetwork, parts: Parts, noise: bool) -> None:
     """Let these parts learn, and no others."""
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name.startswith("encoder.") == (parts is Parts.EARS))
@@ -156,7 +156,7 @@ def choose(network: Sam, parts: Parts, noise: bool) -> None:
 
 def first_network(
     out: Path, recipe: NanoRecipe, trunk: Path | None, start: Path | None, ears: Path | None
-) -> tuple[Sam, Tokenizer]:
+) -> tuple[SamNetwork, Tokenizer]:
     """The network as the training finds it, and its tokenizer."""
     if start is not None:
         return begun(start)
@@ -177,14 +177,14 @@ def new_tokenizer(recipe: NanoRecipe) -> Tokenizer:
     return train_tokenizer(rehearse_sentences(recipe.told), recipe.vocabulary)
 
 
-def beginning(tokenizer: Tokenizer, recipe: NanoRecipe) -> Sam:
+def beginning(tokenizer: Tokenizer, recipe: NanoRecipe) -> SamNetwork:
     """A network that knows nothing yet."""
-    network = Sam(recipe.config(len(tokenizer), aligned=True))
+    network = SamNetwork(recipe.config(len(tokenizer), aligned=True))
     lengthen_memory(network.language)
     return network
 
 
-def count_lexicon(network: Sam, material: Material, tokenizer: Tokenizer, recipe: NanoRecipe) -> None:
+def count_lexicon(network: SamNetwork, material: Material, tokenizer: Tokenizer, recipe: NanoRecipe) -> None:
     """Let it know which words go with which classes; with thousands of sounds told, this takes minutes."""
     sampler = Sampler(material.corpus.split("train"), recipe.batches)
     pairs = single_sounds(material.scripts, sampler, tokenizer, recipe.counted, recipe.seed)
@@ -200,10 +200,10 @@ def untaught(corpus: Corpus) -> Corpus:
     return replace(corpus, clips=clips, teacher=nothing)
 
 
-def begun(folder: Path) -> tuple[Sam, Tokenizer]:
+def begun(folder: Path) -> tuple[SamNetwork, Tokenizer]:
     """A trained network, to be trained on."""
     network, _ = load_module(folder, dtype=torch.float32)
-    if not isinstance(network, Sam) or not network.config.reads_tags:
+    if not isinstance(network, SamNetwork) or not network.config.reads_tags:
         raise ModelError(f"{folder} is no model of this recipe: it cannot be trained on as sam-nano.")
     return network, Tokenizer.load(folder)
 

@@ -11,7 +11,7 @@ import torch
 
 from samcli.checkpoints.format import save_module
 from samcli.models.encoders.base import Encoder
-from samcli.models.sam import Sam
+from samcli.models.sam import SamNetwork
 from samcli.training.nano.corpus import Corpus
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def release(
-    network: Sam | Encoder, tokenizer: Path | None, folder: Path, card: str = "", attribution: str = ""
+    network: SamNetwork | Encoder, tokenizer: Path | None, folder: Path, card: str = "", attribution: str = ""
 ) -> None:
     """float16: three more bits than bfloat16 for numbers of this size, and the same bytes."""
     save_module(folder, network, network.config, tokenizer=tokenizer, card=card, dtype=torch.float16)
@@ -27,10 +27,10 @@ def release(
         (folder / "ATTRIBUTION.md").write_text(attribution, encoding="utf-8")
 
 
-def card(network: Sam | Encoder, recipe: NanoRecipe, start: str | None = None) -> str:
+def card(network: SamNetwork | Encoder, recipe: NanoRecipe, start: str | None = None) -> str:
     """What is known of a model when its training ends; its figures are for `sam eval` to find."""
     millions = sum(parameter.numel() for parameter in network.parameters()) / 1e6
-    speaks = isinstance(network, Sam)
+    speaks = isinstance(network, SamNetwork)
     what = "an audio encoder, a connector and a Mamba-2 language model" if speaks else "an audio encoder with its tags"
     begun = f" It began as {start}." if start else ""
     return (

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from samcli.models.connectors import ConnectorConfig, Kind
+from samcli.models.connector_base import ConnectorConfig, Kind
 from samcli.models.encoders.nano import NanoConfig
 from samcli.models.sam import SamConfig
-from samcli.ssm.language.model import LanguageConfig
+from samcli.ssm.language.blocks import LanguageConfig
 from samcli.training.loop import LoopOptions
 from samcli.training.nano.batches import BatchOptions
 from samcli.training.nano.words import WordOptions

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from samcli.checkpoints.catalogue import DEFAULT
 from samcli.checkpoints.loading import locate, tokenizer_of
-from samcli.checkpoints.modules import Piece, load_piece
+from samcli.checkpoints.modules import LoadedModule, load_folder
 from samcli.errors import ModelError
 from samcli.models.adapters.files import CONFIG
 from samcli.models.adapters.lora import AdapterConfig, add_adapter, train_only_adapters
@@ -66,7 +66,7 @@ class Base:
     name: str  # as it will be found again
     revision: str
     folder: Path
-    piece: Piece
+    piece: LoadedModule
     tokenizer: Any  # None: it says nothing
 
     @property
@@ -81,7 +81,7 @@ def load_base(name: str, *, offline: bool = False) -> Base:
     if name == "tiny-random":
         raise ModelError("tiny-random has no files to build on, and nothing to teach; use --base sam-nano.")
     source = locate(name, offline=offline)
-    piece = load_piece(source.folder, dtype=torch.float32)
+    piece = load_folder(source.folder, dtype=torch.float32)
     if not head_layers(encoder_of(piece.module)) or not piece.labels:
         raise ModelError(f"{name} has no tag head that could learn names; sam-nano has.")
     if source.snapshot is not None:  # the Hub's own name and commit: what it calls by another name may move on

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from samcli.engine.windows import window_lengths
-from samcli.evaluation.nano.dev_tags import mean_precision
 from samcli.models.adapters.tuned import encoder_of
-from samcli.models.listener_state import step_probabilities, tags_of
+from samcli.models.listener_state import step_probabilities, tags_of_window
 from samcli.text.prompts import caption_example, question_example
 from samcli.training.language.script import STEP_SECONDS
 from samcli.training.losses import word_loss
 from samcli.training.nano.mixer import FRAMES_PER_SECOND
 from samcli.training.nano.words import LONGEST, Row, words_of
+from samcli.training.precision import mean_precision
 from samcli.training.tune.batches import Mel, stretch_of
 from samcli.training.tune.losses import Classes
 from samcli.training.tune.recordings import Recording
@@ -128,10 +128,10 @@ def _word_loss(
         if words is None:
             continue
         mel = torch.from_numpy(np.asarray(stretch_of(recording, sounds)[:longest], np.float32))[None]
-        encoding, embeddings, _ = network.hear(encoder_of(network).front_end.read(mel))
+        encoding, embeddings, _ = network.encode_and_embed(encoder_of(network).front_end.read(mel))
         tags = None
         if network.config.reads_tags:
-            tags = tags_of(step_probabilities(encoding), encoding, STEP_SECONDS)
+            tags = tags_of_window(step_probabilities(encoding), encoding, STEP_SECONDS)
         spoken = int((words.lengths - words.spoken_from).sum())
         total += float(word_loss(network, embeddings, tags, words)) * spoken
         tokens += spoken

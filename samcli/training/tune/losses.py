@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from samcli.models.interface import Encoding
-from samcli.models.listener_state import step_probabilities, tags_of
+from samcli.models.listener_state import step_probabilities, tags_of_window
 from samcli.training.language.script import STEP_SECONDS
 from samcli.training.losses import word_loss
 from samcli.training.tune.batches import TuneBatch
@@ -69,7 +69,7 @@ def tune_losses(
         embeddings, _ = network.embed_audio(encoding)
         tags = None
         if network.config.reads_tags:
-            tags = tags_of(step_probabilities(encoding), encoding, STEP_SECONDS)
+            tags = tags_of_window(step_probabilities(encoding), encoding, STEP_SECONDS)
         parts["words"] = weights.words * word_loss(network, embeddings, tags, batch.words)
     total = sum(parts.values(), torch.zeros(()))
     return total, {"loss": total.item()} | {name: part.item() for name, part in parts.items()}

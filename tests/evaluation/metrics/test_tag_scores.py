@@ -9,7 +9,7 @@ import pytest
 
 from samcli.evaluation.metrics.ranking import average_precisions, ranked_by, recall_hits
 from samcli.evaluation.metrics.tag_scores import auc, by_class, d_prime, top_hits
-from samcli.evaluation.nano.dev_tags import average_precision
+from samcli.training.precision import average_precision
 
 
 @pytest.mark.parametrize("ties", [False, True])

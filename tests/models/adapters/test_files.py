@@ -126,7 +126,7 @@ def test_other_folders_are_not_overwritten(saved: tuple[Path, nn.Module], tmp_pa
     _, trained = saved
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "dear.txt").write_text("x")
-    with pytest.raises(ModelError, match="is no adapter"):
+    with pytest.raises(ModelError, match="is not an adapter"):
         save_adapter(trained, CONFIG, tmp_path / "letters", "rain")
     with pytest.raises(ModelError, match="to save"):
         save_adapter(trained, CONFIG, tmp_path / "new", "snow")

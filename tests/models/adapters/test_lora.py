@@ -22,8 +22,9 @@ from samcli.models.adapters.lora import (
     train_only_adapters,
     unmerge_adapters,
 )
+from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.generation import GenerationOptions, generate
-from samcli.ssm.language.model import LanguageConfig, LanguageModel
+from samcli.ssm.language.model import LanguageModel
 
 TINY = LanguageConfig(d_model=32, n_layer=2, vocab_size=40, d_state=8, headdim=16)
 KINDS = ["lora", "dora"]

@@ -16,8 +16,10 @@ from torch.nn import functional as F
 from samcli.api import Sam
 from samcli.audio.front_end import KALDI, FrontEnd
 from samcli.checkpoints import format
+from samcli.checkpoints.hub.cache import LOADABLE
 from samcli.checkpoints.loading import load_model
 from samcli.checkpoints.tiny import tiny_network, tiny_tokenizer
+from samcli.engine.hearing import hear
 from samcli.models.encoders.base import Encoder, EncoderKind
 from samcli.models.encoders.registry import ENCODERS, build_encoder, recognise
 from samcli.models.interface import Encoding
@@ -97,6 +99,15 @@ def test_a_kind_of_its_own_rate_goes_all_the_way(meter: Meter, tmp_path: Path) -
         assert loud.start == 0.0 and loud.end == quiet.start == 1.0 and quiet.end == loud.duration == 2.0
 
 
+def test_waves_of_another_rate_are_brought_to_the_encoders_own(meter: Meter) -> None:
+    """As the suites do, whose sounds are all at one rate."""
+    model = Tagger(meter, name="meter", revision="", labels=("loud", "quiet"))
+    own, other = (hear(model, [loud_then_quiet(rate)], rate=rate, steps=True)[0] for rate in (32_000, 16_000))
+    for (_, _, one), (_, _, two) in zip(own.steps, other.steps, strict=True):
+        assert one is not None and two is not None and one.shape == two.shape == (50, 2)
+        assert np.abs(one - two)[:24].max() < 0.01 and np.abs(one - two)[26:].max() < 0.01
+
+
 def test_a_listener_asks_its_encoder(meter: Meter) -> None:
     """No rate, hop or filter bank is known to it by heart."""
     tokenizer = tiny_tokenizer()
@@ -126,6 +137,11 @@ def test_every_kind_is_described_in_full(name: str) -> None:
     assert all(hasattr(module, part) for part in module.head_parts)
     if kind.published is not None:
         assert recognise(["no such tensor"]) is None
+
+
+def test_the_cache_lists_every_kind() -> None:
+    """Its own list needs no torch."""
+    assert format.KINDS.keys() <= LOADABLE
 
 
 SMALL: dict[str, dict[str, Any]] = {

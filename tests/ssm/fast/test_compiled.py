@@ -20,7 +20,7 @@ pytest.importorskip("numba")
 
 from samcli.models.encoders.nano import ConvNorm
 from samcli.ssm.bidirectional import BidirectionalConfig, BidirectionalMamba2
-from samcli.ssm.fast import kernels
+from samcli.ssm.fast import kernels, report
 from samcli.ssm.fast.compiled import decoding as compiled_decoding
 from samcli.ssm.fast.compiled import norms as compiled_norms
 from samcli.ssm.fast.compiled import reading as compiled_reading
@@ -28,7 +28,9 @@ from samcli.ssm.fast.compiled import windows as compiled_windows
 from samcli.ssm.fast.compiled.decoding import FEW, CompiledLayer
 from samcli.ssm.fast.decoding import DecodingLayer
 from samcli.ssm.fast.loops import compiler
-from samcli.ssm.language.model import LanguageConfig, LanguageModel
+from samcli.ssm.language.blocks import LanguageConfig
+from samcli.ssm.language.model import LanguageModel
+from samcli.ssm.mamba2 import Mamba2, Mamba2Config
 from samcli.ssm.norms import RMSNorm, rms_norm
 from samcli.ssm.state import map_state
 
@@ -51,18 +53,19 @@ def model_of(dtype: torch.dtype = torch.float32, **options: int) -> LanguageMode
 
 
 def close(quick: torch.Tensor, exact: torch.Tensor, dtype: torch.dtype = torch.float32) -> bool:
-    return kernels.close(quick, exact, 1e-4 if dtype is torch.float32 else 0.06)
+    return kernels.nearly_equal(quick, exact, 1e-4 if dtype is torch.float32 else 0.06)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_they_are_in_use_here(dtype: torch.dtype) -> None:
     """Otherwise the tests below compare plain PyTorch with itself."""
-    assert compiled_decoding.agrees(dtype) and compiled_reading.agrees(dtype)
-    assert compiled_norms.agrees() and compiled_windows.agrees(dtype)
+    assert compiled_decoding.agrees(dtype) and compiled_reading.agrees(Mamba2, Mamba2Config, dtype)
+    assert compiled_windows.agrees(BidirectionalMamba2, BidirectionalConfig, dtype)
+    assert compiled_norms.agrees()
     model = model_of(dtype)
     model.prepare()
     assert all(type(layer) is CompiledLayer for layer in model._decoder.layers)  # type: ignore[union-attr]
-    assert kernels.describe()["cpu loops"] == "numba"
+    assert report.describe()["cpu loops"] == "numba"
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -225,14 +228,15 @@ def run(script: str, **variables: str) -> str:
 
 SPEAK = """
 import torch
-from samcli.ssm.fast import kernels
-from samcli.ssm.language.model import LanguageConfig, LanguageModel
+from samcli.ssm.fast import report
+from samcli.ssm.language.blocks import LanguageConfig
+from samcli.ssm.language.model import LanguageModel
 torch.manual_seed(0)
 model = LanguageModel(LanguageConfig(32, 1, 20, d_state=8, headdim=16)).eval().requires_grad_(False)
 model.prepare()
 logits, state = model.prefill(torch.arange(9)[None])
 logits = model.step(logits.argmax(-1), state)[0]
-print(kernels.describe()["cpu loops"], torch.get_num_threads(), *(f"{value:.4f}" for value in logits[0, :3]))
+print(report.describe()["cpu loops"], torch.get_num_threads(), *(f"{value:.4f}" for value in logits[0, :3]))
 """
 
 

@@ -13,10 +13,11 @@ import pytest
 import torch
 from torch import nn
 
-from samcli.ssm.fast import kernels
+from samcli.ssm.fast import kernels, report
 from samcli.ssm.fast.linear import FastLinear, PackedProduct, accelerate, onednn_products, times_transposed
+from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.generation import GenerationOptions, generate
-from samcli.ssm.language.model import LanguageConfig, LanguageModel
+from samcli.ssm.language.model import LanguageModel
 
 
 @pytest.fixture
@@ -55,11 +56,11 @@ def test_plain_kernels_pack_nothing(forced: None) -> None:
     generate(model, None, torch.tensor([[1, 2]]), GenerationOptions(max_new_tokens=2))
     assert model._decoder is None
     assert all(module.product is None for module in model.modules() if isinstance(module, FastLinear))
-    assert kernels.describe()["choice"] == "plain PyTorch, forced"
+    assert report.describe()["choice"] == "plain PyTorch, forced"
 
 
 def test_the_choice_can_be_forced_from_outside() -> None:
-    script = "from samcli.ssm.fast import kernels; print(kernels.describe()['choice'])"
+    script = "from samcli.ssm.fast import report; print(report.describe()['choice'])"
     environment = os.environ | {"SAM_KERNELS": "torch"}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
     assert done.stdout.strip() == "plain PyTorch, forced", done.stderr
@@ -71,8 +72,8 @@ def test_nonsense_cannot_be_forced() -> None:
 
 
 def test_descriptions_are_words() -> None:
-    assert {"choice", "cpu products", "cpu convolutions", "cpu loops"} <= set(kernels.describe())
-    assert all(isinstance(value, str) and value for value in kernels.describe().values())
+    assert {"choice", "cpu products", "cpu convolutions", "cpu loops"} <= set(report.describe())
+    assert all(isinstance(value, str) and value for value in report.describe().values())
 
 
 @pytest.mark.skipif(not onednn_products(), reason="oneDNN's products are not used on this machine")

@@ -11,8 +11,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.generation import GenerationOptions, generate
-from samcli.ssm.language.model import LanguageConfig, LanguageModel
+from samcli.ssm.language.model import LanguageModel
 from samcli.ssm.language.sampling import controlled, keep_likely, repeated_continuations
 from samcli.ssm.state import BlockState, batch_size, join, reorder, repeat, select, size_in_bytes
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.generation import GenerationOptions, generate
-from samcli.ssm.language.model import LanguageConfig, LanguageModel
+from samcli.ssm.language.model import LanguageModel
 
 transformers = pytest.importorskip("transformers")
 pytestmark = pytest.mark.filterwarnings("ignore")

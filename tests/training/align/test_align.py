@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from samcli.audio.decode import read_sound
-from samcli.models.connectors import ConnectorConfig
+from samcli.models.connector_base import ConnectorConfig
 from samcli.models.encoders.dass import Dass, DassConfig
 from samcli.models.encoders.eat import Eat, EatConfig
 from samcli.models.encoders.ssamba import Ssamba, SsambaConfig
 from samcli.models.interface import SpeakOptions
 from samcli.models.sam import Listener
+from samcli.text.prompts import caption_prompt, question_prompt
 from samcli.training.align.openaqa import Questions, find_audio, read_questions
 from samcli.training.align.pupil import AlignRecipe, Parts, assemble
 from samcli.training.align.recipe import Answers, align, curriculum, load_parts, without_stale_head
@@ -147,8 +148,8 @@ def test_a_question_takes_the_forms_in_which_people_ask(
     decode = parts.tokenizer.decode
     forms = {(tuple(e.tokens[: e.answer_start]), decode(e.tokens[e.answer_start :])) for e in
              (lesson.words(1, place) for place in range(12))}  # fmt: skip
-    caption = (tuple(parts.tokenizer.caption_prompt()), "A dog barks.")
-    asked = parts.tokenizer.question_prompt("Close-ended question: Write an audio caption describing the sound.")
+    caption = (tuple(caption_prompt(parts.tokenizer)), "A dog barks.")
+    asked = question_prompt(parts.tokenizer, "Close-ended question: Write an audio caption describing the sound.")
     assert forms == {caption, (tuple(asked), "Audio caption: A dog barks.")}
     plain = {decode(lesson.words(2, place).tokens).split(" yes")[0].strip() for place in range(12)}
     assert plain == {"is there a dog", "close-ended question: is there a dog"}

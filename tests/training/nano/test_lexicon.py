@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from samcli.models.listener_state import Heard, TagReader, Tags, Voice, left_to_say
-from samcli.ssm.language.model import LanguageConfig, LanguageModel
+from samcli.models.listener_state import ListenerState, TagGuidedSpeaker, TagReader, TagSummary, left_to_say
+from samcli.ssm.language.blocks import LanguageConfig
+from samcli.ssm.language.model import LanguageModel
 from samcli.text.tokenizer import train_tokenizer
 from samcli.training.language.rehearsal import rehearse_sentences
 from samcli.training.nano.batches import BatchOptions, Sampler
@@ -48,19 +49,19 @@ def test_counted_from_a_corpus(material: Material) -> None:
 
 def test_what_is_heard_leans_on_what_is_said() -> None:
     reader = knowing()
-    beside = reader.beside(tags(torch.tensor([[0.81, 0.0]])))  # a dog
-    left = left_to_say(beside, torch.zeros(1, 1, 2))
-    urges = reader.urges(beside, left[0], torch.zeros(1, dtype=torch.long))[0]
+    context = reader.context(tags(torch.tensor([[0.81, 0.0]])))  # a dog
+    left = left_to_say(context, torch.zeros(1, 1, 2))
+    urges = reader.urges(context, left[0], torch.zeros(1, dtype=torch.long))[0]
     assert urges.argmax() == BARKS and torch.allclose(urges[[A, FALLS, ONCE]], torch.zeros(3))
-    alone = reader.left(beside.heard)
-    read = reader.read(torch.zeros(1, 4, 8), torch.arange(4)[None], beside, left)[0]
-    read = read - beside.embedding - alone
+    alone = reader.left(context.heard)
+    read = reader.read(torch.zeros(1, 4, 8), torch.arange(4)[None], context, left)[0]
+    read = read - context.embedding - alone
     assert read[BARKS].abs().max() > 0 and torch.allclose(read[[A, FALLS, ONCE]], torch.zeros(3, 8), atol=1e-6)
 
 
 def test_what_was_spoken_of_is_not_left_to_say() -> None:
     reader = knowing()
-    heard = reader.beside(tags(torch.tensor([[0.9, 0.2]])))  # a dog, and faintly some rain
+    heard = reader.context(tags(torch.tensor([[0.9, 0.2]])))  # a dog, and faintly some rain
     tokens = torch.tensor([[BARKS, A, BARKS]])
     said = reader.said(tokens, torch.tensor([[False, True, True]]))  # the first one stands in the question
     assert said[0, :2].abs().max() == 0 and said[0, 2, 0] > 1 and said[0, 2, 1] == 0
@@ -72,10 +73,10 @@ def test_what_was_spoken_of_is_not_left_to_say() -> None:
 def test_doubt_stands_beside_every_word_where_nothing_is_sure() -> None:
     reader = knowing()
     sounds = tags(torch.tensor([[0.95, 0.2], [0.2, 0.1]]))
-    before = reader.beside(sounds).embedding
+    before = reader.context(sounds).embedding
     with torch.no_grad():
         reader.doubt.fill_(1.0)
-    added = reader.beside(sounds).embedding - before
+    added = reader.context(sounds).embedding - before
     assert torch.allclose(added[0], torch.zeros(8), atol=1e-3) and torch.allclose(added[1], torch.ones(8), atol=1e-3)
 
 
@@ -86,19 +87,19 @@ def test_speaking_word_by_word_is_reading_at_once() -> None:
     language = LanguageModel(config)
     language.eval()
     tokens, opening = torch.tensor([[A, FALLS, BARKS, A]]), 2
-    heard = Heard(language.initial_state(1), tags(torch.tensor([[0.7, 0.3]])))
-    voice = Voice(language, reader)
+    heard = ListenerState(language.initial_state(1), tags(torch.tensor([[0.7, 0.3]])))
+    voice = TagGuidedSpeaker(language, reader)
     with torch.no_grad():
         logits, state = voice.prefill(tokens[:, :opening], state=heard, lengths=None)
         found = [logits]
         for token in tokens[0, opening:]:
             logits, state = voice.step(token[None], state)
             found.append(logits)
-        beside = reader.beside(heard.tags)
-        left = left_to_say(beside, reader.said(tokens, torch.arange(4)[None] >= opening))
-        embeddings = reader.read(language.embed(tokens), tokens, beside, left)
+        context = reader.context(heard.tags)
+        left = left_to_say(context, reader.said(tokens, torch.arange(4)[None] >= opening))
+        embeddings = reader.read(language.embed(tokens), tokens, context, left)
         whole = language(embeddings=embeddings, state=heard.memory)[0][0]
-        whole = whole + reader.urges(beside, left[0], torch.zeros(4, dtype=torch.long))
+        whole = whole + reader.urges(context, left[0], torch.zeros(4, dtype=torch.long))
     assert torch.allclose(torch.cat(found), whole[opening - 1 :], atol=1e-5)
 
 
@@ -113,5 +114,5 @@ def knowing() -> TagReader:
     return reader
 
 
-def tags(heard: torch.Tensor) -> Tags:
-    return Tags(heard, heard, heard, heard, torch.ones(1, 1))
+def tags(heard: torch.Tensor) -> TagSummary:
+    return TagSummary(heard, heard, heard, heard, torch.ones(1, 1))

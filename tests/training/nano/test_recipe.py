@@ -16,7 +16,7 @@ from samcli.cli.train.app import NanoFlags, recipe_of
 from samcli.errors import ModelError
 from samcli.models.encoders.nano import NanoConfig
 from samcli.models.interface import SpeakOptions
-from samcli.models.sam import Sam
+from samcli.models.sam import SamNetwork
 from samcli.ssm.bidirectional import BidirectionalConfig
 from samcli.text.labels import labels
 from samcli.training.loop import LoopOptions
@@ -87,7 +87,7 @@ def test_three_stages_resumed_and_released(
 @pytest.mark.parametrize("size", ["small", "base"])
 def test_bigger_recipes_fit_together(size: str) -> None:
     with torch.device("meta"):
-        network = Sam(bigger(NanoRecipe(), size).config(2560))
+        network = SamNetwork(bigger(NanoRecipe(), size).config(2560))
     millions = sum(p.numel() for p in network.parameters()) / 1e6
     assert (20 if size == "small" else 70) < millions < (40 if size == "small" else 140)
 
@@ -97,7 +97,7 @@ def test_every_variant_is_another_network_or_another_teaching(name: str) -> None
     changed = VARIANTS[name](NanoRecipe())
     assert changed != NanoRecipe()
     with torch.device("meta"):
-        one, other = (Sam(recipe.config(2560)).state_dict() for recipe in (NanoRecipe(), changed))
+        one, other = (SamNetwork(recipe.config(2560)).state_dict() for recipe in (NanoRecipe(), changed))
     assert ({n: v.shape for n, v in one.items()} == {n: v.shape for n, v in other.items()}) == (name == "no-teacher")
 
 

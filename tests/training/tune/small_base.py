@@ -12,7 +12,7 @@ import torch
 
 from samcli.checkpoints.format import save_module
 from samcli.checkpoints.tiny import LABELS, tiny_network, tiny_tokenizer
-from samcli.models.sam import Sam
+from samcli.models.sam import SamNetwork
 
 RATE = 16_000
 
@@ -24,7 +24,7 @@ def save_base(folder: Path, seed: int = 225) -> Path:
     tiny = tiny_network(tokenizer, seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = Sam(replace(tiny.config, reads_tags=True))
+        network = SamNetwork(replace(tiny.config, reads_tags=True))
     network.load_state_dict({**network.state_dict(), **tiny.state_dict()})
     words = tokenizer.save(folder.parent / f"{folder.name}.tokenizer.json")
     save_module(folder, network, network.config, tokenizer=words)

@@ -188,7 +188,7 @@ def test_an_adapter_is_for_its_base_alone(desk: Desk, tmp_path: Path) -> None:
     about = json.loads((tmp_path / "mine" / "adapter.json").read_text())
     assert about["base"] == str(desk.base_folder)
     for change, sentence in (
-        ({"base": str(tmp_path / "gone")}, "which is not there"),
+        ({"base": str(tmp_path / "gone")}, "which no longer exists"),
         ({"base": ""}, "does not say what it was trained on"),
         ({"labels": [*about["labels"], "extra"]}, "does not fit"),
         ({"rank": 3}, "made for another model"),

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from samcli.ssm.fast import kernels
-from samcli.ssm.fast.linear import FastLinear, nothing
+from samcli.ssm.fast.linear import FastLinear, unpickled_as_none
 from samcli.ssm.fast.loops import compiler
 from samcli.ssm.mamba2 import Mamba2, Mamba2Config
 from samcli.ssm.norms import RMSNorm, rms_norm
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FEW = 4  # rows up to which the weights are read by the loops themselves
 
 
-def serves(weights: torch.dtype) -> bool:
+def applies(weights: torch.dtype) -> bool:
     """Whether the loops are there, and right, for weights of this kind."""
     return weights in compiler.KINDS and not kernels.plain() and agrees(weights)
 
@@ -50,7 +50,7 @@ class CompiledLayer:
         self.weights = norm.weight.dtype
 
     def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
-        return nothing, ()
+        return unpickled_as_none, ()
 
     def __call__(self, residual: Tensor, state: BlockState, owned: bool) -> BlockState:
         """Adds the block's output to `residual` (batch, d_model); the new state takes the old one's memory if owned."""
@@ -115,6 +115,6 @@ def agrees(weights: torch.dtype) -> bool:
             layer, residual = CompiledLayer(norm, mixer), x[:rows].clone()
             found = (residual, *layer(residual, BlockState(*(part[:rows] for part in state)), False))
             pairs = [*zip(found, exact, strict=True), (CompiledHead(norm, head)(x[:rows]), logits)]
-            return all(kernels.close(quick, slow[:rows], tolerance) for quick, slow in pairs)
+            return all(kernels.nearly_equal(quick, slow[:rows], tolerance) for quick, slow in pairs)
 
-        return kernels.never_raises(lambda: right(FEW + 1) and right(1))
+        return kernels.package_passes(lambda: right(FEW + 1) and right(1))

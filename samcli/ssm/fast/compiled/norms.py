@@ -13,9 +13,9 @@ from samcli.ssm.fast.loops import compiler
 from samcli.ssm.fast.loops.compiler import array
 
 
-def serves(x: Tensor, weight: Tensor) -> bool:
+def applies(x: Tensor, weight: Tensor) -> bool:
     """Whether the loop may take it, is there, and right."""
-    return x.dtype is torch.float32 and weight.dtype in compiler.KINDS and kernels.loops_may(x) and agrees()
+    return x.dtype is torch.float32 and weight.dtype in compiler.KINDS and kernels.loops_apply(x) and agrees()
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
@@ -36,6 +36,7 @@ def agrees() -> bool:
 
     def right(dtype: torch.dtype) -> bool:
         exact = x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-5) * weight.to(dtype)
-        return kernels.close(rms_norm(x, weight.to(dtype), 1e-5), exact, 1e-5 if dtype is torch.float32 else 0.01)
+        tolerance = 1e-5 if dtype is torch.float32 else 0.01
+        return kernels.nearly_equal(rms_norm(x, weight.to(dtype), 1e-5), exact, tolerance)
 
-    return kernels.never_raises(lambda: all(map(right, compiler.KINDS)))
+    return kernels.package_passes(lambda: all(map(right, compiler.KINDS)))

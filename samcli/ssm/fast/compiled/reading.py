@@ -7,7 +7,7 @@ two of them in one pass. The scan is float32 throughout. Gradients and more than
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,19 +22,20 @@ from samcli.ssm.ragged import valid_mask
 from samcli.ssm.ssd import LOG2_E
 from samcli.ssm.state import BlockState
 
-if TYPE_CHECKING:
-    from samcli.ssm.mamba2 import Mamba2
-
 CHUNK = 64  # tokens (Q)
 
 
-def serves(x: Tensor, weights: torch.dtype, groups: int) -> bool:
-    """Whether the loops may take it, are there, and right."""
-    return weights in compiler.KINDS and x.dtype is weights and groups == 1 and kernels.loops_may(x) and agrees(weights)
+def applies(mixer: Any, x: Tensor) -> bool:
+    """Whether the loops may take what this Mamba-2 mixer projected, are there, and right."""
+    weights = mixer.norm.weight.dtype
+    fits = weights in compiler.KINDS and x.dtype is weights and mixer.config.ngroups == 1
+    kind: Any = type(mixer)
+    config: Any = type(mixer.config)
+    return fits and kernels.loops_apply(x) and agrees(kind, config, weights)
 
 
 def read(
-    mixer: Mamba2, projected: Tensor, state: BlockState | None, lengths: Tensor | None
+    mixer: Any, projected: Tensor, state: BlockState | None, lengths: Tensor | None
 ) -> tuple[Tensor, BlockState]:
     """projected (batch, length, ...) by in_proj to what out_proj takes, and the state after each row."""
     from samcli.ssm.fast.loops import stretches
@@ -95,15 +96,13 @@ def _tail(seen: Tensor, before: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 @functools.cache
-def agrees(weights: torch.dtype) -> bool:
-    """Rows of unlike lengths in several chunks, from a state, against the plain path."""
+def agrees(kind: type[Any], config: type[Any], weights: torch.dtype) -> bool:
+    """Rows of unlike lengths in several chunks, from a state, against that kind of mixer's plain path."""
     if not compiler.installed():
         return False
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
-        from samcli.ssm.mamba2 import Mamba2, Mamba2Config
-
-        mixer = Mamba2(Mamba2Config(32, d_state=16, headdim=16)).to(weights)
+        mixer = kind(config(32, d_state=16, headdim=16)).to(weights)
         state = BlockState(*(torch.randn_like(part) for part in mixer.initial_state(2)))
         projected = torch.randn(2, 2 * CHUNK + 9, mixer.config.projected).to(weights)
         lengths = torch.tensor([2 * CHUNK + 9, CHUNK - 3])
@@ -115,6 +114,6 @@ def agrees(weights: torch.dtype) -> bool:
             )
             valid = valid_mask(lengths, projected.shape[1])[..., None]
             pairs = [(y * valid, exact * valid), *zip(end, exact_end, strict=True)]
-            return all(kernels.close(quick, slow, tolerance) for quick, slow in pairs)
+            return all(kernels.nearly_equal(quick, slow, tolerance) for quick, slow in pairs)
 
-        return kernels.never_raises(right)
+        return kernels.package_passes(right)

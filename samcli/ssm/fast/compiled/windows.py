@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,16 +14,17 @@ from samcli.ssm.fast.loops import compiler
 from samcli.ssm.fast.loops.compiler import array, floats
 from samcli.ssm.ssd import LOG2_E
 
-if TYPE_CHECKING:
-    from samcli.ssm.bidirectional import BidirectionalMamba2
+
+def applies(mixer: Any, x: Tensor) -> bool:
+    """Whether the loops may take what this two-way mixer projected, are there, and right."""
+    weights = mixer.norm.weight.dtype
+    fits = weights in compiler.KINDS and x.dtype is weights and kernels.loops_apply(x)
+    kind: Any = type(mixer)
+    config: Any = type(mixer.config)
+    return fits and agrees(kind, config, weights)
 
 
-def serves(x: Tensor, weights: torch.dtype) -> bool:
-    """Whether the loops may take it, are there, and right."""
-    return weights in compiler.KINDS and x.dtype is weights and kernels.loops_may(x) and agrees(weights)
-
-
-def read(mixer: BidirectionalMamba2, projected: Tensor, lengths: Tensor | None) -> Tensor:
+def read(mixer: Any, projected: Tensor, lengths: Tensor | None) -> Tensor:
     """projected (batch, length, ...) by in_proj to what out_proj takes, (batch, length, d_inner)."""
     from samcli.ssm.fast.loops import stretches, windows
 
@@ -55,21 +56,19 @@ def read(mixer: BidirectionalMamba2, projected: Tensor, lengths: Tensor | None) 
 
 
 @functools.cache
-def agrees(weights: torch.dtype) -> bool:
-    """Rows of unlike lengths, against the plain path."""
+def agrees(kind: type[Any], config: type[Any], weights: torch.dtype) -> bool:
+    """Rows of unlike lengths, against that kind of mixer's plain path."""
     if not compiler.installed():
         return False
-    from samcli.ssm.bidirectional import BidirectionalConfig, BidirectionalMamba2
-
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
-        mixer = BidirectionalMamba2(BidirectionalConfig(32, d_state=8, head_dim=16)).to(weights)
+        mixer = kind(config(32, d_state=8, head_dim=16)).to(weights)
         projected, lengths = mixer.in_proj(torch.randn(2, 41, 32).to(weights)), torch.tensor([41, 20])
         tolerance = 1e-5 if weights is torch.float32 else 0.05
 
         def right() -> bool:
-            quick, exact = (way(mixer, projected, lengths) for way in (read, BidirectionalMamba2.between))
+            quick, exact = (way(mixer, projected, lengths) for way in (read, kind.between))
             valid = torch.arange(41)[None, :, None] < lengths[:, None, None]
-            return kernels.close(quick * valid, exact * valid, tolerance)
+            return kernels.nearly_equal(quick * valid, exact * valid, tolerance)
 
-        return kernels.never_raises(right)
+        return kernels.package_passes(right)

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from samcli.checkpoints import assembly as parts
-from samcli.checkpoints import catalogue
-from samcli.checkpoints.loading import Source, load_model
+from samcli.checkpoints import catalogue, loading
+from samcli.checkpoints.loading import ModelFiles, load_model
 from samcli.errors import ModelError
 from samcli.models.interface import SpeakOptions
 
@@ -27,11 +26,11 @@ def fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     (tmp_path / "config.json").write_text(json.dumps(config))
     asked: list[str] = []
 
-    def locate(name: str, **_: object) -> Source:
+    def locate(name: str, **_: object) -> ModelFiles:
         asked.append(name)
-        return Source(name, "a" * 40, tmp_path)
+        return ModelFiles(name, "a" * 40, tmp_path)
 
-    monkeypatch.setattr(parts, "locate", locate)
+    monkeypatch.setattr(loading, "locate", locate)
     return asked
 
 

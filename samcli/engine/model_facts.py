@@ -1,0 +1,52 @@
+"""All that the engine wants to know of a model: what it can do, where its weights are and how exact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from samcli.models.interface import SoundModel
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """A model that is elsewhere, as far as settings go: it has the attributes of one."""
+
+    name: str
+    revision: str
+    tasks: frozenset[str]
+    sample_rate: int
+    window_seconds: float
+    labels: tuple[str, ...]
+    step_seconds: float | None
+    dtype: str
+
+    @classmethod
+    def of(cls, model: SoundModel) -> ModelFacts:
+        return cls(
+            model.name,
+            model.revision,
+            model.tasks,
+            model.sample_rate,
+            model.window_seconds,
+            model.labels,
+            model.step_seconds,
+            dtype_of(model),
+        )
+
+
+def first_weight(model: Any) -> Any | None:
+    """Any one parameter of a model, or of the network it wraps; None when it has none."""
+    for owner in (model, getattr(model, "network", None)):
+        parameters = getattr(owner, "parameters", None)
+        weight = next(iter(parameters()), None) if callable(parameters) else None
+        if weight is not None:
+            return weight
+    return None
+
+
+def dtype_of(model: Any) -> str:
+    """The precision of the weights, as text."""
+    weight = first_weight(model)
+    return str(getattr(model, "dtype", None) if weight is None else weight.dtype)

@@ -1,0 +1,96 @@
+"""What a language model of recurrent blocks is made of: its sizes, one residual block, and all of them in a row."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import cast
+
+from torch import Tensor, nn
+
+from samcli.ssm.gated import GatedConvolution, GatedConvolutionConfig
+from samcli.ssm.language.reader import RecurrentBackbone
+from samcli.ssm.mamba import Mamba, MambaConfig
+from samcli.ssm.mamba2 import Mamba2, Mamba2Config
+from samcli.ssm.norms import RMSNorm
+from samcli.ssm.state import BlockState, State, scan_dtype
+
+Mixer = Mamba2 | Mamba | GatedConvolution
+
+
+@dataclass(frozen=True)
+class LanguageConfig:
+    d_model: int = 768  # width of the residual stream (D)
+    n_layer: int = 24
+    vocab_size: int = 50277  # real tokens; ids above are padding and never spoken
+    d_state: int = 128  # state dimension (N); 16 is usual for "mamba"
+    d_conv: int = 4  # width of the causal convolution
+    expand: int = 2  # inner width over d_model (E)
+    headdim: int = 64  # mamba2: channels per head (P)
+    ngroups: int = 1  # mamba2: groups of heads sharing B and C (G)
+    chunk_size: int | None = None  # tokens per chunk (Q); None chooses by length, and it only affects rounding
+    pad_vocab_size_multiple: int = 16  # rows of the embedding are rounded up to this
+    tie_embeddings: bool = True
+    norm_eps: float = 1e-5
+    layer: str = "mamba2"  # "mamba2", "mamba", or "convolution": the control without a scan
+    dt_rank: int | None = None  # mamba: bottleneck before dt (R); None: d_model / 16
+
+    @property
+    def padded_vocab_size(self) -> int:
+        return math.ceil(self.vocab_size / self.pad_vocab_size_multiple) * self.pad_vocab_size_multiple
+
+
+def build_mixer(config: LanguageConfig) -> Mixer:
+    c = config
+    if c.layer == "mamba2":
+        return Mamba2(
+            Mamba2Config(
+                d_model=c.d_model,
+                d_state=c.d_state,
+                d_conv=c.d_conv,
+                expand=c.expand,
+                headdim=c.headdim,
+                ngroups=c.ngroups,
+                chunk_size=c.chunk_size,
+                norm_eps=c.norm_eps,
+            )
+        )
+    if c.layer == "mamba":
+        return Mamba(MambaConfig(c.d_model, c.d_state, c.d_conv, c.expand, c.dt_rank))
+    if c.layer == "convolution":
+        return GatedConvolution(GatedConvolutionConfig(c.d_model, c.d_conv, c.expand))
+    raise ValueError(f"'{c.layer}' is not a kind of layer; the kinds are mamba2, mamba and convolution")
+
+
+class ResidualBlock(nn.Module):
+    """residual + mixer(norm(residual)), the sum in the residual's own precision."""
+
+    def __init__(self, config: LanguageConfig) -> None:
+        super().__init__()
+        self.norm = RMSNorm(config.d_model, config.norm_eps)
+        self.mixer = build_mixer(config)
+
+    def forward(
+        self, residual: Tensor, state: BlockState | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, BlockState]:
+        y, state = self.mixer(self.norm(residual), state, lengths)
+        return residual + y, cast(BlockState, state)
+
+
+class Backbone(RecurrentBackbone):
+    def __init__(self, config: LanguageConfig) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(config.padded_vocab_size, config.d_model)
+        self.layers = nn.ModuleList(ResidualBlock(config) for _ in range(config.n_layer))
+        self.norm_f = RMSNorm(config.d_model, config.norm_eps)
+
+    def forward(
+        self, embeddings: Tensor, state: State | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """(batch, length, d_model) normed hidden states and the state after each row's last valid token."""
+        residual = embeddings.to(scan_dtype(embeddings.dtype))
+        states: list[BlockState] = []
+        for i, layer in enumerate(self.layers):
+            residual, new = layer(residual, None if state is None else state[i], lengths)
+            states.append(new)
+        return self.norm_f(residual), tuple(states)
