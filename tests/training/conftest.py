@@ -17,7 +17,7 @@ from samcli.checkpoints.format import save_module
 from samcli.models.encoders.dass import Dass, DassConfig
 from samcli.text.labels import labels
 from samcli.training.nano.corpus import Corpus
-from samcli.training.nano.recipe import Material, prepare
+from samcli.training.nano.material import Material, prepare
 from samcli.training.team import Team
 
 ROWS = (

@@ -23,7 +23,7 @@ from samcli.text.tokenizer import train_tokenizer
 from samcli.training.loop import DivergedError, LoopOptions, Trainer
 from samcli.training.losses import LossWeights, fitting, losses
 from samcli.training.nano.batches import Batch, BatchOptions, SceneBatches
-from samcli.training.nano.recipe import Material
+from samcli.training.nano.material import Material
 from samcli.training.nano.words import ALWAYS, SURE, UNSURE, Words
 from samcli.training.optimiser import OptimiserOptions, schedule
 from samcli.training.second_core import SecondCore

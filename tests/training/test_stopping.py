@@ -13,7 +13,7 @@ import torch
 from samcli.errors import OutputError
 from samcli.training.loop import Trainer
 from samcli.training.nano.batches import Batch, BatchOptions, SceneBatches
-from samcli.training.nano.recipe import Material
+from samcli.training.nano.material import Material
 from samcli.training.stopping import Stopping
 from samcli.writers.files import write_whole
 from tests.training.test_loop import QUICK, network

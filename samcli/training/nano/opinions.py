@@ -7,22 +7,18 @@ encoder has learned from both; the mean of its logits and the teacher's is bette
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from samcli.models.encoders.nano import NanoEncoder
+from samcli.training.loop import Report
 from samcli.training.nano.corpus import TEACHER_WINDOW_SECONDS, Clip
+from samcli.training.nano.material import Material, Opinions
 from samcli.training.nano.mixer import FRAMES_PER_SECOND
 from samcli.writers.files import write_whole
-
-if TYPE_CHECKING:
-    from samcli.models.encoders.nano import NanoEncoder
-    from samcli.training.loop import Report
-    from samcli.training.nano.recipe import Material
-
-Opinions = dict[str, NDArray[np.float32]]  # file -> (started 10 s windows, classes)
 
 WINDOW = round(TEACHER_WINDOW_SECONDS * FRAMES_PER_SECOND)
 TEACHER_SHARE = 0.3  # of the mean of logits

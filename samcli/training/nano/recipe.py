@@ -14,17 +14,14 @@ Each stage can be stopped and resumed at any step. A recipe without steps of wor
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from samcli.audio.mel32 import SAMPLE_RATE
-from samcli.audio.resample import resampled
 from samcli.checkpoints.format import load_module
 from samcli.errors import ModelError
 from samcli.models.encoders.nano import NanoEncoder
@@ -32,46 +29,16 @@ from samcli.models.sam import SamNetwork
 from samcli.ssm.language.model import LanguageModel
 from samcli.text.tokenizer import Tokenizer, train_tokenizer
 from samcli.training.language.rehearsal import rehearse_sentences
-from samcli.training.language.script import Scripts
 from samcli.training.loop import SAVED, Report, Trainer
 from samcli.training.losses import LossWeights
 from samcli.training.nano.batches import Sampler, SceneBatches
-from samcli.training.nano.corpus import Corpus, Targets
-from samcli.training.nano.features import FeatureStore, build_features, log_power
+from samcli.training.nano.corpus import Corpus
 from samcli.training.nano.lexicon import associations, single_sounds
-from samcli.training.nano.opinions import Opinions, hear_again
+from samcli.training.nano.material import Material, prepare, untaught
+from samcli.training.nano.opinions import hear_again
 from samcli.training.nano.settings import NanoRecipe
-from samcli.training.nano.synthetic import RATE as SYNTHETIC_RATE
-from samcli.training.nano.synthetic import synthetic_clips
 from samcli.training.nano.trunk import begin_with, fix_first_blocks, learn_statistics
 from samcli.training.nano.words import Writer
-
-
-@dataclass(frozen=True)
-class Material:
-    """The corpus, ready to train on."""
-
-    corpus: Corpus
-    store: FeatureStore
-    targets: Targets
-    scripts: Scripts
-
-    def with_opinions(self, opinions: Opinions) -> Material:
-        targets = Targets(self.corpus, opinions)
-        return Material(self.corpus, self.store, targets, Scripts(targets))
-
-
-def prepare(corpus: Corpus, cache: Path, without: Sequence[str] = ()) -> Material:
-    """Compute the corpus' features once, add the synthetic sounds, leave out some sources."""
-    ready = (cache / "index.json").exists()
-    store = FeatureStore(cache) if ready else build_features(corpus.folder, corpus.clips, cache)
-    made = synthetic_clips()
-    kept = tuple(clip for clip in corpus.clips if clip.split != "train" or clip.source not in set(without))
-    corpus = replace(corpus, clips=kept).plus(clip for clip, _ in made)
-    for clip, wave in made:
-        store.add(clip, log_power(resampled(wave, SYNTHETIC_RATE, SAMPLE_RATE)))
-    targets = Targets(corpus)
-    return Material(corpus, store, targets, Scripts(targets))
 
 
 def train_nano(
@@ -191,13 +158,6 @@ def count_lexicon(network: SamNetwork, material: Material, tokenizer: Tokenizer,
     with torch.no_grad():
         lexicon = network.tag_reader.lexicon
         lexicon.weight.copy_(associations(pairs, lexicon.out_features))
-
-
-def untaught(corpus: Corpus) -> Corpus:
-    """The corpus as it is without the teacher: labels alone, and no clip to learn from that has none."""
-    clips = tuple(clip for clip in corpus.clips if clip.split != "train" or clip.label)
-    nothing = {file: np.zeros_like(windows) for file, windows in corpus.teacher.items()}
-    return replace(corpus, clips=clips, teacher=nothing)
 
 
 def begun(folder: Path) -> tuple[SamNetwork, Tokenizer]:

@@ -9,8 +9,8 @@ import pytest
 
 from samcli.evaluation.metrics.wording import invented
 from samcli.training.language.vague import ASKED, VagueSound, vague_answer, vague_caption, vague_sound
+from samcli.training.nano.material import Material
 from samcli.training.nano.mixer import Mixture, Placed
-from samcli.training.nano.recipe import Material
 
 
 def test_no_sound_is_named() -> None:

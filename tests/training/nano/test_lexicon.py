@@ -11,7 +11,7 @@ from samcli.text.tokenizer import train_tokenizer
 from samcli.training.language.rehearsal import rehearse_sentences
 from samcli.training.nano.batches import BatchOptions, Sampler
 from samcli.training.nano.lexicon import associations, single_sounds
-from samcli.training.nano.recipe import Material
+from samcli.training.nano.material import Material
 
 DOG, RAIN = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
 A, BARKS, FALLS, ONCE = range(4)

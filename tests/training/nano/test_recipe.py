@@ -24,7 +24,8 @@ from samcli.training.nano import recipe as nano
 from samcli.training.nano.batches import BatchOptions
 from samcli.training.nano.corpus import Corpus
 from samcli.training.nano.lexicon import single_sounds
-from samcli.training.nano.recipe import begun, train_nano, untaught
+from samcli.training.nano.material import untaught
+from samcli.training.nano.recipe import begun, train_nano
 from samcli.training.nano.release import attribution, card, release
 from samcli.training.nano.settings import VARIANTS, NanoRecipe, bigger
 from samcli.training.nano.synthetic import synthetic_clips
