@@ -19,14 +19,14 @@ import numpy as np
 
 from samcli.audio.decoders import AvSource, SoundFileSource, Source, Undecodable
 from samcli.audio.files import Name, OpenFile, by_name, by_object, cause
-from samcli.audio.flac import goes_on
+from samcli.audio.flac import counts, goes_on
 from samcli.audio.headers import ogg_ends, share_present, signature
 from samcli.audio.resample import RATES, SAMPLE_RATE, Resampler, Wave
 from samcli.audio.windows import regroup
 from samcli.errors import InputError
 
 BLOCK_SECONDS = 10.0
-WILD = 1000  # times as long as what is there: more likely a wrong header than a lost recording
+WILD = 36_000  # seconds, and a thousand times what is there: more likely a wrong header than a lost recording
 LOUDEST = 1e12  # beyond any scale of samples in use; the filter bank's squares overflow float32 not far above it
 # libsndfile loses what follows a damaged frame of an MP3, or a second MP3 glued to the first, and prints about it; of
 # an Ogg file it reads the first of several chained streams (a recording of internet radio) and ignores the rest.
@@ -80,7 +80,9 @@ class SoundReader:
     def _open(self) -> tuple[Source, Iterator[Wave]]:
         """The first decoder that gets sound out of the file, and its blocks."""
         refusals: dict[str, str] = {}
-        for decoder in (AvSource, SoundFileSource) if self._format in AV_FIRST else (SoundFileSource, AvSource):
+        # A FLAC that was sent may change its rate on the way, which libsndfile does not notice.
+        av_first = self._format in AV_FIRST or (self._format == "FLAC" and not counts(self._file.stream))
+        for decoder in (AvSource, SoundFileSource) if av_first else (SoundFileSource, AvSource):
             if self._format in MPEG and decoder is SoundFileSource and "no-library" not in refusals:
                 continue  # it could only print what FFmpeg has found out in silence
             try:
@@ -222,8 +224,8 @@ class SoundReader:
 
 def shortfall(heard: int, promised: int, rate: int) -> str:
     """The warning for a file that holds fewer samples than it says."""
-    if promised > WILD * heard and promised > 600 * rate:
-        claim = f"{promised / 3600 / rate:,.1f} hours"
+    if promised > max(1000 * heard, WILD * rate):
+        claim = f"{promised / 3600 / rate:,.0f} hours"
         return f"Cut short, or its header is wrong: it claims {claim}, and {heard / rate:.2f} seconds could be read."
     if f"{heard / rate:.2f}" == f"{promised / rate:.2f}":
         return f"Cut short or damaged: {promised - heard:,} of {promised:,} samples could not be read."

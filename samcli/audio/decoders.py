@@ -66,9 +66,15 @@ class Source(Protocol):
     reached: float  # seconds up to which other tracks, such as pictures, went on
     pause: float  # seconds that the time stamps count but no samples fill, so far
     skipped: int  # damaged places left out so far
-    left_out: int  # bytes without sound that were passed over
-    unsearched: int  # bytes at the end that were not looked at, because nothing in front of them was sound
     broken: bool  # gave up before the end
+
+    @property
+    def left_out(self) -> int: ...  # bytes without sound that were passed over
+
+    @property
+    def unsearched(
+        self,
+    ) -> int: ...  # bytes at the end that nobody looked at, since long before them there was no sound
 
     def blocks(self) -> Iterator[Wave]: ...
 
@@ -143,7 +149,7 @@ class AvSource:
         self.rate: int = self._stream.codec_context.sample_rate
         self.channels: int = self._stream.codec_context.channels
         family = self._container.format.name.split(",")[0]
-        self.reliable = family in STATED_LENGTH and (family != "mp3" or counted)
+        self.reliable = family in STATED_LENGTH and (family != "mp3" or bool(counted))
         self.slack = 0.0 if family in EXACT_LENGTH else CONTAINER_SLACK
         # Where only the container says how long it is, its longest track may be the picture: watch how far that goes.
         self._whole_container = self._stream.duration is None and len(self._container.streams) > 1

@@ -1,4 +1,4 @@
-"""Whether a FLAC goes on behind the place where its header says that it ends."""
+"""Where the header of a FLAC cannot be trusted: whether it counts the samples, and whether more follow than it says."""
 
 from __future__ import annotations
 
@@ -12,6 +12,13 @@ SEARCHED = 1 << 20  # bytes behind that in which the next frame would begin
 HEADER = 16  # bytes of the longest frame header
 FRAME = re.compile(rb"\xff[\xf8\xf9]")
 BLOCK_SIZES = (0, 192, *(576 << n for n in range(4)), 0, 0, *(256 << n for n in range(8)))
+
+
+def counts(file: Steady) -> bool:
+    """Whether the header says how many samples there are. What was recorded as it was sent does not."""
+    file.seek(21)
+    total = file.read(5)
+    return len(total) == 5 and bool(total[0] & 15 or any(total[1:]))
 
 
 def goes_on(file: Steady, samples: int) -> bool:

@@ -73,7 +73,7 @@ def test_an_absurd_claim_is_doubted(tmp_path: Path, voice: Any) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[:40] + (0xB000_0000).to_bytes(4, "little") + whole[44:])
     reader = listen(path)
-    claim = "it claims 25.6 hours, and 0.50 seconds could be read."
+    claim = "it claims 26 hours, and 0.50 seconds could be read."
     assert reader.warning == f"Cut short, or its header is wrong: {claim}"
 
 

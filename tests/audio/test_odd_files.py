@@ -100,6 +100,25 @@ def test_a_rate_that_changes_on_the_way(tmp_path: Path, voice: Any, encode: Any,
     assert likeness > 0.98, "the second part keeps its pitch"
 
 
+def test_a_flac_that_changes_its_rate_keeps_its_pitch(tmp_path: Path, voice: Any, compare: Any) -> None:
+    parts = []
+    for rate in (RATE, 32_000):
+        soundfile.write(tmp_path / "part.flac", voice(20.0, rate)[:, 0], rate)
+        data = (tmp_path / "part.flac").read_bytes()
+        start = data.index(b"\xff\xf8", 42)
+        parts.append((data[:start], data[start:]))
+    head = bytearray(parts[0][0])
+    head[21] &= 0xF0
+    head[22:26] = bytes(4)  # as it is sent, nobody knows how long it will be
+    (tmp_path / "sent.flac").write_bytes(bytes(head) + parts[0][1] + parts[1][1])
+    heard, reader = seconds_read(tmp_path / "sent.flac")
+    assert reader.covered == pytest.approx(40.0, abs=0.01)
+    for part in (heard[: 20 * RATE], heard[20 * RATE :]):
+        lag, likeness = compare(part, voice(20.0, RATE)[:, 0])
+        assert abs(lag) < 20
+        assert likeness > 0.99
+
+
 def pcm_header(data_size: int, riff_size: int) -> bytes:
     shape = struct.pack("<IHHIIHH", 16, 1, 1, RATE, RATE * 2, 2, 16)
     return b"RIFF" + struct.pack("<I", riff_size) + b"WAVEfmt " + shape + b"data" + struct.pack("<I", data_size)
