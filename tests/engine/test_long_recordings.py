@@ -1,4 +1,4 @@
-"""Long recordings of many sounds through the bundled model: sentences, or a failure that is one; never a loop of words."""
+"""Long recordings of many sounds through the bundled model: sentences, and never a loop of one word."""
 
 from __future__ import annotations
 
