@@ -43,8 +43,10 @@ def test_who_it_is(sam: api.Sam) -> None:
 def test_paths_files_and_arrays_are_the_same_sound(sam: api.Sam, path: Path) -> None:
     wave = noise(12.5)
     with path.open("rb") as file:
-        sounds = (path, str(path), wave, wave[:, None], np.stack([wave, wave]), file)
-        records = [sam.caption(sound, max_new_tokens=SHORT) for sound in sounds]
+        records = [
+            sam.caption(sound, max_new_tokens=SHORT)
+            for sound in (path, str(path), wave, wave[:, None], np.stack([wave, wave]), file)
+        ]
     assert len({record.caption for record in records}) == 1 and records[0].caption
     assert {record.duration for record in records} == {12.5} == {record.covered for record in records}
     assert records[0].path == records[1].path == records[-1].path == str(path) and records[2].path == "array"
@@ -105,8 +107,9 @@ def test_many(sam: api.Sam, path: Path, tmp_path: Path) -> None:
     good, bad = api.run(tmp_path, "tag", model=sam, report=report)
     assert good.tags == sam.tag(path).tags and good.path == str(path)
     assert bad.error is not None and report.files_failed == 1
-    options = RunOptions(segment=5, max_new_tokens=SHORT)
-    assert [record.end for record in sam.run([path], "caption", options=options)] == [5, 10, 12.5]
+    assert [
+        record.end for record in sam.run([path], "caption", options=RunOptions(segment=5, max_new_tokens=SHORT))
+    ] == [5, 10, 12.5]
     with pytest.raises(UsageError, match="no file or folder"):
         api.run(tmp_path / "none", "tag", model=sam)
 

@@ -39,8 +39,9 @@ def test_align_teaches_a_model_that_answers(sam: Any, here: Any, questions_file:
     assert b"stage 4  step 6 of 6" in done.stderr
     lines = [json.loads(line) for line in (sam.folder / "my-sam/training/metrics.jsonl").read_text().splitlines()]
     assert [line["stage"] for line in lines] == ["stage 1", "stage 2", "stage 3", "stage 4"]
-    short = ("--max-new-tokens", "1")
-    answered = here("ask", "what happens?", sounds / "two.wav", "--model", "my-sam", "-f", "jsonl", *short)
+    answered = here(
+        "ask", "what happens?", sounds / "two.wav", "--model", "my-sam", "-f", "jsonl", "--max-new-tokens", "1"
+    )
     assert answered.returncode == 0, answered.stderr
     assert json.loads(answered.stdout)["question"] == "what happens?"
     other = here(*arguments, "--batch-size", "8", "-o", "my-sam")
