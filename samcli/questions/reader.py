@@ -29,10 +29,10 @@ WEIGHTS = "reader.safetensors"
 
 @dataclass(frozen=True)
 class ReaderConfig:
-    buckets: int = 6144  # hashed pieces
-    width: int = 128
-    layers: int = 4
-    state: int = 32  # (N)
+    buckets: int = 8192  # hashed pieces
+    width: int = 96
+    layers: int = 3
+    state: int = 16  # (N)
     head_dim: int = 32  # (P)
     sounds: int = 527
 
@@ -45,7 +45,7 @@ class Read(NamedTuple):
 
     intent: Tensor  # (batch, intents)
     role: Tensor  # (batch, words, roles)
-    sound: Tensor  # (batch, words, sounds + 1): the last is no sound we know
+    word: Tensor  # (batch, words, 2 * width): what `QuestionReader.sound` takes
     begins: Tensor  # (batch, words): whether another question begins here
 
 
@@ -70,7 +70,7 @@ class QuestionReader(nn.Module):
         self.attention = nn.Linear(config.width, 1)
         self.intent = nn.Linear(config.width, len(INTENTS))
         self.role = nn.Linear(config.width, len(ROLES))
-        self.sound = nn.Linear(2 * config.width, config.sounds + 1)
+        self.sound = nn.Linear(2 * config.width, config.sounds + 1)  # the last is no sound we know
         self.begins = nn.Linear(config.width, 1)
 
     def forward(self, table: Tensor, offsets: Tensor, lengths: Tensor) -> Read:
@@ -87,8 +87,8 @@ class QuestionReader(nn.Module):
         weight = self.attention(x)[..., 0].masked_fill(~valid, float("-inf")).softmax(1)
         whole = (weight[..., None] * x).sum(1)
         # A word's own letters tell its sound even where the rest of the sentence is new.
-        sound = self.sound(torch.cat([x, F.normalize(plain, dim=-1) * 4], dim=-1))
-        return Read(self.intent(whole), self.role(x), sound, self.begins(x)[..., 0])
+        word = torch.cat([x, F.normalize(plain, dim=-1) * 4], dim=-1)
+        return Read(self.intent(whole), self.role(x), word, self.begins(x)[..., 0])
 
 
 def packed(rows: Sequence[Sequence[str]], buckets: int) -> tuple[Tensor, Tensor, Tensor]:

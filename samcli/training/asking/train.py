@@ -29,6 +29,7 @@ WEIGHTS = {"present": 4.0, "choice": 2.5, "refuse": 6.0, "foreign": 3.0, "which"
 TWO = 0.08  # of all: two questions in one
 IGNORED = -100
 POOL = 8  # batches that are drawn at once
+TWICE = 2  # how often each is seen
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def batches(recipe: AskingRecipe) -> Iterator[list[Question]]:
     while True:
         pool = sorted((next(source) for _ in range(POOL * recipe.batch)), key=lambda question: len(question.words))
         parts = [pool[at : at + recipe.batch] for at in range(0, len(pool), recipe.batch)]
-        for _ in range(2):
+        for _ in range(TWICE):
             yield from rng.sample(parts, len(parts))
 
 
@@ -130,7 +131,7 @@ def losses(reader: QuestionReader, batch: Sequence[Question], dropped: float) ->
     parts = [
         F.cross_entropy(read.intent, whole, ignore_index=IGNORED, label_smoothing=0.02),
         F.cross_entropy(read.role.flatten(0, 1), role.flatten(), ignore_index=IGNORED),
-        F.cross_entropy(read.sound.flatten(0, 1), sound.flatten(), ignore_index=IGNORED),
+        F.cross_entropy(reader.sound(read.word[sound != IGNORED]), sound[sound != IGNORED]),
         F.binary_cross_entropy_with_logits(read.begins[begins >= 0], begins[begins >= 0].float()),
     ]
     return parts[0] + 2 * parts[1] + 0.5 * parts[2] + 2 * parts[3], [float(part.detach()) for part in parts]
