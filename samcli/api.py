@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
-from samcli.engine.find import Input, find_inputs
+from samcli.engine.inputs.find import Input, find_inputs
 from samcli.engine.options import RunOptions, RunReport
 from samcli.errors import InputError, UsageError
 from samcli.records import Record
@@ -231,7 +231,7 @@ def _input(sound: Any, rate: int) -> Input:
     """Any single sound as an input of the engine."""
     import numpy as np
 
-    from samcli.engine.sources import array_input
+    from samcli.engine.inputs.sources import array_input
 
     if isinstance(sound, str | os.PathLike):
         path = os.fspath(sound)

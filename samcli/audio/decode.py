@@ -17,10 +17,10 @@ from typing import BinaryIO
 
 import numpy as np
 
+from samcli.audio.decoders import AvSource, SoundFileSource, Source, Undecodable
 from samcli.audio.files import Name, OpenFile, by_name, by_object, cause
 from samcli.audio.headers import ogg_ends, share_present, signature
 from samcli.audio.resample import SAMPLE_RATE, Resampler, Wave
-from samcli.audio.sources import AvSource, SoundFileSource, Source, Undecodable
 from samcli.audio.windows import regroup
 from samcli.errors import InputError
 

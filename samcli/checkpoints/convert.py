@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from samcli.checkpoints import catalogue, hub
-from samcli.checkpoints.cache import Snapshot, is_offline, pickle_files
+from samcli.checkpoints import catalogue
 from samcli.checkpoints.format import save_module, write_json
-from samcli.checkpoints.pieces import Piece, assemble, audioset_labels, load_piece
+from samcli.checkpoints.hub import client as hub
+from samcli.checkpoints.hub.cache import Snapshot, is_offline, pickle_files
+from samcli.checkpoints.modules import Piece, assemble, audioset_labels, load_piece
 from samcli.checkpoints.safety import DamagedFile, member, read_json, regular_size, shown
 from samcli.checkpoints.shards import read_spots, weight_files
 from samcli.checkpoints.vocabulary import TOKENIZER, tokenizer_file

@@ -39,12 +39,12 @@ class Kind(NamedTuple):
 
 KINDS = {
     "sam": Kind("samcli.models.sam", "SamConfig", "Sam"),
-    "nano": Kind("samcli.models.nano", "NanoConfig", "NanoEncoder"),
-    "dass": Kind("samcli.models.dass", "DassConfig", "Dass"),
-    "eat": Kind("samcli.models.eat", "EatConfig", "Eat"),
-    "ssamba": Kind("samcli.models.ssamba", "SsambaConfig", "Ssamba"),
-    "language": Kind("samcli.ssm.language", "LanguageConfig", "LanguageModel"),
-    "phi": Kind("samcli.ssm.phi", "PhiConfig", "PhiLanguageModel"),
+    "nano": Kind("samcli.models.encoders.nano", "NanoConfig", "NanoEncoder"),
+    "dass": Kind("samcli.models.encoders.dass", "DassConfig", "Dass"),
+    "eat": Kind("samcli.models.encoders.eat", "EatConfig", "Eat"),
+    "ssamba": Kind("samcli.models.encoders.ssamba", "SsambaConfig", "Ssamba"),
+    "language": Kind("samcli.ssm.language.model", "LanguageConfig", "LanguageModel"),
+    "phi": Kind("samcli.ssm.language.phi", "PhiConfig", "PhiLanguageModel"),
 }
 
 

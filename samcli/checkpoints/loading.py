@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
-from samcli.checkpoints import catalogue, hub
-from samcli.checkpoints.cache import Snapshot, is_offline
+from samcli.checkpoints import catalogue
+from samcli.checkpoints.hub import client as hub
+from samcli.checkpoints.hub.cache import Snapshot, is_offline
 from samcli.checkpoints.safety import DamagedFile, member, read_header
 from samcli.checkpoints.shards import weight_files
 from samcli.errors import ModelError, UsageError
@@ -20,7 +21,7 @@ from samcli.errors import ModelError, UsageError
 if TYPE_CHECKING:
     import torch
 
-    from samcli.checkpoints.pieces import Piece
+    from samcli.checkpoints.modules import Piece
     from samcli.models.interface import SoundModel
 
 Loaded = TypeVar("Loaded")
@@ -61,7 +62,7 @@ def load_model(
         return tiny_random(place, number)
     entry = catalogue.find(name_or_folder)
     if entry is not None and entry.parts:
-        from samcli.checkpoints.parts import load_unaligned
+        from samcli.checkpoints.assembly import load_unaligned
 
         return load_unaligned(entry, place, number, offline=offline, progress=progress)
     name, adapters = split_adapters(name_or_folder)
@@ -71,7 +72,7 @@ def load_model(
     source = locate(name, offline=offline, progress=progress)
 
     def load(at: Source) -> SoundModel:
-        from samcli.checkpoints.pieces import load_piece
+        from samcli.checkpoints.modules import load_piece
 
         piece = load_piece(at.folder, dtype=number, device=place)
         if adapters:
@@ -90,7 +91,7 @@ def is_adapter(name: str) -> bool:
 
 def base_of(name: str) -> str:
     """The model that the adapter in this folder was trained on."""
-    from samcli.models.adapter_files import read_adapter_config
+    from samcli.models.adapters.files import read_adapter_config
 
     base = read_adapter_config(Path(name).expanduser()).base
     if not base:
@@ -110,9 +111,9 @@ def split_adapters(name: str) -> tuple[str, tuple[str, ...]]:
 
 def adapted(piece: Piece, source: Source, adapters: Sequence[str]) -> tuple[Piece, Source]:
     """Merge saved adapters into the weights of a model; its records name them and their revisions."""
-    from samcli.models.adapter_files import WEIGHTS, load_adapter, read_adapter_config
-    from samcli.models.lora import merge_adapters
-    from samcli.models.tuned import load_learned
+    from samcli.models.adapters.files import WEIGHTS, load_adapter, read_adapter_config
+    from samcli.models.adapters.lora import merge_adapters
+    from samcli.models.adapters.tuned import load_learned
 
     names, revisions, labels = [source.name], [source.revision], piece.labels
     for number, adapter in enumerate(adapters):
@@ -186,7 +187,7 @@ def as_sound_model(piece: Piece, source: Source) -> SoundModel:
             f"{source.name} is a language model: it reads text and hears nothing. "
             f"{catalogue.DEFAULT} tags, captions and answers."
         )
-    from samcli.ssm.linear import accelerate
+    from samcli.ssm.fast.linear import accelerate
 
     accelerate(piece.module)
     if piece.kind == "sam":

@@ -9,10 +9,10 @@ from __future__ import annotations
 import torch
 
 from samcli.models.connectors import ConnectorConfig
-from samcli.models.nano import NanoConfig
+from samcli.models.encoders.nano import NanoConfig
 from samcli.models.sam import Listener, Sam, SamConfig
 from samcli.ssm.bidirectional import BidirectionalConfig
-from samcli.ssm.language import LanguageConfig
+from samcli.ssm.language.model import LanguageConfig
 from samcli.text.tokenizer import LEAST_SIZE, Tokenizer, train_tokenizer
 
 NAME = "tiny-random"

@@ -14,21 +14,21 @@ from typer.completion import completion_init  # type: ignore[attr-defined]
 
 from samcli import __version__
 from samcli.cli import signals
-from samcli.cli.ask import ask
-from samcli.cli.bench import bench
-from samcli.cli.caption import caption
+from samcli.cli.commands.ask import ask
+from samcli.cli.commands.bench import bench
+from samcli.cli.commands.caption import caption
+from samcli.cli.commands.doctor import doctor
+from samcli.cli.commands.embed import embed
+from samcli.cli.commands.evaluate import evaluate
+from samcli.cli.commands.index import index
+from samcli.cli.commands.merge import merge
+from samcli.cli.commands.models import models
+from samcli.cli.commands.search import search
+from samcli.cli.commands.tag import tag
 from samcli.cli.completion import completion
-from samcli.cli.doctor import doctor
-from samcli.cli.embed import embed
-from samcli.cli.evaluate import evaluate
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.index import index
-from samcli.cli.merge import merge
-from samcli.cli.models import models
 from samcli.cli.output import ClosedPipe, Output, output
-from samcli.cli.search import search
-from samcli.cli.tag import tag
-from samcli.cli.train import train
+from samcli.cli.train.app import train
 from samcli.errors import SamError
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}

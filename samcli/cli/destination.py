@@ -13,14 +13,14 @@ from samcli.cli.output import Output
 from samcli.cli.terminal import TerminalTable
 from samcli.errors import OutputError, UsageError
 from samcli.records import Record
+from samcli.writers.base import Format, Layout
 from samcli.writers.escape import one_line
 from samcli.writers.files import AtomicFile, FileSink, FolderSink
-from samcli.writers.format import Format, Layout
 from samcli.writers.formats import format_of, format_of_file
 from samcli.writers.table import Tsv
 
 if TYPE_CHECKING:
-    from samcli.engine.find import Input
+    from samcli.engine.inputs.find import Input
 
 
 class Sink(Protocol):

@@ -13,7 +13,7 @@ from samcli.cli.output import output
 from samcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from samcli.engine.find import Input
+    from samcli.engine.inputs.find import Input
     from samcli.engine.journal import Journal
     from samcli.engine.options import RunOptions, RunReport
     from samcli.engine.task import Task
@@ -83,7 +83,7 @@ def open_engine(flags: ListenFlags) -> AbstractContextManager[Engine]:
     load = loader(flags, bar=output().shows_status and flags.engine == "local")
     if flags.engine == "local":
         return nullcontext(Local(load()))
-    from samcli.engine.ray_engine import Crew
+    from samcli.engine.ray.engine import Crew
 
     gpus = flags.gpus_per_worker or 0.0
     crew: Any = Crew(load, address=flags.ray_address, workers=flags.workers, gpus_per_worker=gpus)

@@ -17,11 +17,11 @@ from samcli.cli.output import Output, output
 from samcli.cli.progress import Progress
 from samcli.errors import UsageError
 from samcli.records import Record
+from samcli.writers.base import Layout
 from samcli.writers.files import prepare_folder
-from samcli.writers.format import Layout
 
 if TYPE_CHECKING:
-    from samcli.engine.find import Input
+    from samcli.engine.inputs.find import Input
     from samcli.engine.options import RunOptions, RunReport
     from samcli.engine.shard import Shard
     from samcli.models.interface import SoundModel
@@ -48,7 +48,7 @@ def listen(task: str, flags: ListenFlags, question: str = "") -> ExitCode:
 
 def inputs_of(flags: InputFlags, paths: Sequence[str] | None = None) -> list[Input]:
     """What the flags name, found; `paths` stand in for those of the flags."""
-    from samcli.engine.find import find_inputs
+    from samcli.engine.inputs.find import find_inputs
 
     return find_inputs(
         (flags.paths if paths is None else paths) or (),

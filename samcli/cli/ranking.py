@@ -19,7 +19,7 @@ from samcli.writers.files import AtomicFile, write_whole
 from samcli.writers.rows import FORMATS, Columns, format_named, text_of
 
 if TYPE_CHECKING:
-    from samcli.engine.find import Input
+    from samcli.engine.inputs.find import Input
 
 
 def complete_row_format(incomplete: str) -> list[str]:

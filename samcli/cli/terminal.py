@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from samcli.cli.progress import span
 from samcli.records import Record
+from samcli.writers.base import Format, Layout
 from samcli.writers.escape import one_line
-from samcli.writers.format import Format, Layout
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from samcli.engine.batches import LEAST_SECONDS
-from samcli.engine.pieces import Wave
 from samcli.engine.rows import gather_encodings, rows_of
+from samcli.engine.windows import Wave
 from samcli.models.interface import Encoding, SoundModel, SpeakOptions
 
 Result = TypeVar("Result")

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from samcli.audio.windows import SILENCE_DB, loudest_db
 from samcli.engine.batches import device_of, padded_samples
 from samcli.engine.cores import Cores
-from samcli.engine.pieces import Cut, window_lengths
 from samcli.engine.rows import Row, gather_encodings, gather_states, rows_of
+from samcli.engine.windows import Cut, window_lengths
 from samcli.models.interface import SoundModel, SpeakOptions
 
 Wave = NDArray[np.float32]

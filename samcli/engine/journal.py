@@ -25,14 +25,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from samcli import __version__
-from samcli.engine.find import Input
+from samcli.engine.inputs.find import Input
 from samcli.engine.options import RunOptions
 from samcli.engine.weights import dtype_of
 from samcli.errors import OutputError
 from samcli.records import SCHEMA, Record
 
 if TYPE_CHECKING:
-    from samcli.engine.ray_engine import About
+    from samcli.engine.ray.engine import About
     from samcli.models.interface import SoundModel
 
 SYNC_SECONDS = 2.0  # at most so much work is lost to a power cut

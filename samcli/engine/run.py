@@ -10,14 +10,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sized
 
-from samcli.engine.decode_ahead import DecodeAhead, Known
-from samcli.engine.find import Input
+from samcli.engine.inputs.decode_ahead import DecodeAhead, Known
+from samcli.engine.inputs.find import Input
 from samcli.engine.journal import Journal
 from samcli.engine.options import RunOptions, RunReport
-from samcli.engine.pieces import Cut
 from samcli.engine.segments import Done
 from samcli.engine.stages import Stages
 from samcli.engine.task import Task
+from samcli.engine.windows import Cut
 from samcli.models.interface import SoundModel
 from samcli.records import Record
 

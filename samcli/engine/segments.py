@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from samcli.engine.decode_ahead import Ended, Job
+from samcli.engine.inputs.decode_ahead import Ended, Job
 from samcli.engine.rows import Row
 from samcli.engine.task import Gatherer, Heard, Scores
 from samcli.errors import InputError

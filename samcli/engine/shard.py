@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from samcli.engine.find import Input
+from samcli.engine.inputs.find import Input
 from samcli.errors import OutputError, UsageError
 from samcli.records import TASKS, Record
 

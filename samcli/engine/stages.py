@@ -16,13 +16,13 @@ import torch
 
 from samcli.engine.batches import Budget, Pool, available_memory, carefully, device_of, out_of_memory
 from samcli.engine.cores import Begun, Cores
-from samcli.engine.decode_ahead import Ended, Failed, Job
+from samcli.engine.inputs.decode_ahead import Ended, Failed, Job
 from samcli.engine.options import RunOptions, RunReport
-from samcli.engine.pieces import Piece
 from samcli.engine.rows import Row, gather_encodings, gather_states, rows_of
 from samcli.engine.segments import Done, File, Segment, Window
 from samcli.engine.task import Task
 from samcli.engine.window_encoder import WindowEncoder
+from samcli.engine.windows import Piece
 from samcli.errors import InputError, ModelError
 from samcli.models.interface import SoundModel, SpeakOptions
 from samcli.ssm.state import size_in_bytes

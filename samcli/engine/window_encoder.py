@@ -9,10 +9,10 @@ import torch
 
 from samcli.engine.cores import Begun, Cores, encoded
 from samcli.engine.options import RunReport
-from samcli.engine.pieces import Piece
 from samcli.engine.rows import Row, rows_of
 from samcli.engine.segments import Window
 from samcli.engine.task import Scores, Task
+from samcli.engine.windows import Piece
 from samcli.errors import ModelError
 from samcli.models.interface import Encoding, SoundModel
 

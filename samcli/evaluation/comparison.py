@@ -15,19 +15,19 @@ from typing import Any
 import numpy as np
 
 from samcli.errors import UsageError
-from samcli.evaluation import sentences
-from samcli.evaluation.caption_scores import caption_figures
-from samcli.evaluation.events import Counts, collar_counts, segment_counts
 from samcli.evaluation.figures import Figure, interval, mean_interval, share
-from samcli.evaluation.label_names import groups_of
-from samcli.evaluation.label_names import plain as _plain
-from samcli.evaluation.matching import SHOWN, Pair, matched
-from samcli.evaluation.predictions import as_predictions, read_entries
-from samcli.evaluation.rankings import are_rankings, ranking_figures
-from samcli.evaluation.references import References, read_references
-from samcli.evaluation.tag_scores import ClassScores, by_class, d_prime, top_hits
-from samcli.evaluation.text_scores import word_errors, words
-from samcli.evaluation.wording import chosen_letter, yes_or_no
+from samcli.evaluation.metrics import sentences
+from samcli.evaluation.metrics.caption_scores import caption_figures
+from samcli.evaluation.metrics.events import Counts, collar_counts, segment_counts
+from samcli.evaluation.metrics.rankings import are_rankings, ranking_figures
+from samcli.evaluation.metrics.tag_scores import ClassScores, by_class, d_prime, top_hits
+from samcli.evaluation.metrics.text_scores import word_errors, words
+from samcli.evaluation.metrics.wording import chosen_letter, yes_or_no
+from samcli.evaluation.references.datasets import References, read_references
+from samcli.evaluation.references.label_names import groups_of
+from samcli.evaluation.references.label_names import plain as _plain
+from samcli.evaluation.references.matching import SHOWN, Pair, matched
+from samcli.evaluation.references.predictions import as_predictions, read_entries
 
 
 def compare(predictions: Path, references: Path) -> dict[str, Any]:

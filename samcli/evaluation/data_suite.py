@@ -12,20 +12,20 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from samcli.engine.find import Input, find_inputs
 from samcli.engine.hearing import Progress, Wave, hear
+from samcli.engine.inputs.find import Input, find_inputs
 from samcli.engine.options import RunOptions
 from samcli.errors import InputError, ModelError, UsageError
 from samcli.evaluation.comparison import judged
-from samcli.evaluation.events import LabelledEvent
-from samcli.evaluation.matching import Mismatch, Pair
-from samcli.evaluation.predictions import Prediction
-from samcli.evaluation.references import Reference, References, read_references, stem
+from samcli.evaluation.metrics.events import LabelledEvent
+from samcli.evaluation.references.datasets import Reference, References, read_references, stem
+from samcli.evaluation.references.matching import Mismatch, Pair
+from samcli.evaluation.references.predictions import Prediction
 from samcli.models.interface import SoundModel
 from samcli.records import Record
 from samcli.tasks.run import run
 from samcli.tasks.search import read_wave
-from samcli.training.wording import lettered
+from samcli.training.language.wording import lettered
 
 TASKS = {"captions": "caption", "tags": "tag", "events": "tag"}
 LOT_SOUNDS = 64

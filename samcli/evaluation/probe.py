@@ -21,9 +21,9 @@ from torch.nn.utils.rnn import pad_sequence
 from samcli.audio.decode import read_sound
 from samcli.audio.fbank import FRAME, log_mel
 from samcli.evaluation.figures import interval
-from samcli.models.encoders import Encoder
+from samcli.models.encoders.base import Encoder
 from samcli.text.labels import labels
-from samcli.training.corpus import Clip, Corpus
+from samcli.training.nano.corpus import Clip, Corpus
 
 HOLDS = (1e-4, 1e-3, 1e-2, 1e-1)  # weight of the squared weights in the loss
 TRIED = 5  # every so many train clips judge the hold

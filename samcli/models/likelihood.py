@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from samcli.errors import ModelError
-from samcli.models.heard import Heard, no_tags
 from samcli.models.interface import SoundModel
+from samcli.models.listener_state import Heard, no_tags
 from samcli.models.sam import Listener
 
 PAIRS = 96  # of a sound and a text, read together

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from samcli.errors import ModelError
-from samcli.ssm.linear import FastLinear
+from samcli.ssm.fast.linear import FastLinear
 from samcli.ssm.mamba import Mamba, MambaConfig
 
 TEXT, AUDIO = 0, 1

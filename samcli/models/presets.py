@@ -11,13 +11,13 @@ import torch
 from torch import nn
 
 from samcli.errors import ModelError
+from samcli.models.adapters.lora import AdapterConfig
 from samcli.models.connectors import ConnectorConfig
-from samcli.models.dass import Dass, DassConfig
-from samcli.models.eat import Eat, EatConfig
-from samcli.models.lora import AdapterConfig
+from samcli.models.encoders.dass import Dass, DassConfig
+from samcli.models.encoders.eat import Eat, EatConfig
+from samcli.models.encoders.ssamba import Ssamba, SsambaConfig
 from samcli.models.sam import Sam, SamConfig
-from samcli.models.ssamba import Ssamba, SsambaConfig
-from samcli.ssm.language import LanguageConfig
+from samcli.ssm.language.model import LanguageConfig
 
 DASS_SMALL = DassConfig()
 DASS_MEDIUM = replace(DASS_SMALL, depths=(2, 2, 20, 2))

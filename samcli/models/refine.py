@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from samcli.models.heard import Heard
 from samcli.models.interface import SoundModel, SpeakOptions
 from samcli.models.likelihood import listener_of, pair_losses
+from samcli.models.listener_state import Heard
 from samcli.text.agreement import agreement
 
 Judge = Callable[[int, Sequence[str]], Sequence[float]]

@@ -20,9 +20,12 @@ from samcli.audio.fbank import FRAME, HOP, frame_count, log_mel
 from samcli.audio.resample import SAMPLE_RATE
 from samcli.errors import ModelError
 from samcli.models.connectors import ConnectorConfig, build_connector
-from samcli.models.dass import DassConfig
-from samcli.models.eat import EatConfig
-from samcli.models.heard import (
+from samcli.models.encoders.dass import DassConfig
+from samcli.models.encoders.eat import EatConfig
+from samcli.models.encoders.nano import NanoConfig, NanoEncoder
+from samcli.models.encoders.ssamba import SsambaConfig
+from samcli.models.interface import Encoding, SpeakOptions
+from samcli.models.listener_state import (
     Beside,
     Heard,
     TagReader,
@@ -33,13 +36,10 @@ from samcli.models.heard import (
     step_probabilities,
     tags_of,
 )
-from samcli.models.interface import Encoding, SpeakOptions
 from samcli.models.mixture import AUDIO, heard_as, split_projections
-from samcli.models.nano import NanoConfig, NanoEncoder
-from samcli.models.ssamba import SsambaConfig
-from samcli.ssm.beams import beam_candidates
-from samcli.ssm.generation import GenerationOptions, generate
-from samcli.ssm.language import LanguageConfig, LanguageModel
+from samcli.ssm.language.beams import beam_candidates
+from samcli.ssm.language.generation import GenerationOptions, generate
+from samcli.ssm.language.model import LanguageConfig, LanguageModel
 from samcli.ssm.state import State, join, select
 from samcli.text.prompts import spoken
 
@@ -68,14 +68,14 @@ def build_encoder(config: NanoConfig | EatConfig | DassConfig | SsambaConfig) ->
     if isinstance(config, NanoConfig):
         return NanoEncoder(config)
     if isinstance(config, EatConfig):
-        from samcli.models.eat import Eat
+        from samcli.models.encoders.eat import Eat
 
         return Eat(config)
     if isinstance(config, SsambaConfig):
-        from samcli.models.ssamba import Ssamba
+        from samcli.models.encoders.ssamba import Ssamba
 
         return Ssamba(config)
-    from samcli.models.dass import Dass
+    from samcli.models.encoders.dass import Dass
 
     return Dass(config)
 

@@ -18,7 +18,7 @@ from torch.nn.utils.rnn import pad_sequence
 from samcli.audio.fbank import FRAME, HOP, log_mel
 from samcli.audio.resample import SAMPLE_RATE
 from samcli.errors import ModelError
-from samcli.models.encoders import Encoder
+from samcli.models.encoders.base import Encoder
 from samcli.models.interface import Encoding, SoundModel, SpeakOptions
 
 WINDOW_SECONDS = 10.0  # every published tagger was trained on AudioSet's clips of ten seconds

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from samcli.ssm import compiled_windows
-from samcli.ssm.maps import convolved
+from samcli.ssm.fast.compiled import windows as compiled_windows
+from samcli.ssm.fast.maps import convolved
 from samcli.ssm.mixing import mix
 from samcli.ssm.norms import GatedRMSNorm
 from samcli.ssm.ssd import LOG2_E

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from samcli.ssm import kernels
+from samcli.ssm.fast import kernels
 from samcli.ssm.state import scan_dtype
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from samcli.ssm.convolution import causal_convolution
-from samcli.ssm.linear import FastLinear
+from samcli.ssm.fast.linear import FastLinear
 from samcli.ssm.state import BlockState, scan_dtype
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from samcli.ssm.convolution import causal_convolution
-from samcli.ssm.linear import FastLinear
+from samcli.ssm.fast.linear import FastLinear
 from samcli.ssm.mamba2 import initial_dt_bias
 from samcli.ssm.ragged import valid_mask
 from samcli.ssm.scan import selective_scan

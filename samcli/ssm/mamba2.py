@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from samcli.ssm import compiled_reading, kernels
 from samcli.ssm.convolution import causal_convolution
-from samcli.ssm.linear import FastLinear
+from samcli.ssm.fast import kernels
+from samcli.ssm.fast.compiled import reading as compiled_reading
+from samcli.ssm.fast.linear import FastLinear
 from samcli.ssm.norms import GatedRMSNorm
 from samcli.ssm.ragged import valid_mask
 from samcli.ssm.ssd import ssd, ssd_step

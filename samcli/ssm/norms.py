@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from samcli.ssm import compiled_norms
+from samcli.ssm.fast.compiled import norms as compiled_norms
 from samcli.ssm.state import scan_dtype
 
 

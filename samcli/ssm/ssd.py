@@ -19,7 +19,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from samcli.ssm.linear import times_transposed
+from samcli.ssm.fast.linear import times_transposed
 from samcli.ssm.mixing import mix
 from samcli.ssm.state import scan_dtype
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from samcli.engine.find import Input
 from samcli.engine.hearing import Wave, hear
-from samcli.engine.index_lot import read_windows
+from samcli.engine.index.lot import read_windows
+from samcli.engine.inputs.find import Input
 from samcli.errors import InputError
 from samcli.models.interface import SoundModel
 

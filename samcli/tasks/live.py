@@ -12,12 +12,12 @@ from dataclasses import replace
 import numpy as np
 
 from samcli.audio.windows import cut, loudest_db
-from samcli.engine.decode_ahead import Ended, Job
-from samcli.engine.find import Input
+from samcli.engine.inputs.decode_ahead import Ended, Job
+from samcli.engine.inputs.find import Input
+from samcli.engine.inputs.sources import mono, open_input, resampled
 from samcli.engine.options import RunOptions, RunReport
-from samcli.engine.pieces import Cut, Piece, Wave, window_lengths
-from samcli.engine.sources import mono, open_input, resampled
 from samcli.engine.stages import Stages
+from samcli.engine.windows import Cut, Piece, Wave, window_lengths
 from samcli.errors import InputError
 from samcli.models.interface import SoundModel
 from samcli.records import Record

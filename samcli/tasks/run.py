@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from samcli.engine.find import Input
+from samcli.engine.inputs.find import Input
 from samcli.engine.journal import Journal
 from samcli.engine.options import TIMELINE_THRESHOLD, RunOptions, RunReport
-from samcli.engine.ray_engine import About, Crew
+from samcli.engine.ray.engine import About, Crew
 from samcli.engine.task import Task
 from samcli.errors import ModelError, UsageError
 from samcli.records import TASKS, Record

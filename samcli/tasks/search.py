@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samcli.audio import read_sound
-from samcli.engine.find import Input
 from samcli.engine.hearing import Wave, hear
-from samcli.engine.index import Contents, Index, Window
-from samcli.engine.index_lot import read_windows
-from samcli.engine.sources import open_input
+from samcli.engine.index.lot import read_windows
+from samcli.engine.index.store import Contents, Index, Window
+from samcli.engine.inputs.find import Input
+from samcli.engine.inputs.sources import open_input
 from samcli.errors import InputError
 from samcli.models.interface import SoundModel
 from samcli.text.agreement import FLOOR, columns_of

@@ -1,7 +1,7 @@
 """Tags: a label is in a recording as surely as in the window where it is heard best.
 
 The score of a segment is the highest of its windows'. An average would lose a siren of five seconds in an hour of
-rain, and no window is a sliver (see `engine.pieces`), so none is loud by accident of being short.
+rain, and no window is a sliver (see `engine.windows`), so none is loud by accident of being short.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Corpus, scenes, words, losses and the loop."""
+"""Corpus, words, losses, the loop, and a recipe for each kind of training."""

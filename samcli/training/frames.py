@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 
 from samcli.audio.fbank import FRAME, MELS, SAMPLE_RATE, FilterBank
-from samcli.engine.find import Input
-from samcli.engine.sources import open_input
+from samcli.engine.inputs.find import Input
+from samcli.engine.inputs.sources import open_input
 from samcli.errors import InputError, UsageError
 from samcli.writers.files import explain, write_whole
 

@@ -23,8 +23,8 @@ from torch import nn
 
 from samcli.errors import SamError
 from samcli.models.sam import Sam
-from samcli.training.batches import Batch, SceneBatches
 from samcli.training.losses import LossWeights, losses
+from samcli.training.nano.batches import Batch, SceneBatches
 from samcli.training.optimiser import Average, OptimiserOptions, build_optimiser, schedule
 from samcli.training.second_core import SecondCore
 from samcli.training.stopping import Stopping

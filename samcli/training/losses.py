@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from samcli.models.heard import SURELY, Tags, later, step_probabilities, summary, tags_of
 from samcli.models.interface import Encoding
+from samcli.models.listener_state import SURELY, Tags, later, step_probabilities, summary, tags_of
 from samcli.models.mixture import AUDIO, heard_as
 from samcli.models.sam import Sam
 from samcli.ssm.state import select
-from samcli.training.batches import Batch
-from samcli.training.script import STEP_SECONDS
-from samcli.training.words import ALWAYS, SURE, Words
+from samcli.training.language.script import STEP_SECONDS
+from samcli.training.nano.batches import Batch
+from samcli.training.nano.words import ALWAYS, SURE, Words
 
 LENGTH_GROUPS = 4  # of the texts of a batch
 

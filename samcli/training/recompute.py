@@ -12,11 +12,11 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from samcli.models.dass import DassBlock
-from samcli.models.eat import EatBlock
-from samcli.models.nano import Layer
-from samcli.models.ssamba import SsambaBlock
-from samcli.ssm.language import ResidualBlock
+from samcli.models.encoders.dass import DassBlock
+from samcli.models.encoders.eat import EatBlock
+from samcli.models.encoders.nano import Layer
+from samcli.models.encoders.ssamba import SsambaBlock
+from samcli.ssm.language.model import ResidualBlock
 
 BLOCKS = (EatBlock, DassBlock, SsambaBlock, Layer, ResidualBlock)
 

@@ -17,7 +17,7 @@ import torch
 import torch.multiprocessing as processes
 from torch import Tensor, nn
 
-from samcli.ssm import kernels
+from samcli.ssm.fast import kernels
 
 Gradient = Callable[[nn.Module, Any], object]  # (network, batch): backward
 

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from samcli.checkpoints.format import save_module, write_json
-from samcli.checkpoints.pieces import audioset_labels
+from samcli.checkpoints.modules import audioset_labels
 from samcli.checkpoints.shards import INDEX, weight_files
 from samcli.errors import OutputError, UsageError
 from samcli.writers.files import explain, prepare_folder, write_whole

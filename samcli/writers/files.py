@@ -16,8 +16,8 @@ from types import TracebackType
 
 from samcli.errors import OutputError
 from samcli.records import Record
+from samcli.writers.base import Format, Layout
 from samcli.writers.escape import to_bytes
-from samcli.writers.format import Format, Layout
 
 LONGEST_NAME = 255  # bytes, on every disk in use
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePath
 
 from samcli.errors import UsageError
-from samcli.writers.format import Format
+from samcli.writers.base import Format
 from samcli.writers.json import Json, JsonLines
 from samcli.writers.plain import Plain
 from samcli.writers.table import Csv, Tsv

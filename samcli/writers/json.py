@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from samcli.records import Record
+from samcli.writers.base import Format, Layout
 from samcli.writers.escape import json_text
-from samcli.writers.format import Format, Layout
 
 DECIMALS = 6  # microseconds, and scores finer than float16 weights can tell apart
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from samcli.records import Record
-from samcli.writers.format import Format
+from samcli.writers.base import Format
 
 
 class Plain(Format):

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from samcli.records import Record
+from samcli.writers.base import Format
 from samcli.writers.escape import guarded_cell, quoted_cell, tab_cell
-from samcli.writers.format import Format
 
 TEXT_COLUMNS = {"caption": ("caption",), "tag": ("label", "score"), "ask": ("question", "answer")}
 CSV_FIRST = ("path", "start", "end", "duration", "covered")

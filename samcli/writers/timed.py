@@ -7,7 +7,7 @@ no cue.
 from __future__ import annotations
 
 from samcli.records import Record
-from samcli.writers.format import Format, Layout
+from samcli.writers.base import Format, Layout
 
 
 def clock(value: float, point: str) -> str:

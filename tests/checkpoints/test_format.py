@@ -21,17 +21,17 @@ from safetensors.torch import load_file
 
 from samcli.checkpoints.configs import config_from_json, config_to_json
 from samcli.checkpoints.format import build, config_class, load_module, save_module
-from samcli.checkpoints.pieces import load_piece
+from samcli.checkpoints.modules import load_piece
 from samcli.checkpoints.tiny import tiny_config, tiny_network, tiny_tokenizer
 from samcli.errors import ModelError
-from samcli.models.dass import Dass, DassConfig
-from samcli.models.eat import Eat, EatConfig
-from samcli.models.nano import NanoConfig, NanoEncoder
+from samcli.models.encoders.dass import Dass, DassConfig
+from samcli.models.encoders.eat import Eat, EatConfig
+from samcli.models.encoders.nano import NanoConfig, NanoEncoder
+from samcli.models.encoders.ssamba import Ssamba, SsambaConfig
 from samcli.models.sam import Sam, SamConfig
-from samcli.models.ssamba import Ssamba, SsambaConfig
 from samcli.ssm.bidirectional import BidirectionalConfig
-from samcli.ssm.language import LanguageConfig, LanguageModel
-from samcli.ssm.phi import PhiConfig, PhiLanguageModel
+from samcli.ssm.language.model import LanguageConfig, LanguageModel
+from samcli.ssm.language.phi import PhiConfig, PhiLanguageModel
 from tests.checkpoints.conftest import ROOT
 
 SMALL: dict[str, tuple[Any, Any]] = {
@@ -163,7 +163,7 @@ import sys
 from pathlib import Path
 import torch
 from samcli.checkpoints.format import save_module
-from samcli.ssm.language import LanguageConfig, LanguageModel
+from samcli.ssm.language.model import LanguageConfig, LanguageModel
 config = LanguageConfig(d_model=64, n_layer=4, vocab_size=2000, headdim=16)
 while True:
     module = LanguageModel(config)

@@ -15,10 +15,10 @@ from safetensors.numpy import save_file
 
 from samcli.checkpoints.convert import read_pickle
 from samcli.checkpoints.format import save_module
-from samcli.checkpoints.pieces import load_piece
+from samcli.checkpoints.modules import load_piece
 from samcli.checkpoints.safety import read_header, read_json
 from samcli.errors import ModelError
-from samcli.ssm.language import LanguageConfig, LanguageModel
+from samcli.ssm.language.model import LanguageConfig, LanguageModel
 from tests.checkpoints.conftest import ROOT
 
 FIXTURES = ROOT / "tests" / "fixtures"

@@ -18,13 +18,13 @@ from safetensors.torch import load_file, save_file
 from samcli.checkpoints.convert import convert
 from samcli.checkpoints.format import save_module
 from samcli.checkpoints.loading import adapted, folder_revision, load_model, locate
-from samcli.checkpoints.pieces import load_piece
+from samcli.checkpoints.modules import load_piece
 from samcli.checkpoints.tiny import tiny_network, tiny_tokenizer
 from samcli.errors import ModelError, UsageError
-from samcli.models.adapter_files import load_adapter, save_adapter
-from samcli.models.dass import Dass, DassConfig
+from samcli.models.adapters.files import load_adapter, save_adapter
+from samcli.models.adapters.lora import AdapterConfig, adapter_parameters, add_adapter
+from samcli.models.encoders.dass import Dass, DassConfig
 from samcli.models.interface import SpeakOptions
-from samcli.models.lora import AdapterConfig, adapter_parameters, add_adapter
 from samcli.text.labels import labels
 from tests.checkpoints.conftest import ROOT
 

@@ -23,9 +23,9 @@ from safetensors.numpy import save, save_file
 from samcli.checkpoints.convert import convert
 from samcli.checkpoints.format import load_module, save_module
 from samcli.checkpoints.loading import load_model
-from samcli.checkpoints.pieces import load_piece
+from samcli.checkpoints.modules import load_piece
 from samcli.errors import ModelError
-from samcli.ssm.language import LanguageConfig, LanguageModel
+from samcli.ssm.language.model import LanguageConfig, LanguageModel
 
 CONFIG = LanguageConfig(d_model=32, n_layer=2, vocab_size=53, d_state=16, headdim=16)
 

@@ -15,7 +15,7 @@ from samcli.cli.terminal import TerminalTable, clock
 from samcli.engine.options import RunReport
 from samcli.errors import OutputError
 from samcli.records import ErrorInfo, Record, Tag
-from samcli.writers.format import Layout
+from samcli.writers.base import Layout
 
 
 def streams(*, terminal=False, **environment):

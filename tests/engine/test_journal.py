@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from toy import Toy
 
-from samcli.engine.find import find_inputs
+from samcli.engine.inputs.find import find_inputs
 from samcli.engine.journal import Journal, fingerprint, journal_path
 from samcli.engine.options import RunOptions, RunReport
 from samcli.errors import OutputError
@@ -184,7 +184,7 @@ PYTHONPATH = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).par
 PROGRAM = """
 import sys, time
 from toy import Toy
-from samcli.engine.find import find_inputs
+from samcli.engine.inputs.find import find_inputs
 from samcli.engine.journal import Journal, fingerprint
 from samcli.engine.options import RunOptions
 from samcli.tasks.run import run

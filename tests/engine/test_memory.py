@@ -15,7 +15,7 @@ PYTHONPATH = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).par
 PROGRAM = """
 import resource, sys, time
 from toy import Toy
-from samcli.engine.find import find_inputs
+from samcli.engine.inputs.find import find_inputs
 from samcli.engine.options import RunOptions, RunReport
 from samcli.tasks.run import run
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from samcli.checkpoints.loading import load_model
-from samcli.engine.find import find_inputs
+from samcli.engine.inputs.find import find_inputs
 from samcli.engine.options import RunOptions
 from samcli.models.interface import SoundModel
 from samcli.tasks.run import run

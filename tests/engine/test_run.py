@@ -19,7 +19,7 @@ from torch import Tensor
 from toy import Toy
 
 from samcli.engine.batches import LEAST_SECONDS, padded_samples
-from samcli.engine.find import Input, find_inputs
+from samcli.engine.inputs.find import Input, find_inputs
 from samcli.engine.options import RunOptions, RunReport
 from samcli.errors import ModelError, UsageError
 from samcli.models.interface import Encoding, SpeakOptions
@@ -443,7 +443,7 @@ def test_a_file_that_vanishes_is_one_error(tmp_path: Path, write: Callable[..., 
 def test_no_failure_of_a_decoder_ends_the_run(
     tmp_path: Path, write: Callable[..., Path], model: Toy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from samcli.engine import decode_ahead
+    from samcli.engine.inputs import decode_ahead
 
     opened = decode_ahead.open_input
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samcli.engine.find import Input, find_inputs
+from samcli.engine.inputs.find import Input, find_inputs
 from samcli.engine.shard import Mark, Shard, merge, read_mark, shard_of, walk_order, write_mark
 from samcli.errors import UsageError
 from samcli.records import ErrorInfo, Record

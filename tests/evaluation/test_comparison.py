@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from samcli.errors import UsageError
-from samcli.evaluation import java_scores
 from samcli.evaluation.comparison import compare
-from samcli.evaluation.matching import Mismatch
-from samcli.evaluation.predictions import read_predictions
-from samcli.evaluation.references import read_references, stem
+from samcli.evaluation.metrics import java_scores
+from samcli.evaluation.references.datasets import read_references, stem
+from samcli.evaluation.references.matching import Mismatch
+from samcli.evaluation.references.predictions import read_predictions
 from samcli.records import Record, Tag
 from samcli.writers.json import to_json
 
@@ -203,7 +203,7 @@ def test_tags(tmp_path: Path) -> None:
 
 def test_tags_of_generated_text(tmp_path: Path) -> None:
     pytest.importorskip("tokenizers")
-    from samcli.evaluation.sentences import has_sentence_model
+    from samcli.evaluation.metrics.sentences import has_sentence_model
 
     if not has_sentence_model():
         pytest.skip("the sentence model is not installed")

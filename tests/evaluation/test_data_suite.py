@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from samcli.checkpoints.tiny import tiny_random
-from samcli.engine.find import find_inputs
+from samcli.engine.inputs.find import find_inputs
 from samcli.engine.options import RunOptions
 from samcli.errors import UsageError
-from samcli.evaluation import java_scores
 from samcli.evaluation.comparison import compare
 from samcli.evaluation.data_suite import data_figures
-from samcli.evaluation.label_names import groups_of
-from samcli.evaluation.matching import Mismatch
-from samcli.evaluation.references import read_references
+from samcli.evaluation.metrics import java_scores
+from samcli.evaluation.references.datasets import read_references
+from samcli.evaluation.references.label_names import groups_of
+from samcli.evaluation.references.matching import Mismatch
 from samcli.records import Record, Tag
 from samcli.tasks.run import run
 from samcli.writers.json import to_json

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from samcli.checkpoints.safety import read_header
 from samcli.checkpoints.tensors import MappedWeights, fill
-from samcli.models.layouts import LAYOUTS, same_numbers
+from samcli.models.encoders.layouts import LAYOUTS, same_numbers
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 Tensors = dict[str, Tensor]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from samcli.checkpoints.tiny import tiny_random
-from samcli.engine.find import find_inputs
+from samcli.engine.inputs.find import find_inputs
 from samcli.engine.options import RunOptions
 from samcli.errors import ModelError
 from samcli.models.clap import ClapJudge

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samcli.models.connectors import Connector, ConnectorConfig, build_connector
-from samcli.models.layouts import recognise
+from samcli.models.encoders.layouts import recognise
 
 KINDS = ["concat", "time-major", "frequency-major", "convolution", "scan"]
 SMALL = {"scan_state": 8, "scan_headdim": 8}

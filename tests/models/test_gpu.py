@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from samcli.models.connectors import ConnectorConfig, build_connector
-from samcli.models.dass import Dass, DassConfig
-from samcli.models.eat import Eat, EatConfig
-from samcli.models.ssamba import Ssamba, SsambaConfig
+from samcli.models.encoders.dass import Dass, DassConfig
+from samcli.models.encoders.eat import Eat, EatConfig
+from samcli.models.encoders.ssamba import Ssamba, SsambaConfig
 from samcli.models.tagger import Tagger
 
 pytestmark = [

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from samcli.errors import ModelError
-from samcli.models.layouts import recognise
-from samcli.models.lora import AdapterConfig, adapter_parameters, add_adapter
+from samcli.models.adapters.lora import AdapterConfig, adapter_parameters, add_adapter
+from samcli.models.encoders.layouts import recognise
 from samcli.models.mixture import AUDIO, PROJECTIONS, TEXT, heard_as, mixture_mamba, modality_of, split_projections
-from samcli.ssm.language import LanguageConfig, LanguageModel
+from samcli.ssm.language.model import LanguageConfig, LanguageModel
 from samcli.ssm.mamba import MambaConfig
 from samcli.ssm.norms import RMSNorm
 

@@ -8,14 +8,14 @@ from torch import nn
 
 from samcli.checkpoints.catalogue import Entry, entries
 from samcli.errors import ModelError
+from samcli.models.adapters.lora import adapter_parameters, add_adapter
 from samcli.models.connectors import build_connector
-from samcli.models.dass import Dass, DassConfig
-from samcli.models.eat import Eat, EatConfig
-from samcli.models.lora import adapter_parameters, add_adapter
+from samcli.models.encoders.dass import Dass, DassConfig
+from samcli.models.encoders.eat import Eat, EatConfig
+from samcli.models.encoders.ssamba import Ssamba, SsambaConfig
 from samcli.models.presets import PRESETS, build, sam_adapter
 from samcli.models.sam import Sam
-from samcli.models.ssamba import Ssamba, SsambaConfig
-from samcli.ssm.language import LanguageConfig, LanguageModel
+from samcli.ssm.language.model import LanguageConfig, LanguageModel
 
 
 def count(module: nn.Module) -> int:

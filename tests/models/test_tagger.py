@@ -9,11 +9,11 @@ import torch
 
 from samcli.audio.fbank import log_mel
 from samcli.errors import ModelError
-from samcli.models.dass import Dass, DassConfig
-from samcli.models.eat import Eat, EatConfig
-from samcli.models.encoders import Encoder
+from samcli.models.encoders.base import Encoder
+from samcli.models.encoders.dass import Dass, DassConfig
+from samcli.models.encoders.eat import Eat, EatConfig
+from samcli.models.encoders.ssamba import Ssamba, SsambaConfig
 from samcli.models.interface import SpeakOptions
-from samcli.models.ssamba import Ssamba, SsambaConfig
 from samcli.models.tagger import Tagger, require
 
 RATE = 16_000

@@ -14,9 +14,9 @@ from torch import nn
 
 from samcli.ssm.convolution import causal_convolution
 from samcli.ssm.gated import GatedConvolution, GatedConvolutionConfig
+from samcli.ssm.language.phi import DiscreteMamba2, PhiConfig
 from samcli.ssm.mamba import Mamba, MambaConfig
 from samcli.ssm.mamba2 import Mamba2, Mamba2Config
-from samcli.ssm.phi import DiscreteMamba2, PhiConfig
 from samcli.ssm.scan import selective_scan
 from samcli.ssm.state import BlockState, join, select
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from samcli.ssm.generation import GenerationOptions, generate
-from samcli.ssm.language import LanguageConfig, LanguageModel
+from samcli.ssm.language.generation import GenerationOptions, generate
+from samcli.ssm.language.model import LanguageConfig, LanguageModel
+from samcli.ssm.language.phi import PhiConfig, PhiLanguageModel
 from samcli.ssm.mambaout import GatedConvolutionBlock, MambaOut, MambaOutConfig
-from samcli.ssm.phi import PhiConfig, PhiLanguageModel
 from samcli.ssm.state import State
 
 CONFIGS = {

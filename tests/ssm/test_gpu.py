@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from samcli.ssm import kernels
-from samcli.ssm.generation import GenerationOptions, generate
-from samcli.ssm.language import LanguageConfig, LanguageModel
+from samcli.ssm.fast import kernels
+from samcli.ssm.language.generation import GenerationOptions, generate
+from samcli.ssm.language.model import LanguageConfig, LanguageModel
 
 pytestmark = [
     pytest.mark.gpu,

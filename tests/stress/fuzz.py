@@ -217,7 +217,7 @@ def adapter_seeds() -> list[bytes]:
 
 
 def read_adapter(path: Path) -> None:
-    from samcli.models.adapter_files import read_adapter_config
+    from samcli.models.adapters.files import read_adapter_config
 
     read_adapter_config(path.parent)
 
@@ -245,7 +245,7 @@ def lines_of_records() -> bytes:
 
 def read_records(path: Path) -> None:
     """A line is a record that every format can write, or a ValueError."""
-    from samcli.writers.format import Layout
+    from samcli.writers.base import Layout
     from samcli.writers.formats import CLASSES
     from samcli.writers.json import read_json_lines, to_json
 
@@ -271,7 +271,7 @@ def journal_seeds() -> list[bytes]:
 
 def read_journal(path: Path) -> None:
     """Whatever is in it, a run goes on: lookups answer or know nothing, and what is added is found again."""
-    from samcli.engine.find import Input
+    from samcli.engine.inputs.find import Input
     from samcli.engine.journal import Journal
 
     item = Input("a.wav", "a.wav", None, "a.wav")
@@ -310,7 +310,7 @@ def read_mark(path: Path) -> None:
 
 
 def read_list(path: Path) -> None:
-    from samcli.engine.find import find_inputs
+    from samcli.engine.inputs.find import find_inputs
 
     for options in ({"files_from": path}, {"files0_from": path}):
         with contextlib.suppress(*sam_error()):
@@ -329,7 +329,7 @@ def read_label_file(path: Path) -> None:
 
 
 def read_pattern(path: Path) -> None:
-    from samcli.engine.globs import Glob
+    from samcli.engine.inputs.globs import Glob
 
     pattern = path.read_bytes().decode("utf-8", "surrogateescape").replace("\0", "")
     glob = Glob(pattern)
@@ -360,14 +360,14 @@ def read_text_safely(path: Path) -> None:
 
 def read_eval(path: Path) -> None:
     """Damaged predictions, against the references of every kind."""
-    from samcli.cli.evaluate import compared
+    from samcli.cli.commands.evaluate import compared
 
     accepted(path, [references for _, references in EVAL_PAIRS], compared)
 
 
 def read_eval_reference(path: Path) -> None:
     """Damaged references, for the predictions of every kind."""
-    from samcli.cli.evaluate import compared
+    from samcli.cli.commands.evaluate import compared
 
     accepted(path, [predictions for predictions, _ in EVAL_PAIRS], lambda one, other: compared(other, one))
 

@@ -13,9 +13,9 @@ import torch
 
 from samcli.audio import read_sound
 from samcli.checkpoints.tiny import tiny_random
-from samcli.engine.find import find_inputs
 from samcli.engine.hearing import hear
-from samcli.engine.index import Index, Window
+from samcli.engine.index.store import Index, Window
+from samcli.engine.inputs.find import find_inputs
 from samcli.errors import ModelError, UsageError
 from samcli.models.likelihood import losses
 from samcli.tasks.embed import embed

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from samcli.text import prompts
 from samcli.text.prompts import MOST_CHARACTERS, normalise_question
 from samcli.text.tokenizer import Tokenizer, train_tokenizer
-from samcli.training.rehearsal import rehearse_sentences
+from samcli.training.language.rehearsal import rehearse_sentences
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samcli.text.tokenizer import LEAST_SIZE, SPECIAL_TOKENS, Tokenizer, train_tokenizer
-from samcli.training.rehearsal import rehearse_sentences
+from samcli.training.language.rehearsal import rehearse_sentences
 
 
 @pytest.fixture(scope="module")

@@ -1,18 +1,24 @@
-"""A corpus of a dozen tones and noises in the layout of the real one."""
+"""A corpus of a dozen sounds in the layout of the real one; a few more sounds, questions about them, small networks."""
 
 from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 
+from samcli.checkpoints.format import save_module
+from samcli.models.encoders.dass import Dass, DassConfig
 from samcli.text.labels import labels
-from samcli.training.corpus import Corpus
-from samcli.training.nano import Material, prepare
+from samcli.training.nano.corpus import Corpus
+from samcli.training.nano.recipe import Material, prepare
+from samcli.training.team import Team
 
 ROWS = (
     # file, split, source, label, trust, audioset, title, seconds
@@ -26,6 +32,14 @@ ROWS = (
     ("dev/d/rain.wav", "dev", "game/two", "rain", "guess", "Rain", "other rain", 4.0),
 )
 COLUMNS = ("file", "split", "source", "label", "trust", "audioset", "title", "seconds")
+RATE = 16_000
+SECONDS = (0.4, 1.0, 2.2, 1.5)
+ASKED = (
+    ("cla_label", "Close-ended question: Classify the sound.", "Labels: Dog; Rain"),
+    ("cap", "Close-ended question: Write an audio caption describing the sound.", "Audio caption: A dog barks."),
+    ("temporal", "Close-ended question: Is there a dog?", "yes"),
+    ("open-ended question", "What happens?", "A dog barks nearby."),
+)
 
 
 def make_corpus(folder: Path) -> Path:
@@ -73,3 +87,54 @@ def corpus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def material(corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Material:
     return prepare(Corpus.read(corpus_folder, labels()), tmp_path_factory.mktemp("features"))
+
+
+@pytest.fixture
+def alone() -> Team:
+    return Team(torch.device("cpu"))
+
+
+@pytest.fixture(scope="session")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """sounds/one.wav ... four.wav, each unlike the others."""
+    folder = tmp_path_factory.mktemp("material") / "sounds"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name, seconds, pitch in zip(("one", "two", "three", "four"), SECONDS, (0.02, 0.1, 0.5, 1.5), strict=True):
+        times = np.arange(round(seconds * RATE))
+        wave = 0.3 * np.sin(times * pitch) + rng.standard_normal(len(times)) * 0.02
+        soundfile.write(folder / f"{name}.wav", wave.astype(np.float32), RATE)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def questions_file(sounds: Path) -> Path:
+    """Every sound is asked about in all four ways, under a path that is not here."""
+    items = [
+        {"instruction": asked, "input": "", "audio_id": f"/data/{name}.flac", "task": task, "output": out}
+        for name in ("one", "two", "three", "four")
+        for task, asked, out in ASKED
+    ]
+    path = sounds.parent / "questions.json"
+    path.write_text(json.dumps(items), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def student_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DASS of two small stages with three classes."""
+    torch.manual_seed(0)
+    config = DassConfig(widths=(8, 16), depths=(1, 1), classes=3, window_frames=64)
+    folder = tmp_path_factory.mktemp("students") / "dass"
+    save_module(folder, Dass(config), config)
+    return folder
+
+
+@pytest.fixture
+def same_weights() -> Callable[[Any, Any], None]:
+    def check(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+        assert one.keys() == other.keys()
+        for name, value in one.items():
+            assert torch.equal(value, other[name]), name
+
+    return check

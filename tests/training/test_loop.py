@@ -12,21 +12,21 @@ import torch
 from torch import nn
 
 from samcli.models.connectors import ConnectorConfig
-from samcli.models.heard import Tags
+from samcli.models.encoders.nano import NanoConfig
 from samcli.models.interface import SpeakOptions
-from samcli.models.nano import NanoConfig
+from samcli.models.listener_state import Tags
 from samcli.models.sam import Listener, Sam, SamConfig
 from samcli.ssm.bidirectional import BidirectionalConfig
-from samcli.ssm.language import LanguageConfig
+from samcli.ssm.language.model import LanguageConfig
 from samcli.text.prompts import caption_example
 from samcli.text.tokenizer import train_tokenizer
-from samcli.training.batches import Batch, BatchOptions, SceneBatches
 from samcli.training.loop import DivergedError, LoopOptions, Trainer
 from samcli.training.losses import LossWeights, fitting, losses
-from samcli.training.nano import Material
+from samcli.training.nano.batches import Batch, BatchOptions, SceneBatches
+from samcli.training.nano.recipe import Material
+from samcli.training.nano.words import ALWAYS, SURE, UNSURE, Words
 from samcli.training.optimiser import OptimiserOptions, schedule
 from samcli.training.second_core import SecondCore
-from samcli.training.words import ALWAYS, SURE, UNSURE, Words
 
 SMALL = SamConfig(
     encoder=NanoConfig(

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from samcli.errors import OutputError
-from samcli.training.batches import Batch, BatchOptions, SceneBatches
 from samcli.training.loop import Trainer
-from samcli.training.nano import Material
+from samcli.training.nano.batches import Batch, BatchOptions, SceneBatches
+from samcli.training.nano.recipe import Material
 from samcli.training.stopping import Stopping
 from samcli.writers.files import write_whole
 from tests.training.test_loop import QUICK, network

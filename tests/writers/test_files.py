@@ -10,8 +10,8 @@ import pytest
 
 from samcli.errors import OutputError
 from samcli.records import Record
+from samcli.writers.base import Layout
 from samcli.writers.files import AtomicFile, FileSink, FolderSink
-from samcli.writers.format import Layout
 from samcli.writers.formats import FORMATS
 
 LAYOUT = Layout("caption")

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from samcli.errors import UsageError
 from samcli.records import ErrorInfo, Record, Tag
+from samcli.writers.base import Layout
 from samcli.writers.escape import plain_cell, unguarded_cell
-from samcli.writers.format import Layout
 from samcli.writers.formats import BY_SUFFIX, FORMATS, format_of, format_of_file
 from samcli.writers.json import from_json, read_json_lines, to_json
 from samcli.writers.table import columns

@@ -1,0 +1,248 @@
+"""How fast a folder becomes records: from files on disk to the last record, with the real engine and a real model.
+
+Every row has its limit beside it: what the model alone can do on the same clips, what `import torch` alone costs, the
+memory of a small run. Ratios are within one call on one machine. Speeds leave the loading of the model out; memory
+and cold starts are those of fresh processes.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from samcli.engine.options import RunOptions, RunReport
+    from samcli.models.interface import SoundModel
+
+RATE = 16_000
+SPEED = "s/s"  # seconds of sound per second
+Row = dict[str, Any]
+
+
+def bench_folder(quick: bool, model: str = "sam-nano") -> list[Row]:
+    """Rows of name, value, unit, limit, ratio, target; `quick` takes under a minute, otherwise some minutes."""
+    import torch
+
+    from samcli.checkpoints.loading import load_model
+
+    hearer = load_model(model, device="cpu", dtype=torch.float32)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        clips = make_clips(folder / "clips", 32 if quick else 200, 10.0, ("wav", "mp3"))
+        rows = [*_speeds(hearer, clips), *_batching(hearer, folder, 60 if quick else 400)]
+        rows += _half_precision(model, clips, rows[0]["value"])
+        rows += _yardsticks(hearer, clips, quick)
+        rows.append(_cold_start(next(clips.glob("*.wav")), model, 1 if quick else 5))
+        rows += _long(folder, model, hearer, 9 if quick else 180, 3 if quick else 10)
+        rows += _many(folder, model, 1_000 if quick else 20_000)
+    return rows
+
+
+def make_clips(folder: Path, count: int, seconds: float, suffixes: tuple[str, ...]) -> Path:
+    """Sound files that no two are alike, in turn of each kind."""
+    import soundfile
+
+    folder.mkdir(parents=True)
+    for number in range(count):
+        wave = _sound(seconds, number)
+        soundfile.write(folder / f"{number:05}.{suffixes[number % len(suffixes)]}", wave, RATE)
+    return folder
+
+
+def _sound(seconds: float, seed: int) -> NDArray[np.float32]:
+    """Noise of some colour with a gliding tone: what it is does not matter to speed, that it is not silent does."""
+    chance = np.random.default_rng(seed)
+    times = np.arange(round(seconds * RATE)) / RATE
+    noise = np.convolve(chance.standard_normal(len(times)), np.exp(-np.arange(24) / chance.uniform(0.5, 8)), "same")
+    tone = np.sin(2 * np.pi * (chance.uniform(100, 2000) * times + 20 * np.sin(times)))
+    wave: NDArray[np.float32] = (0.05 * noise + 0.2 * tone).astype(np.float32)
+    return wave
+
+
+def _row(name: str, value: float, unit: str, limit: float | None, target: float | None) -> Row:
+    ratio = None if not limit else value / limit
+    return {"name": name, "value": value, "unit": unit, "limit": limit, "ratio": ratio, "target": target}
+
+
+def hear(task: str, path: Path, model: SoundModel, options: RunOptions | None = None) -> RunReport:
+    """Run once; how it went."""
+    from samcli.engine.inputs.find import find_inputs
+    from samcli.engine.options import RunReport
+    from samcli.tasks.run import run
+
+    report = RunReport()
+    for record in run(task, find_inputs([path]), model, options, report=report):
+        if record.error is not None:
+            raise RuntimeError(record.error.message)
+    return report
+
+
+def _best(work: Callable[[], RunReport], rounds: int = 2) -> RunReport:
+    """The fastest of a few: what others did on the machine meanwhile is not the program's."""
+    work()
+    return min((work() for _ in range(rounds)), key=lambda report: report.elapsed)
+
+
+def _speeds(model: SoundModel, clips: Path) -> list[Row]:
+    rows = []
+    share = 1.0
+    for task, target in (("tag", 250.0), ("caption", 100.0)):
+        if task not in model.tasks:
+            continue
+        report = _best(lambda task=task: hear(task, clips, model))  # type: ignore[misc]
+        speed = report.audio_seconds / report.elapsed
+        rows.append(_row(f"{task}, clips of 10 s", speed, SPEED, report.audio_seconds / report.model_seconds, target))
+        share = min(share, report.model_share)
+    rows.append(_row("share of the time the model computes", share, "", 1.0, 0.85))
+    return rows
+
+
+def _batching(model: SoundModel, folder: Path, count: int) -> list[Row]:
+    from samcli.engine.options import RunOptions
+
+    clips = make_clips(folder / "short", count, 1.0, ("wav",))
+    rows = []
+    for task in sorted(model.tasks & {"tag", "caption"}):
+        auto = _best(lambda task=task: hear(task, clips, model))  # type: ignore[misc]
+        single = _best(lambda task=task: hear(task, clips, model, RunOptions(batch_size=1)), 1)  # type: ignore[misc]
+        speeds = [report.audio_seconds / report.elapsed for report in (auto, single)]
+        rows.append(
+            _row(f"{task}, clips of 1 s, in batches over one by one", speeds[0], SPEED, speeds[1], 3 * speeds[1])
+        )
+    return rows
+
+
+def _half_precision(model: str, clips: Path, speed: float) -> list[Row]:
+    """What `--dtype bfloat16` gains, where the processor multiplies such numbers itself."""
+    import torch
+
+    from samcli.checkpoints.loading import load_model
+
+    if not getattr(torch.cpu, "_is_avx512_bf16_supported", bool)():
+        return []
+    half = load_model(model, device="cpu", dtype=torch.bfloat16)
+    report = _best(lambda: hear("tag", clips, half))
+    return [_row("tag, bfloat16 over float32", report.audio_seconds / report.elapsed, SPEED, speed, None)]
+
+
+def _yardsticks(model: SoundModel, clips: Path, quick: bool) -> list[Row]:
+    """Other taggers on the same clips, each in a process of its own; `ratio` is how many times faster ours is.
+
+    A shared machine changes its pace within a minute: ours tags before and after them all, and the better run counts,
+    as the better of theirs does.
+    """
+    from samcli.bench.fresh_process import in_fresh_process
+    from samcli.bench.peers import ast_speed, mobilenet_speed
+
+    paths, ours = sorted(clips.iterdir()), [hear("tag", clips, model)]
+    speeds = {}
+    for batch in (1, 4, 16):  # one by one is how its authors' program works; what is best depends on the caches
+        name = f"tag, against MobileNet mn04 (random weights), {batch} at a time"
+        speeds[name] = in_fresh_process(mobilenet_speed, paths[:32], batch)
+    if importlib.util.find_spec("transformers"):
+        theirs = in_fresh_process(ast_speed, paths[: 2 if quick else 8])
+        speeds["tag, against AST-base (random weights)"] = theirs
+    ours.append(hear("tag", clips, model))
+    speed = max(report.audio_seconds / report.elapsed for report in ours)
+    return [_row(name, speed, SPEED, theirs, theirs) for name, theirs in speeds.items()]
+
+
+def _cold_start(clip: Path, model: str, rounds: int) -> Row:
+    """Wall time of one file in a fresh process, against the time `import torch` alone takes."""
+    ours = [sys.executable, "-m", "samcli", "tag", str(clip), "--model", model, "-f", "tsv"]
+    torch = [sys.executable, "-c", "import torch"]
+    _process(torch), _process(ours)
+    limit = 1.6 * median(_process(torch)[0] for _ in range(rounds)) + 1.0
+    return _row("cold start, tag one file", median(_process(ours)[0] for _ in range(rounds)), "s", limit, limit)
+
+
+# A process counts the memory of the one that started it as its own peak: this small one stands between.
+BETWEEN = """
+import subprocess, sys
+code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
+try:
+    import resource
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
+except ImportError:
+    peak = float("nan")
+print(peak)
+sys.exit(code)
+"""
+
+
+def _process(command: list[str]) -> tuple[float, float]:
+    """Wall seconds and peak megabytes of a process."""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", BETWEEN, *command], capture_output=True, env=environment)
+    seconds = time.perf_counter() - start
+    if done.returncode:
+        raise RuntimeError(f"{command} ended with {done.returncode}: {done.stderr.decode(errors='replace')}")
+    return seconds, float(done.stdout)
+
+
+def _peak(path: Path, model: str, task: str) -> float:
+    command = [sys.executable, "-m", "samcli", task, str(path), "--model", model, "-f", "jsonl", "--device", "cpu"]
+    return _process(command)[1]
+
+
+def _long(folder: Path, model: str, hearer: SoundModel, minutes: int, middle: int) -> list[Row]:
+    """A long recording against a minute (memory) and against `middle` minutes (time)."""
+    paths = {length: _recording(folder / f"{length}.wav", length) for length in (1, middle, minutes)}
+    rows = []
+    for task in sorted(hearer.tasks & {"tag", "caption"}):
+        small, large = (_peak(paths[length], model, task) for length in (1, minutes))
+        rows.append(_row(f"{task}, peak of {minutes} minutes over 1", large, "MB", small, 1.15 * small))
+        before, long, after = (hear(task, paths[n], hearer).elapsed / n * 60 for n in (middle, minutes, middle))
+        limit = (before + after) / 2  # what a shared machine's pace was meanwhile
+        rows.append(_row(f"{task}, an hour in {minutes} minutes over one in {middle}", long, "s", limit, 1.1 * limit))
+    return rows
+
+
+def _recording(path: Path, minutes: int) -> Path:
+    import soundfile
+
+    with soundfile.SoundFile(path, "w", RATE, 1) as file:
+        for number in range(minutes):
+            file.write(_sound(60.0, number % 7))
+    return path
+
+
+def _many(folder: Path, model: str, count: int) -> list[Row]:
+    """Thousands of short files against two hundred (memory), and the wait for the first record."""
+    few = make_clips(folder / "few", 200, 1.0, ("wav",))
+    names = sorted(few.iterdir())
+    many = folder / "many"
+    many.mkdir()
+    for number in range(count):  # links: another name is another input, and the disk stays small
+        os.link(names[number % len(names)], many / f"{number:06}.wav")
+    peaks = [_peak(path, model, "tag") for path in (few, many)]
+    rows = [_row(f"tag, peak of {count} files over 200", peaks[1], "MB", peaks[0], 1.15 * peaks[0])]
+    rows.append(_row(f"first record of {count} files", _first_record(many, model), "s", None, 5.0))
+    return rows
+
+
+def _first_record(path: Path, model: str) -> float:
+    """From the start of a fresh process."""
+    command = [sys.executable, "-m", "samcli", "tag", str(path), "--model", model, "-f", "jsonl", "--device", "cpu"]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    start = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        seconds = time.perf_counter() - start
+        process.kill()
+    if not line:
+        raise RuntimeError("no record came")
+    return seconds

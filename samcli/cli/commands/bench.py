@@ -1,0 +1,94 @@
+"""`sam bench`"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import platform
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from samcli.cli.completion import complete_device, complete_model
+from samcli.cli.exit_codes import ExitCode
+from samcli.cli.flags import JsonFlags, spread
+from samcli.cli.output import output
+from samcli.cli.sheet import show, show_json
+from samcli.errors import UsageError
+
+COLUMNS = ("name", "value", "unit", "limit", "ratio", "target")
+PARTS = {
+    "core": "the state-space mathematics",
+    "audio": "decoding and filter banks",
+    "folder": "a whole folder, from files to records",
+    "model": "the parts of a model",
+    "search": "a search among ten thousand recordings",
+}
+
+
+@dataclass(kw_only=True)
+class BenchFlags(JsonFlags):
+    """For every `sam bench`."""
+
+    quick: Annotated[bool, typer.Option("--quick", help="Seconds instead of minutes.", metavar="")] = False
+    model: Annotated[str, typer.Option(help="Of the last three.", metavar="NAME", autocompletion=complete_model)] = (
+        "sam-nano"
+    )
+    device: Annotated[
+        str, typer.Option(help="Of core, model, search.", metavar="DEVICE", autocompletion=complete_device)
+    ] = "cpu"
+
+
+def complete_part(incomplete: str) -> list[str]:
+    return [name for name in PARTS if name.startswith(incomplete)]
+
+
+@spread
+def bench(
+    part: Annotated[
+        str, typer.Argument(metavar="PART", help="core, audio, folder, model, search.", autocompletion=complete_part)
+    ],
+    flags: BenchFlags,
+) -> ExitCode:
+    """Measure speed on this machine, each figure beside the limit it is judged by.
+
+    sam bench core
+    sam bench audio --quick
+    sam bench folder --json
+    """
+    if part not in PARTS:
+        raise UsageError(f"There is no bench {part!r}: choose {', '.join(PARTS)}.")
+    streams = output()
+    streams.status(f"measuring {PARTS[part]}")
+    measure = getattr(importlib.import_module(f"samcli.bench.{part}"), f"bench_{part}")
+    wanted = {"quick": flags.quick, "model": flags.model, "device": flags.device}
+    known = inspect.signature(measure).parameters
+    rows: list[dict[str, Any]] = measure(**{name: value for name, value in wanted.items() if name in known})
+    facts = machine(flags.device if "device" in known else "cpu")
+    if flags.json:
+        show_json(streams, {"machine": facts, "rows": rows})
+        return ExitCode.OK
+    streams.note(", ".join(f"{name} {value}" for name, value in facts.items()))
+    show(streams, COLUMNS, rows)
+    return ExitCode.OK
+
+
+def machine(device: str) -> dict[str, Any]:
+    """What the figures were measured on; `device` is what really computed, so that a GPU left idle is seen."""
+    import torch
+
+    from samcli import __version__
+    from samcli.ssm.fast.kernels import loops
+
+    facts: dict[str, Any] = {"samcli": __version__, "torch": torch.__version__, "python": platform.python_version()}
+    facts |= {"system": platform.platform(terse=True), "cores": os.cpu_count(), "threads": torch.get_num_threads()}
+    facts["loops"] = loops()
+    used = device
+    if device == "auto":
+        used = "cuda" if torch.cuda.is_available() else "cpu"
+    facts["device"] = f"{used} ({torch.cuda.get_device_name()})" if used.startswith("cuda") else used
+    if torch.cuda.is_available() and not used.startswith("cuda"):
+        facts["idle gpu"] = f"{torch.cuda.get_device_name()}: --device cuda"
+    return facts

@@ -1,0 +1,1 @@
+"""`sam train`: one file for each of its commands."""

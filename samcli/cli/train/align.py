@@ -1,0 +1,228 @@
+"""`sam train align`"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from samcli.cli.completion import complete_model
+from samcli.cli.exit_codes import ExitCode
+from samcli.cli.flags import MODEL, spread
+from samcli.cli.output import output
+from samcli.cli.train.shared import CourseFlags, course_options, end, reporter, teaching
+from samcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from samcli.training.align.openaqa import Questions
+    from samcli.training.align.pupil import AlignRecipe
+    from samcli.training.team import Team
+
+CONNECTORS = {
+    "concat": "concat",
+    "time-major": "time-major",
+    "frequency-major": "frequency-major",
+    "convolution": "convolution",
+    "scan": "scan",
+    "a": "concat",  # SAM's own names
+    "b": "time-major",
+    "c": "frequency-major",
+}
+METHODS = ("lora", "dora", "full")
+STAGES = 4
+
+
+def complete_connector(incomplete: str) -> list[str]:
+    return [name for name in CONNECTORS if name.startswith(incomplete)]
+
+
+def complete_method(incomplete: str) -> list[str]:
+    return [name for name in METHODS if name.startswith(incomplete)]
+
+
+@dataclass(kw_only=True)
+class AlignFlags(CourseFlags):
+    """For `sam train align`."""
+
+    audio: Annotated[Path | None, typer.Option(help="Where the recordings are.", metavar="FOLDER")] = None
+    encoder: Annotated[
+        str,
+        typer.Option(
+            help="A name, folder or Hub id.", metavar="NAME", autocompletion=complete_model, rich_help_panel=MODEL
+        ),
+    ] = "eat-base"
+    language: Annotated[
+        str,
+        typer.Option(
+            help="A Mamba-2 language model.", metavar="NAME", autocompletion=complete_model, rich_help_panel=MODEL
+        ),
+    ] = "mamba2-130m"
+    connector: Annotated[
+        str,
+        typer.Option(
+            help="concat (a), time-major (b), frequency-major (c), convolution, scan.",
+            metavar="KIND",
+            autocompletion=complete_connector,
+            rich_help_panel=MODEL,
+        ),
+    ] = "concat"
+    method: Annotated[
+        str,
+        typer.Option(help="lora, dora or full.", metavar="NAME", autocompletion=complete_method, rich_help_panel=MODEL),
+    ] = "lora"
+    rank: Annotated[int, typer.Option(help="Of the adapters.", metavar="N", min=1, rich_help_panel=MODEL)] = 256
+    dropout: Annotated[float, typer.Option(help="On the adapters' input.", min=0.0, max=0.9, rich_help_panel=MODEL)] = (
+        0.05
+    )
+    freeze_encoder: Annotated[
+        bool, typer.Option("--freeze-encoder", help="Keep its tags too.", metavar="", rich_help_panel=MODEL)
+    ] = False
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Never use the network.", metavar="", rich_help_panel=MODEL)
+    ] = False
+    epochs: Annotated[str, typer.Option(help="Of the four stages.", metavar="A,B,C,D")] = "2,2,1,1"
+    steps: Annotated[str | None, typer.Option(help="Instead of epochs.", metavar="A,B,C,D")] = None
+    windows: Annotated[int, typer.Option(help="Of 10 s heard, at most.", metavar="N", min=1)] = 1
+    longest: Annotated[int, typer.Option(help="Question and answer, in tokens.", metavar="N", min=8)] = 108
+    recompute: Annotated[bool, typer.Option("--recompute", help="Less memory, a third more time.", metavar="")] = False
+
+
+@spread
+def align(
+    data: Annotated[list[Path], typer.Argument(metavar="DATA", help="OpenAQA files: JSON lists or lines.")],
+    flags: AlignFlags,
+) -> ExitCode:
+    """Teach a published encoder and a Mamba-2 language model to speak of sound: SAM, by LTU's curriculum.
+
+    sam train align openaqa.json --audio sounds/ -o my-sam
+    sam train align openaqa.json -o my-sam --encoder dass-medium --language mamba2-780m --recompute
+    torchrun --nproc_per_node 4 -m samcli train align openaqa.json --audio sounds/ -o my-sam
+
+    Each item has audio_id, instruction, input and output. Stopped, the same command goes on from the last save.
+    """
+    missing = [path for path in data if not path.is_file()]
+    if missing:
+        raise UsageError(f"There is no file named {str(missing[0])!r}.")
+    if flags.audio is not None and not flags.audio.is_dir():
+        raise UsageError(f"There is no folder named {str(flags.audio)!r}.")
+    with teaching(flags) as (out, team):
+        from samcli.training.align import recipe as alignment
+        from samcli.training.align.openaqa import find_audio, read_questions
+        from samcli.training.workshop import Workshop
+
+        streams = output()
+        recipe = recipe_of(flags, team)
+        questions = read_questions(data)
+        found = find_audio(questions.ids, data, flags.audio)
+        must_find(questions, found)
+        if team.leads:
+            say_found(questions, found)
+        parts, revisions = alignment.load_parts(
+            flags.encoder, flags.language, offline=flags.offline, progress=team.leads and streams.shows_status
+        )
+        workshop = Workshop(out)
+        if team.leads:
+            begun = {"encoder": flags.encoder, "language": flags.language, "revisions": revisions}
+            workshop.open(begun | settings(recipe) | {"items": len(questions), "recordings": len(found)})
+        team.wait()
+        places = [found.get(name) for name in questions.ids]
+        network, finished = alignment.align(parts, questions, places, workshop.state, recipe, team, reporter())
+        if finished and team.leads:
+            network = alignment.without_stale_head(network.cpu(), recipe)
+            path = parts.tokenizer.save(workshop.state / "tokenizer.json")
+            labels = parts.labels if network.config.encoder.classes else ()
+            workshop.deliver(network, network.config, labels=labels, tokenizer=path, card=card(flags, questions))
+            say_unread(workshop.state / "unread.txt")
+        return end(finished, out, team)
+
+
+def recipe_of(flags: AlignFlags, team: Team) -> AlignRecipe:
+    """The recipe these flags ask for."""
+    from samcli.models.connectors import ConnectorConfig
+    from samcli.training.align.pupil import AlignRecipe
+
+    if flags.connector not in CONNECTORS:
+        raise UsageError(f"There is no --connector {flags.connector!r}: choose {', '.join(CONNECTORS)}.")
+    if flags.method not in METHODS:
+        raise UsageError(f"There is no --method {flags.method!r}: choose {', '.join(METHODS)}.")
+    kind: Any = CONNECTORS[flags.connector]
+    plain = AlignRecipe()
+    return AlignRecipe(
+        connector=ConnectorConfig(kind),
+        method=flags.method,
+        rank=flags.rank,
+        dropout=flags.dropout,
+        freeze_encoder=flags.freeze_encoder,
+        windows=flags.windows,
+        longest=flags.longest,
+        epochs=four_numbers(flags.epochs, "epochs"),
+        steps=tuple(round(steps) for steps in four_numbers(flags.steps, "steps")) if flags.steps else (),
+        rate=flags.rate or plain.rate,
+        warm_up=plain.warm_up if flags.warm_up is None else flags.warm_up,
+        recompute=flags.recompute,
+        course=course_options(flags, team, plain.course.batch, plain.course.at_once),
+    )
+
+
+def four_numbers(text: str, name: str) -> tuple[float, ...]:
+    """One number for each stage, or one for all."""
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    numbers = numbers * STAGES if len(numbers) == 1 else numbers
+    if len(numbers) != STAGES or not all(0 <= number < 1e9 for number in numbers) or not any(numbers):
+        raise UsageError(f"--{name} takes a number for each of the four stages, such as 2,2,1,1, not {text!r}.")
+    return numbers
+
+
+def settings(recipe: AlignRecipe) -> dict[str, Any]:
+    """What the same course must have the same."""
+    from samcli.checkpoints.configs import config_to_json
+
+    plain = config_to_json(recipe)
+    course = {name: plain["course"][name] for name in ("batch", "bfloat16", "seed")}
+    return {name: value for name, value in plain.items() if name != "recompute"} | {"course": course}
+
+
+def must_find(questions: Questions, found: dict[str, str]) -> None:
+    """Nothing can be learned without a recording."""
+    if not found:
+        raise UsageError(
+            f"None of the {len(questions.ids)} recordings is there, {questions.ids[0]!r} for one: "
+            "say where they are with --audio FOLDER."
+        )
+
+
+def say_found(questions: Questions, found: dict[str, str]) -> None:
+    """How much there is to learn from, and what is missing."""
+    streams = output()
+    lacking = [name for name in questions.ids if name not in found]
+    if questions.blank:
+        streams.error(f"{questions.blank} items have no answer and are left out.")
+    if lacking:
+        streams.error(
+            f"{len(lacking)} of {len(questions.ids)} recordings are not there, {lacking[0]!r} for one; "
+            "what is asked about them is left out."
+        )
+    kinds = {kind: len(questions.of(kind)) for kind in ("classification", "caption", "closed", "open")}
+    streams.note(f"{len(questions)} questions: " + ", ".join(f"{count} {kind}" for kind, count in kinds.items()))
+
+
+def say_unread(path: Path) -> None:
+    """What turned out not to be readable while learning."""
+    if path.exists():
+        lines = set(path.read_text(encoding="utf-8", errors="surrogateescape").splitlines())
+        output().error(f"{len(lines)} recordings could not be read and others took their places: {path} names them.")
+
+
+def card(flags: AlignFlags, questions: Questions) -> str:
+    """The README of the model's folder."""
+    tags = "" if flags.freeze_encoder else " The encoder learned too, so its former tag scores no longer hold."
+    return (
+        "# An aligned model\n\n"
+        f"SAM (arXiv 2509.15680) of {flags.encoder} and {flags.language} with a {flags.connector} connector, taught by "
+        f"`sam train align` on {len(questions)} questions about {len(questions.ids)} recordings.{tags}\n"
+    )

@@ -1,0 +1,178 @@
+"""`sam train`"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from samcli.cli.exit_codes import ExitCode
+from samcli.cli.flags import TalkFlags, spread
+from samcli.cli.output import output
+from samcli.cli.progress import span
+from samcli.cli.train.align import align
+from samcli.cli.train.check import check
+from samcli.cli.train.distill import distill
+from samcli.cli.train.plot import plot
+from samcli.cli.train.pretrain import pretrain
+from samcli.cli.train.tune import tune
+from samcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from samcli.training.nano.settings import NanoRecipe
+
+SIZES = ("nano", "small", "base")
+train = typer.Typer(name="train", no_args_is_help=True, rich_markup_mode="rich")
+
+
+@train.callback()
+def about() -> None:
+    """Make a model, or teach one.
+
+    sam train tune birds/ -o my-model
+    sam train nano corpus/ work/
+    sam train nano corpus/ work/ --size small
+    sam tag recordings/ --model work/model
+    """
+
+
+def complete_size(incomplete: str) -> list[str]:
+    return [size for size in SIZES if size.startswith(incomplete)]
+
+
+def complete_variant(incomplete: str) -> list[str]:
+    from samcli.training.nano.settings import VARIANTS
+
+    return [name for name in VARIANTS if name.startswith(incomplete)]
+
+
+@dataclass(kw_only=True)
+class NanoFlags(TalkFlags):
+    """For `sam train nano`."""
+
+    size: Annotated[str, typer.Option(help="nano, small or base.", autocompletion=complete_size)] = "nano"
+    steps: Annotated[int | None, typer.Option(help="Of the whole training.", metavar="N", min=10)] = None
+    start: Annotated[
+        str | None, typer.Option("--from", help="sam-nano or a folder: a trained model to go on from.", metavar="MODEL")
+    ] = None
+    ears: Annotated[
+        str | None,
+        typer.Option(help="sam-nano or a folder: keep this model's encoder, learn only words.", metavar="MODEL"),
+    ] = None
+    tags_only: Annotated[bool, typer.Option("--tags-only", help="Make a tagger: no words are learned.", metavar="")] = (
+        False
+    )
+    variant: Annotated[
+        str | None,
+        typer.Option(
+            help="One choice made otherwise, to compare: no-scan...", metavar="NAME", autocompletion=complete_variant
+        ),
+    ] = None
+    both_cores: Annotated[
+        bool, typer.Option("--both-cores", help="Half as fast again; no longer the same to the bit.", metavar="")
+    ] = False
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0
+
+
+@train.command("nano", no_args_is_help=True)
+@spread
+def nano(
+    corpus: Annotated[Path, typer.Argument(metavar="CORPUS", help="A folder with manifest.csv and train/.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to work in.")],
+    flags: NanoFlags,
+) -> ExitCode:
+    """Train sam-nano, or a bigger one by the same recipe; the model appears in OUT/model.
+
+    sam train nano corpus/ work/
+    sam train nano corpus/ work/ --size small --steps 100000
+    sam train nano corpus/ work/ --tags-only
+    sam train nano corpus/ work/ --from sam-nano --steps 5000
+    sam train nano corpus/ work/ --ears sam-nano --variant connector-b
+    sam eval corpus/ --model work/model
+
+    Stopped, the same command goes on from the last save.
+    """
+    if not (corpus / "manifest.csv").is_file():
+        raise UsageError(f"{str(corpus)!r} is no corpus: there is no manifest.csv in it.")
+    if flags.size not in SIZES:
+        raise UsageError(f"There is no --size {flags.size!r}: choose {', '.join(SIZES)}.")
+    from samcli.checkpoints.loading import locate
+    from samcli.text.labels import labels
+    from samcli.training.nano.corpus import Corpus
+    from samcli.training.nano.recipe import train_nano
+    from samcli.training.nano.release import attribution, card, release
+
+    if flags.start is not None and (flags.ears is not None or flags.variant is not None):
+        raise UsageError("--from goes on with a model as it is: neither --ears nor --variant goes with it.")
+    if flags.ears is not None and flags.tags_only:
+        raise UsageError("--ears learns words alone, --tags-only none: nothing is left to learn.")
+    start, ears = (locate(name, offline=True).folder if name else None for name in (flags.start, flags.ears))
+    streams = output()
+    streams.farewell = "stopped; the same command goes on from the last save."
+    recipe = recipe_of(flags)
+
+    def report(line: dict[str, Any]) -> None:
+        words = describe(line, recipe.loop.steps)
+        if streams.shows_status:
+            streams.status(words)
+        else:
+            streams.note(words)
+
+    streams.note("reading the corpus")
+    material = Corpus.read(corpus, labels())
+    network = train_nano(material, out, recipe, start, ears, report=report)
+    made, tokenizer = (network.encoder, None) if flags.tags_only else (network, out / "tokenizer.json")
+    release(made, tokenizer, out / "model", card(made, recipe, flags.start), attribution(material))
+    streams.write(f"{out / 'model'}\n")
+    return ExitCode.OK
+
+
+def recipe_of(flags: NanoFlags) -> NanoRecipe:
+    """The recipe these flags ask for."""
+    from dataclasses import replace
+
+    from samcli.training.nano.settings import VARIANTS, NanoRecipe, bigger
+
+    recipe = NanoRecipe(seed=flags.seed)
+    recipe = replace(recipe, loop=replace(recipe.loop, second_core=flags.both_cores))
+    if flags.size != "nano":
+        recipe = bigger(recipe, flags.size)
+    if flags.variant is not None:
+        if flags.variant not in VARIANTS:
+            raise UsageError(f"There is no --variant {flags.variant!r}: choose {', '.join(VARIANTS)}.")
+        recipe = VARIANTS[flags.variant](recipe)
+    if flags.steps is not None:
+        # The stages keep their shares of the whole.
+        share = flags.steps / recipe.loop.steps
+        optimiser = recipe.loop.optimiser
+        warm_up = max(1, min(optimiser.warm_up, flags.steps // 10))
+        recipe = replace(
+            recipe,
+            loop=replace(recipe.loop, steps=flags.steps, optimiser=replace(optimiser, warm_up=warm_up)),
+            tag_steps=round(recipe.tag_steps * share),
+            read_steps=round(recipe.read_steps * share),
+        )
+    if flags.start is not None or flags.tags_only:  # the first two stages are behind it, or lead to words
+        recipe = replace(recipe, tag_steps=0, read_steps=0)
+    if flags.ears is not None:  # what hears is there
+        recipe = replace(recipe, tag_steps=0)
+    if flags.tags_only:
+        recipe = replace(recipe, loop=replace(recipe.loop, weights=replace(recipe.loop.weights, words=0.0)))
+    return recipe
+
+
+def describe(line: dict[str, Any], steps: int) -> str:
+    """A line of the training's log, in words."""
+    figures = [f"{name} {value:.4g}" for name, value in line.items() if name not in ("step", "seconds")]
+    words = f"step {line.get('step', 0)} of {steps}  " + "  ".join(figures)
+    return words + (f"  after {span(line['seconds'])}" if "seconds" in line else "")
+
+
+train.command("align", no_args_is_help=True)(align)
+train.command("distill", no_args_is_help=True)(distill)
+train.command("pretrain", no_args_is_help=True)(pretrain)
+train.command("check", no_args_is_help=True)(check)
+train.command("tune", no_args_is_help=True)(tune)
+train.command("plot", no_args_is_help=True)(plot)

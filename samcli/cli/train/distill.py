@@ -1,0 +1,157 @@
+"""`sam train distill`"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from samcli.cli.completion import complete_model
+from samcli.cli.exit_codes import ExitCode
+from samcli.cli.flags import MODEL, spread
+from samcli.cli.output import output
+from samcli.cli.train.shared import CourseFlags, course_options, end, find_sounds, reporter, say_skipped, teaching
+from samcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from samcli.training.distill.recipe import DistillRecipe
+    from samcli.training.distill.teacher import TeacherLabels
+    from samcli.training.frames import FrameStore
+    from samcli.training.team import Team
+
+STUDENTS = ("nano", "dass-small", "dass-medium", "ssamba-tiny", "ssamba-small", "ssamba-base")
+CORPUS_LABELS = "teacher_labels.npz"
+
+
+def complete_student(incomplete: str) -> list[str]:
+    return [name for name in STUDENTS if name.startswith(incomplete)]
+
+
+@dataclass(kw_only=True)
+class DistillFlags(CourseFlags):
+    """For `sam train distill`."""
+
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            help="A tagger, or its labels (.npz).", metavar="NAME", autocompletion=complete_model, rich_help_panel=MODEL
+        ),
+    ] = None
+    student: Annotated[
+        str,
+        typer.Option(
+            help="nano, dass-small, ..., or a folder.",
+            metavar="NAME",
+            autocompletion=complete_student,
+            rich_help_panel=MODEL,
+        ),
+    ] = "nano"
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Never use the network.", metavar="", rich_help_panel=MODEL)
+    ] = False
+    divergence: Annotated[float, typer.Option(help="Share of the KL loss.", min=0.0, max=1.0)] = 0.5
+    mix: Annotated[float, typer.Option(help="Chance to mix two sounds.", min=0.0, max=1.0)] = 0.5
+    mask_bands: Annotated[int, typer.Option(help="Of 128, hidden at most.", min=0, max=128)] = 48
+    mask_frames: Annotated[int, typer.Option(help="Of 1000, hidden at most.", min=0, max=1000)] = 192
+    balanced: Annotated[bool, typer.Option("--balanced/--as-they-come", help="Rare sounds more often.", metavar="")] = (
+        True
+    )
+    epochs: Annotated[float, typer.Option(help="Over every ten seconds.", metavar="N")] = 5.0
+    steps: Annotated[int | None, typer.Option(help="Instead of epochs.", metavar="N", min=1)] = None
+
+
+@spread
+def distill(
+    folders: Annotated[list[str], typer.Argument(metavar="FOLDERS", help="Recordings, or a corpus.")],
+    flags: DistillFlags,
+) -> ExitCode:
+    """Let a tagger teach a state-space student (DASS): what it hears, the student learns to hear.
+
+    sam train distill recordings/ --teacher dass-medium -o my-tagger
+    sam train distill corpus/ --student dass-small -o my-tagger
+    sam tag recordings/ --model my-tagger
+
+    Stopped, the same command goes on from the last save.
+    """
+    teacher = flags.teacher or labels_of(folders)
+    inputs = find_sounds(folders)
+    with teaching(flags) as (out, team):
+        from samcli.training.distill import recipe as distillation
+        from samcli.training.distill.teacher import known_targets
+        from samcli.training.frames import FrameStore, make_frames
+        from samcli.training.workshop import Workshop
+
+        streams = output()
+        recipe = recipe_of(flags, team)
+        workshop = Workshop(out)
+        if team.leads:
+            begun = {"teacher": teacher, "student": flags.student, "recordings": len(inputs)}
+            workshop.open(begun | settings(recipe))
+            streams.note(f"reading {len(inputs)} recordings")
+            made = make_frames(
+                inputs, workshop.state / "frames", lambda done, of: streams.status(f"reading {done} of {of}")
+            )
+            say_skipped(made.skipped)
+            if not teacher.endswith(".npz"):
+                said_by(teacher, made, workshop.state, flags, team)
+        team.wait()
+        store = FrameStore(workshop.state / "frames")
+        said = said_by(teacher, store, workshop.state, flags, team)
+        known = known_targets(Path(folders[0]), store, said) if len(folders) == 1 else {}
+        network, _ = distillation.make_student(flags.student, len(said.labels), flags.seed)
+        streams.note(f"learning from {store.seconds / 3600:.2f} hours of sound, {len(known)} windows with labels")
+        finished = distillation.distill(network, store, said, known, workshop.state, recipe, team, reporter())
+        if finished and team.leads:
+            text = distillation.card(flags.student, teacher, store)
+            workshop.deliver(network.cpu(), network.config, labels=said.labels, card=text)
+        return end(finished, out, team)
+
+
+def labels_of(folders: list[str]) -> str:
+    """The teacher's labels that a corpus brings."""
+    path = Path(folders[0]) / CORPUS_LABELS
+    if len(folders) == 1 and path.is_file():
+        return str(path)
+    raise UsageError("Say who teaches: --teacher dass-medium, or a file of its labels (.npz).")
+
+
+def said_by(teacher: str, store: FrameStore, folder: Path, flags: DistillFlags, team: Team) -> TeacherLabels:
+    """What the teacher says of every ten seconds; it listens once."""
+    from samcli.checkpoints.loading import load_model
+    from samcli.training.distill.teacher import hear_all, read_labels
+
+    if teacher.endswith(".npz"):
+        return read_labels(Path(teacher), store)
+    streams = output()
+    model = load_model(teacher, device=str(team.device), offline=flags.offline, progress=streams.shows_status)
+    return hear_all(model, store, folder, lambda done, of: streams.status(f"{teacher} hears {done} of {of} windows"))
+
+
+def recipe_of(flags: DistillFlags, team: Team) -> DistillRecipe:
+    """The recipe these flags ask for."""
+    from samcli.training.distill.recipe import FRESH_NANO_RATE, DistillRecipe
+
+    plain = DistillRecipe()
+    rate = FRESH_NANO_RATE if flags.student == "nano" else plain.pace.rate
+    warm_up = plain.pace.warm_up if flags.warm_up is None else flags.warm_up
+    return DistillRecipe(
+        divergence=flags.divergence,
+        mix=flags.mix,
+        bands=flags.mask_bands,
+        frames=flags.mask_frames,
+        balanced=flags.balanced,
+        steps=flags.steps or 0,
+        epochs=flags.epochs,
+        pace=replace(plain.pace, rate=flags.rate or rate, warm_up=warm_up),
+        course=course_options(flags, team, plain.course.batch, average=plain.course.average),
+    )
+
+
+def settings(recipe: DistillRecipe) -> dict[str, Any]:
+    """What the same course must have the same."""
+    from samcli.checkpoints.configs import config_to_json
+
+    plain = config_to_json(recipe)
+    return plain | {"course": {name: plain["course"][name] for name in ("batch", "bfloat16", "seed")}}

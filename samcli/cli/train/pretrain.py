@@ -1,0 +1,133 @@
+"""`sam train pretrain`"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from samcli.cli.exit_codes import ExitCode
+from samcli.cli.flags import spread
+from samcli.cli.output import output
+from samcli.cli.train.shared import (
+    CourseFlags,
+    course_options,
+    end,
+    find_sounds,
+    reporter,
+    say_skipped,
+    teaching,
+)
+from samcli.errors import UsageError
+
+SIZES = ("nano", "tiny", "small", "base")
+
+
+def complete_size(incomplete: str) -> list[str]:
+    return [size for size in SIZES if size.startswith(incomplete)]
+
+
+@dataclass(kw_only=True)
+class PretrainFlags(CourseFlags):
+    """For `sam train pretrain`."""
+
+    size: Annotated[
+        str, typer.Option(help="nano, tiny, small, base.", metavar="SIZE", autocompletion=complete_size)
+    ] = "tiny"
+    seconds: Annotated[float, typer.Option(help="Of a window.", min=0.32, max=120.0)] = 10.24
+    hidden: Annotated[float, typer.Option(help="Share of the patches hidden.", min=0.01, max=0.99)] = 0.78125
+    epochs: Annotated[float, typer.Option(help="Times every window is heard.", metavar="N")] = 10.0
+    steps: Annotated[int | None, typer.Option(help="Instead of epochs.", metavar="N", min=1)] = None
+    probe: Annotated[
+        Path | None,
+        typer.Option(help="A corpus to judge by, before and after.", metavar="CORPUS"),
+    ] = None
+
+
+@spread
+def pretrain(
+    folders: Annotated[list[str], typer.Argument(metavar="FOLDERS", help="Recordings; labels are not needed.")],
+    flags: PretrainFlags,
+) -> ExitCode:
+    """Teach an encoder by sound alone (SSAMBA): hidden patches of spectrograms are predicted from the others.
+
+    sam train pretrain recordings/ -o my-encoder --size tiny
+    sam train pretrain corpus/ -o my-encoder --size nano --seconds 2.56 --steps 3000 --rate 1e-3 --probe corpus/
+    sam train align openaqa.json --audio sounds/ --encoder my-encoder -o my-sam
+
+    Stopped, the same command goes on from the last save.
+    """
+    if flags.size not in SIZES:
+        raise UsageError(f"There is no --size {flags.size!r}: choose {', '.join(SIZES)}.")
+    if flags.probe is not None and not (flags.probe / "manifest.csv").is_file():
+        raise UsageError(f"{str(flags.probe)!r} is no corpus: there is no manifest.csv in it.")
+    inputs = find_sounds(folders)
+    with teaching(flags) as (out, team):
+        from samcli.training.frames import FrameStore, make_frames
+        from samcli.training.pretrain import recipe as pretraining
+        from samcli.training.workshop import Workshop
+
+        streams = output()
+        recipe = pretraining.PretrainRecipe()
+        recipe = replace(
+            recipe,
+            encoder=pretraining.sized(flags.size, flags.seconds),
+            hidden=flags.hidden,
+            steps=flags.steps or 0,
+            epochs=flags.epochs,
+            pace=replace(
+                recipe.pace,
+                rate=flags.rate or recipe.pace.rate,
+                warm_up=recipe.pace.warm_up if flags.warm_up is None else flags.warm_up,
+            ),
+            course=course_options(flags, team, recipe.course.batch),
+        )
+        workshop = Workshop(out)
+        if team.leads:
+            workshop.open(settings(recipe, len(inputs)))
+            streams.note(f"reading {len(inputs)} recordings")
+            made = make_frames(
+                inputs, workshop.state / "frames", lambda done, of: streams.status(f"reading {done} of {of}")
+            )
+            say_skipped(made.skipped)
+        team.wait()
+        store = FrameStore(workshop.state / "frames")
+        streams.note(f"learning from {store.seconds / 3600:.2f} hours of sound")
+        network, finished = pretraining.pretrain(store, workshop.state, recipe, team, reporter())
+        if finished and team.leads:
+            workshop.deliver(network, network.config, card=pretraining.card(recipe, store))
+            if flags.probe is not None:
+                judge(flags.probe, pretraining.fresh(recipe), network.cpu())
+        return end(finished, out, team)
+
+
+def settings(recipe: Any, recordings: int) -> dict[str, Any]:
+    """What the same course must have the same."""
+    from samcli.checkpoints.configs import config_to_json
+
+    plain = config_to_json(recipe)
+    course = {name: plain["course"][name] for name in ("batch", "bfloat16", "seed")}
+    return {"recipe": "pretrain", **plain, "course": course, "recordings": recordings}
+
+
+def judge(corpus: Path, before: Any, after: Any) -> None:
+    """Say what a linear probe finds in the encoder before and after."""
+    from samcli.evaluation.probe import probe
+
+    streams = output()
+    both = {"from scratch": before, "pre-trained": after}
+    found = probe(both, corpus, lambda what, done, of: streams.status(f"{what}: {done} of {of}"))
+    for name, one in found.items():
+        streams.note(
+            f"linear probe, {name}: {100 * one.accuracy:.1f} % of {len(one.hits)} clips in {one.classes} classes "
+            f"(95 % interval {_range(one.spread())})"
+        )
+    gain, *ends = found["pre-trained"].gain(found["from scratch"])
+    streams.note(f"gained on the same clips: {100 * gain:.1f} points (95 % interval {_range(ends)})")
+
+
+def _range(ends: Sequence[float]) -> str:
+    return " to ".join(f"{100 * end:.1f}" for end in ends)

@@ -1,0 +1,151 @@
+"""What `sam train align`, `distill` and `pretrain` have in common: flags, progress, and how they end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from samcli.cli.exit_codes import ExitCode
+from samcli.cli.flags import MACHINE, OUTPUT, Device, TalkFlags
+from samcli.cli.output import output
+from samcli.cli.progress import span
+from samcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from samcli.engine.inputs.find import Input
+    from samcli.training.lesson import CourseOptions
+    from samcli.training.team import Team
+
+TYPES = ("auto", "float32", "bfloat16")
+MOST_NAMED = 3  # of the recordings that could not be read
+
+
+def complete_type(incomplete: str) -> list[str]:
+    return [name for name in TYPES if name.startswith(incomplete)]
+
+
+@dataclass(kw_only=True)
+class CourseFlags(TalkFlags):
+    """For every course."""
+
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The model's folder, and of the work.", rich_help_panel=OUTPUT),
+    ] = None
+    batch_size: Annotated[
+        int | None,
+        typer.Option(help="Examples a step, over all processes.", metavar="N", min=1),
+    ] = None
+    rate: Annotated[float | None, typer.Option(help="Highest learning rate.", metavar="RATE")] = None
+    warm_up: Annotated[int | None, typer.Option(help="Steps until it is reached.", metavar="N", min=0)] = None
+    seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0
+    at_once: Annotated[
+        int,
+        typer.Option(help="Examples in memory; 0: a whole step's.", metavar="N", min=0, rich_help_panel=MACHINE),
+    ] = 0
+    device: Device = "auto"
+    dtype: Annotated[
+        str,
+        typer.Option(
+            help="auto, float32, bfloat16.", metavar="TYPE", autocompletion=complete_type, rich_help_panel=MACHINE
+        ),
+    ] = "auto"
+    workers: Annotated[
+        int, typer.Option(help="Processes that read ahead.", metavar="N", min=0, rich_help_panel=MACHINE)
+    ] = 0
+    save_every: Annotated[
+        float, typer.Option(help="Seconds between two saves.", metavar="SECONDS", rich_help_panel=MACHINE)
+    ] = 300.0
+
+
+@contextmanager
+def teaching(flags: CourseFlags) -> Iterator[tuple[Path, Team]]:
+    """The output folder and the processes at work; of several, the first one speaks."""
+    if flags.output is None:
+        raise UsageError("Say where the model goes: -o FOLDER.")
+    if flags.dtype not in TYPES:
+        raise UsageError(f"There is no --dtype {flags.dtype!r} to learn in: choose {', '.join(TYPES)}.")
+    if flags.rate is not None and not 0 < flags.rate < 1:
+        raise UsageError(f"A learning rate of {flags.rate} cannot be: give one such as 0.0001.")
+    from samcli.training.team import gathered
+
+    streams = output()
+    streams.farewell = "stopped; the same command goes on from the last save."
+    with gathered(flags.device) as team:
+        if not team.leads:
+            streams.quiet = True
+        yield flags.output, team
+
+
+def course_options(flags: CourseFlags, team: Team, batch: int, at_once: int = 0, average: float = 0.0) -> CourseOptions:
+    """These flags as options; bfloat16 by itself on a GPU only, where it is quicker and was published so."""
+    from samcli.training.lesson import CourseOptions
+
+    return CourseOptions(
+        batch=flags.batch_size or batch,
+        at_once=flags.at_once or at_once,
+        workers=flags.workers,
+        bfloat16=flags.dtype == "bfloat16" or (flags.dtype == "auto" and team.device.type == "cuda"),
+        save_every_seconds=flags.save_every,
+        average=average,
+        seed=flags.seed,
+    )
+
+
+def find_sounds(folders: Sequence[str]) -> list[Input]:
+    """The recordings below these folders; of a corpus, those to learn from."""
+    from samcli.engine.inputs.find import find_inputs
+
+    found: list[Input] = []
+    for folder in folders:
+        inputs = find_inputs([folder])
+        if (Path(folder) / "manifest.csv").is_file():
+            inputs = [item for item in inputs if not item.relative.startswith("dev/")]
+        found += inputs
+    return found
+
+
+def say_skipped(skipped: dict[str, str]) -> None:
+    """Name the first few recordings that could not be read."""
+    if skipped:
+        streams = output()
+        for cause in list(skipped.values())[:MOST_NAMED]:
+            streams.error(cause)
+        streams.error(f"{len(skipped)} recordings cannot be read and are left out.")
+
+
+def reporter() -> Callable[[dict[str, Any]], None]:
+    """Show a line of the log, on the status line of a terminal or below each other."""
+    streams = output()
+
+    def report(line: dict[str, Any]) -> None:
+        words = describe(line)
+        if streams.shows_status:
+            streams.status(words)
+        else:
+            streams.note(words)
+
+    return report
+
+
+def describe(line: dict[str, Any]) -> str:
+    """A line of the log, in words."""
+    known = ("step", "of", "stage", "rate", "norm", "seconds", "examples/s", "left")
+    words = f"{line['stage']}  step {line['step']} of {line['of']}"
+    words += "".join(f"  {name} {value:.4g}" for name, value in line.items() if name not in known)
+    words += f"  {line['examples/s']:.3g} examples/s"
+    return words + (f"  {span(line['left'])} left" if "left" in line else "")
+
+
+def end(finished: bool, out: Path, team: Team) -> ExitCode:
+    """The last line of a finished course: where the model is."""
+    if not finished:
+        return ExitCode.INTERRUPTED
+    if team.leads:
+        output().write(f"{out}\n")
+    return ExitCode.OK

@@ -1,0 +1,95 @@
+"""One way to open every kind of input: a file, an open stream, or samples already in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samcli.audio.resample import Resampler
+from samcli.engine.inputs.find import Input
+from samcli.engine.windows import Wave
+from samcli.errors import InputError
+
+BLOCK_SECONDS = 10.0
+
+
+class Reader(Protocol):
+    """Mono blocks at the rate asked for, and how much there was."""
+
+    duration: float | None
+    covered: float
+    warning: str | None
+
+    def __iter__(self) -> Iterator[Wave]: ...
+
+
+def open_input(item: Input, rate: int) -> AbstractContextManager[Reader]:
+    """The sound of an input. Raises InputError, here or while it is read."""
+    if isinstance(item.source, tuple):
+        samples, source_rate = item.source
+        return ArrayReader(samples, source_rate, rate)
+    from samcli.audio.decode import open_sound
+
+    return open_sound(item.path if item.source is None else item.source, rate, BLOCK_SECONDS)
+
+
+def array_input(samples: NDArray[Any], rate: int, name: str = "array") -> Input:
+    """An input of samples in memory: (samples,), (samples, channels) or (channels, samples)."""
+    return Input(name, name, None, name, source=(samples, rate))
+
+
+class ArrayReader:
+    """Samples in memory, mixed to mono and resampled, in blocks."""
+
+    def __init__(self, samples: NDArray[Any], source_rate: int, rate: int) -> None:
+        if source_rate <= 0:
+            raise InputError(f"A sample rate of {source_rate} cannot be.", "not-audio")
+        self.wave = mono(np.asarray(samples))
+        if not self.wave.size:
+            raise InputError("The array holds no samples.", "no-samples")
+        if not np.isfinite(self.wave).all():
+            raise InputError("The array holds samples that are not numbers (NaN or infinity).", "non-finite")
+        self.source_rate, self.rate = source_rate, rate
+        self.duration: float | None = len(self.wave) / source_rate
+        self.covered = 0.0
+        self.warning: str | None = None
+
+    def __enter__(self) -> ArrayReader:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        pass
+
+    def __iter__(self) -> Iterator[Wave]:
+        step = round(BLOCK_SECONDS * self.source_rate)
+        blocks = (self.wave[start : start + step] for start in range(0, len(self.wave), step))
+        yield from resampled(blocks, self.source_rate, self.rate)
+        self.covered = len(self.wave) / self.source_rate
+
+
+def resampled(blocks: Iterable[Wave], source_rate: int, rate: int) -> Iterator[Wave]:
+    """The same sound at another rate, block by block."""
+    resampler = Resampler(source_rate, rate)
+    for block in blocks:
+        yield resampler.push(block)
+    yield resampler.finish()
+
+
+def mono(samples: NDArray[Any]) -> Wave:
+    """Float samples of one channel from (samples,), (samples, channels) or (channels, samples) of any type."""
+    if np.issubdtype(samples.dtype, np.integer):
+        bits = np.iinfo(samples.dtype)
+        middle = 0 if bits.min else (bits.max + 1) // 2  # unsigned samples rest at their middle
+        samples = (samples.astype(np.float32) - middle) / (bits.max + 1 - middle)
+    if samples.ndim == 2:
+        # Nobody records more channels than samples.
+        samples = samples.mean(axis=int(np.argmin(samples.shape)))
+    if samples.ndim != 1:
+        message = f"An array of shape {samples.shape} is not sound: give (samples,) or (samples, channels)."
+        raise InputError(message, "not-audio")
+    return np.ascontiguousarray(samples, dtype=np.float32)

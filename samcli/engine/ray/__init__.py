@@ -1,0 +1,1 @@
+"""The same run on the machines of a Ray cluster."""

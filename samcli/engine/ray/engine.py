@@ -1,0 +1,188 @@
+"""The same run on many machines: workers of a Ray cluster, each with a model of its own, that are handed files in lots.
+
+The driver walks the inputs, keeps the journal and puts records in order, as a run in one process does; a worker hears
+its lot with the engine of one process and sends back each file as it is finished. When a worker dies, what it had not
+sent back is tried again, now each file alone: a file that takes down its second worker is poisonous and set aside
+with an error record, and the others have lost nothing but time. Workers open the files themselves, so all machines
+must see the same paths.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from samcli.engine.allocator import keep_freed_memory
+from samcli.engine.inputs.decode_ahead import Job
+from samcli.engine.inputs.find import Input
+from samcli.engine.journal import Journal
+from samcli.engine.options import RunOptions, RunReport
+from samcli.engine.task import Task
+from samcli.engine.weights import dtype_of
+from samcli.errors import ModelError, UsageError
+from samcli.records import Record
+
+if TYPE_CHECKING:
+    from samcli.engine.ray.lots import Shift
+    from samcli.models.interface import SoundModel
+
+MOST_IN_LOT = 256  # files: enough for full batches, little enough to spread and to repeat
+LOTS_PER_WORKER = 8  # of a run whose length is known, so that the last ones end together
+
+
+@dataclass(frozen=True)
+class About:
+    """What the driver knows of the workers' model; it looks like one as far as settings go."""
+
+    name: str
+    revision: str
+    tasks: frozenset[str]
+    sample_rate: int
+    window_seconds: float
+    labels: tuple[str, ...]
+    step_seconds: float | None
+    dtype: str
+
+
+class Worker:
+    """Lives in a process of the cluster."""
+
+    def __init__(self, load: Callable[[], SoundModel], threads: int) -> None:
+        import torch
+
+        torch.set_num_threads(threads)
+        keep_freed_memory()
+        self.load = load
+        self.model: SoundModel | None = None
+
+    def about(self) -> About:
+        model = self.model = self.model or self.load()
+        return About(
+            model.name,
+            model.revision,
+            model.tasks,
+            model.sample_rate,
+            model.window_seconds,
+            model.labels,
+            model.step_seconds,
+            dtype_of(model),
+        )
+
+    def hear(self, task: Task, lot: Sequence[Job], options: RunOptions) -> Iterator[tuple[int, list[Record], float]]:
+        """(place in the lot, records, seconds of audio) of each file, as it is finished."""
+        from samcli.engine.run import finished
+
+        self.about()
+        assert self.model is not None
+        report = RunReport()
+        heard = 0.0
+        for done in finished(task, [job.item for job in lot], self.model, options, None, report):
+            yield done.job.index, done.records, report.audio_seconds - heard
+            heard = report.audio_seconds
+
+
+class Crew:
+    """The workers of a run. A context manager; `about` is known once it is entered."""
+
+    about: About
+
+    def __init__(
+        self,
+        load: Callable[[], SoundModel],
+        *,
+        address: str | None = None,
+        workers: int | None = None,
+        gpus_per_worker: float = 0.0,
+        cpus_per_worker: float = 1.0,
+    ) -> None:
+        try:
+            import ray
+        except ImportError:
+            raise UsageError("The engine 'ray' is not installed: pip install 'samcli[ray]'.") from None
+        if workers is not None and workers < 1:
+            raise UsageError(f"--workers must be at least 1, not {workers}.")
+        self.ray: Any = ray
+        self.load = load
+        self.address, self.wanted = address, workers
+        self.gpus, self.cpus = gpus_per_worker, cpus_per_worker
+        self._owned = False
+        self._shifts: list[Shift] = []
+        self._first: Any = None  # the worker that told about the model
+
+    def __enter__(self) -> Crew:
+        if not self.ray.is_initialized():
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+            more: dict[str, Any] = {} if self.address else {"include_dashboard": False}
+            try:
+                self.ray.init(self.address or "local", log_to_driver=False, logging_level="ERROR", **more)
+            except (ConnectionError, OSError, ValueError, RuntimeError) as error:
+                raise UsageError(f"The Ray cluster cannot be reached: {error}") from None
+            self._owned = True
+        try:
+            self._first = self.hire()
+            self.about = self.ray.get(self._first.about.remote())
+        except self.ray.exceptions.RayActorError as error:
+            self._leave()
+            raise ModelError(f"The worker died when it loaded the model: {error}") from None
+        except self.ray.exceptions.RayTaskError as error:
+            self._leave()
+            raise error.cause if isinstance(error.cause, Exception) else error from None
+        except BaseException:
+            self._leave()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        for shift in self._shifts:
+            shift.stop()
+        if self._first is not None:
+            self.ray.kill(self._first)
+            self._first = None
+        if self._owned:
+            self.ray.shutdown()
+            self._owned = False
+
+    def hire(self) -> Any:
+        """A new worker, on whichever machine has room."""
+        worker, self._first = self._first, None
+        if worker is not None:
+            return worker
+        kind = self.ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, scheduling_strategy="SPREAD")(Worker)
+        return kind.remote(self.load, max(1, int(self.cpus)))
+
+    def size(self) -> int:
+        """How many workers the cluster has room for, or as many as were asked for."""
+        if self.wanted is not None:
+            return self.wanted
+        there = self.ray.cluster_resources()
+        room = there.get("GPU", 0) / self.gpus if self.gpus else there.get("CPU", 1) / self.cpus
+        return max(1, int(room))
+
+    def run(
+        self,
+        task: Task,
+        inputs: Iterable[Input],
+        options: RunOptions,
+        *,
+        journal: Journal | None = None,
+        report: RunReport | None = None,
+    ) -> Iterator[Record]:
+        """Like `engine.run.run`, on all workers."""
+        from samcli.engine.ray.lots import Lots, Shift
+        from samcli.engine.run import told
+
+        report = report if report is not None else RunReport()
+        report.files_total = len(inputs) if isinstance(inputs, Sized) else None
+        workers = self.size()
+        lot = MOST_IN_LOT
+        if report.files_total is not None:
+            lot = max(1, min(MOST_IN_LOT, report.files_total // (workers * LOTS_PER_WORKER)))
+        shift = Shift(self, task, options, report, Lots(inputs, lot, journal))
+        self._shifts.append(shift)
+        return told(shift.finished(workers), options, journal, report)

@@ -1,0 +1,1 @@
+"""The suite that measures a model on the development split of the corpus."""

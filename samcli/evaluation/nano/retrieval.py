@@ -1,0 +1,103 @@
+"""Search measured on the development clips: a phrase for each kind of sound, and the clips of that kind.
+
+Both ways, as it comes and normalised: for a phrase the clips compete, less what is likely of a clip whatever the
+phrase; for a clip the phrases compete, less what is likely of a phrase whatever is heard. The rows of two stages rank
+as an index does: tags, captions and embeddings choose a hundred clips, the loss beside them orders those.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samcli.engine.hearing import Heard, Progress, hear
+from samcli.engine.index.store import Window
+from samcli.evaluation.figures import Figure, share
+from samcli.evaluation.metrics.ranking import CUTS, average_precisions, ranked_by, recall_hits
+from samcli.evaluation.nano.dev_sounds import DevClip
+from samcli.evaluation.nano.measurement import Measurement
+from samcli.models.interface import SoundModel
+from samcli.tasks.embed import unit
+from samcli.tasks.search import FIRST_SHARE, SHORTLIST, USUAL_SHARE, shortlist_scores, usual_losses
+from samcli.training.language.sounds import Kind, find_kind
+
+EVERY = 8  # n-th clip, when it must be quick
+
+Losses = NDArray[np.float64]  # (clips, phrases)
+
+
+def phrase_of(kind: Kind) -> str:
+    """How a person would ask for it: "A dog barking."."""
+    text = kind.sayings[0].ongoing
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def retrieval_figures(
+    model: SoundModel,
+    corpus_folder: str | Path,
+    quick: bool = False,
+    progress: Progress = lambda what, done, total: None,
+) -> dict[str, Any]:
+    """Recall at 1, 5 and 10 and mean average precision at 10, in the shape of the other reports."""
+    measurement = Measurement(model, corpus_folder, EVERY if quick else 1, progress)
+    sounds = measurement.sounds
+    clips = list(sounds.singles)
+    kinds = list(sounds.by_kind())
+    phrases = [phrase_of(find_kind(kind)) for kind in kinds]
+    heard = hear(
+        model,
+        [clip.wave for clip in clips],
+        [("",)] * len(clips),
+        given=phrases,
+        progress=lambda done: progress("hearing the clips", done, len(clips)),
+    )
+    kept = [(clip, one) for clip, one in zip(clips, heard, strict=True) if one.losses is not None]
+    losses: Losses = np.array([one.losses for _, one in kept], np.float64)
+    names = [clip.clip.file for clip, _ in kept]
+    owners = [_kind_name(clip) for clip, _ in kept]
+    for_phrase = [frozenset(name for name, own in zip(names, owners, strict=True) if own == kind) for kind in kinds]
+    for_clip = [frozenset({own}) for own in owners]
+    usual = USUAL_SHARE * usual_losses(phrases, model)
+    first = _first_stage(phrases, kept, model)
+    rankings = {
+        "text_audio": ("phrase to clips", for_phrase, ranked_by(-losses.T, names)),
+        "text_audio_normalised": ("- normalised", for_phrase, ranked_by(losses.mean(1) - losses.T, names)),
+        "text_audio_first": ("- shortlist alone", for_phrase, ranked_by(first, names)),
+        "text_audio_two": ("- two stages", for_phrase, _two_stages(first, losses.T, names)),
+        "audio_text": ("clip to phrases", for_clip, ranked_by(-losses, kinds)),
+        "audio_text_normalised": ("- normalised", for_clip, ranked_by(usual - losses, kinds)),
+    }
+    figures: list[Figure] = []
+    for key, (name, relevant, ranked) in rankings.items():
+        for cut in CUTS:
+            figures.append(share(f"{key}_r{cut}", f"{name}, R@{cut}", recall_hits(relevant, ranked, cut)))
+        figures.append(share(f"{key}_map10", f"{name}, mAP@10", average_precisions(relevant, ranked)))
+    return measurement.report({"quick": quick, "clips": len(names), "phrases": len(phrases)}, figures, {})
+
+
+def _kind_name(clip: DevClip) -> str:
+    assert clip.kind is not None
+    return clip.kind.base
+
+
+def _first_stage(phrases: list[str], kept: list[tuple[DevClip, Heard]], model: SoundModel) -> Losses:
+    """(phrases, clips): the scores of an index's shortlist."""
+    windows = [Window(clip.clip.file, 0.0, clip.clip.seconds, one.texts[0]) for clip, one in kept]
+    none = np.zeros(len(model.labels), np.float32)
+    tags = np.stack([none if one.tags is None else one.tags for _, one in kept])
+    embeddings = np.stack([unit(one.embedding) for _, one in kept if one.embedding is not None])
+    return np.stack([shortlist_scores(phrase, windows, tags, model.labels, embeddings) for phrase in phrases])
+
+
+def _two_stages(first: Losses, losses: Losses, names: list[str]) -> list[list[str]]:
+    """The best of the first stage by loss and first stage, then the rest as it was."""
+    ranked = []
+    for scores, own in zip(first, losses, strict=True):
+        order = np.argsort(-scores, kind="stable")
+        near = order[:SHORTLIST]
+        best = near[np.argsort(own[near] - FIRST_SHARE * scores[near], kind="stable")]
+        ranked.append([names[int(place)] for place in (*best, *order[SHORTLIST:])])
+    return ranked

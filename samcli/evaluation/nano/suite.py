@@ -1,0 +1,98 @@
+"""What sam-nano must do, measured: every row of its table, for any model and any corpus in the same layout.
+
+    report = nano_figures(load_model("sam-nano"), "corpus")
+    print(report_markdown(report))
+
+Nothing is random: clips, scenes, questions and intervals come from fixed seeds, answers are read by word lists fixed
+beforehand, and the model is heard through the same windows, level gate and decoding as in use.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from samcli.engine.hearing import Progress, hear
+from samcli.evaluation import figures as tables
+from samcli.evaluation.figures import Figure
+from samcli.evaluation.nano import tags as nano_tags
+from samcli.evaluation.nano import words as nano_words
+from samcli.evaluation.nano.measurement import Measurement
+from samcli.evaluation.nano.quiz import exam
+from samcli.evaluation.nano.targets import MARKS
+from samcli.models.interface import SoundModel
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much is measured."""
+
+    every: int = 1  # n-th development clip
+    scenes: int = 300
+    minutes: int = 100
+    variants: int = 400  # everyday clips, at most
+
+    @classmethod
+    def of(cls, quick: bool) -> Extent:
+        return cls(every=4, scenes=60, minutes=12, variants=60) if quick else cls()
+
+
+def _quietly(what: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+def nano_figures(
+    model: SoundModel, corpus_folder: str | Path, quick: bool = False, progress: Progress = _quietly
+) -> dict[str, Any]:
+    """Every figure the model's tasks allow, with the captions and answers behind it.
+
+    `quick` asks about a quarter of the clips. `progress` is told what is being done, and how far.
+    """
+    return measure(model, corpus_folder, Extent.of(quick), progress) | {"quick": quick}
+
+
+def measure(
+    model: SoundModel, corpus_folder: str | Path, extent: Extent, progress: Progress = _quietly
+) -> dict[str, Any]:
+    """The same to any extent."""
+    measurement = Measurement(model, corpus_folder, extent.every, progress)
+    sounds = measurement.sounds
+    speaks = {"caption", "ask"} <= model.tasks
+    exams = [exam(clip, sounds.corpus.names) if clip.single else None for clip in sounds.clips]
+    heard = hear(
+        model,
+        [clip.wave for clip in sounds.clips],
+        [("", *(sheet.prompts if sheet else ())) if speaks else () for sheet in exams],
+        progress=lambda done: progress("hearing the clips", done, len(sounds.clips)),
+    )
+    figures: list[Figure] = []
+    details: dict[str, Any] = {}
+    if speaks:
+        for name, (found, entries) in {
+            "captions": nano_words.caption_figures(sounds, heard),
+            "answers": nano_words.answer_figures(sounds, heard, exams),
+            "scenes": nano_words.scene_figures(sounds, model, extent.scenes, progress),
+            "special": nano_words.special_figures(sounds, model, progress),
+        }.items():
+            figures += found
+            details[name] = entries
+    if "tag" in model.tasks:
+        figures += nano_tags.tag_figures(sounds, model, heard)
+        figures += nano_tags.timeline_figures(sounds, model, extent.minutes, progress)
+        figures += nano_tags.variant_figures(sounds, model, heard, extent.variants, progress)
+    order = list(MARKS)
+    figures.sort(key=lambda figure: order.index(figure.key))
+    seconds = round(sum(clip.clip.seconds for clip in sounds.clips), 1)
+    return measurement.report({"clips": len(sounds.clips), "seconds_of_audio": seconds}, figures, details)
+
+
+def report_rows(report: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Cells for a table on a terminal, under `figures.HEADER`."""
+    fields = [{key: value for key, value in entry.items() if key != "reached"} for entry in report["figures"]]
+    return tables.rows(Figure(**entry) for entry in fields)
+
+
+def report_markdown(report: dict[str, Any]) -> str:
+    """The table for a model card."""
+    return tables.markdown(tables.HEADER, report_rows(report))

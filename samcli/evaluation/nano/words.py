@@ -1,0 +1,128 @@
+"""The speaking half of the suite: captions of single sounds, of two events, of special inputs; answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from samcli.engine.hearing import Heard, Progress, hear
+from samcli.evaluation.figures import Figure
+from samcli.evaluation.metrics.wording import commonest_share, distinct_share, invented, names_any, told_order
+from samcli.evaluation.nano.dev_sounds import DevSounds
+from samcli.evaluation.nano.quiz import Exam
+from samcli.evaluation.nano.special_inputs import captioned_as, recorded_waves, special_waves
+from samcli.evaluation.nano.targets import marked, marked_share
+from samcli.models.interface import SoundModel
+
+Details = list[dict[str, Any]]
+
+
+def caption_figures(sounds: DevSounds, heard: Sequence[Heard]) -> tuple[list[Figure], Details]:
+    """Of the captions in each sound's first text: what they name, what they invent, how they vary."""
+    details: Details = []
+    for clip, one in zip(sounds.clips, heard, strict=True):
+        caption = one.texts[0]
+        details.append(
+            {
+                "file": clip.clip.file,
+                "label": clip.clip.label,
+                "caption": caption,
+                "named": names_any(caption, clip.names) if clip.single else None,
+                "invented": invented(caption, sounds.supported(clip)),
+            }
+        )
+    named = [(clip, entry["named"]) for clip, entry in zip(sounds.clips, details, strict=True) if clip.single]
+    figures = [
+        marked_share("captions_name_sound", [hit for _, hit in named]),
+        marked_share("captions_name_everyday", [hit for clip, hit in named if clip.clip.curated]),
+        marked_share("captions_name_cross_source", [hit for clip, hit in named if not clip.clip.curated]),
+        marked_share("captions_invent", [bool(entry["invented"]) for entry in details]),
+    ]
+    captions = [one.texts[0] for one in heard if not one.silent]
+    if captions:
+        figures += [
+            marked("captions_distinct", distinct_share(captions), count=len(captions)),
+            marked("captions_commonest", commonest_share(captions), count=len(captions)),
+        ]
+    return figures, details
+
+
+def answer_figures(
+    sounds: DevSounds, heard: Sequence[Heard], exams: Sequence[Exam | None]
+) -> tuple[list[Figure], Details]:
+    """Of the answers in each sound's texts after the first."""
+    rights: list[tuple[bool, bool, bool]] = []
+    details: Details = []
+    for clip, one, sheet in zip(sounds.clips, heard, exams, strict=True):
+        if sheet is None:
+            continue
+        _, present, absent, choice = one.texts
+        right = sheet.present.right(present), sheet.absent.right(absent), sheet.choice.right(choice)
+        rights.append(right)
+        details += [
+            {"file": clip.clip.file, "question": question, "answer": answer, "right": fits}
+            for question, answer, fits in zip(sheet.prompts, one.texts[1:], right, strict=True)
+        ]
+    hits = np.array(rights, np.float64).reshape(-1, 3)
+    return [
+        marked_share("yes_no", hits[:, :2].mean(1)),  # by clip: its two answers are not independent
+        marked_share("yes_no_present", hits[:, 0]),
+        marked_share("yes_no_absent", hits[:, 1]),
+        marked_share("multiple_choice", hits[:, 2]),
+    ], details
+
+
+def scene_figures(sounds: DevSounds, model: SoundModel, count: int, progress: Progress) -> tuple[list[Figure], Details]:
+    """Captions of one sound followed by another."""
+    scenes = sounds.two_event_scenes(count)
+    heard = hear(
+        model,
+        [scene.wave for scene in scenes],
+        [("",)] * len(scenes),
+        progress=lambda done: progress("hearing scenes of two events", done, len(scenes)),
+    )
+    details: Details = []
+    for scene, one in zip(scenes, heard, strict=True):
+        first, second = scene.first.clip, scene.second.clip
+        order = told_order(one.texts[0], scene.first.names, scene.second.names)
+        details.append(
+            {
+                "first": first.file,
+                "second": second.file,
+                "labels": [first.label, second.label],
+                "caption": one.texts[0],
+                "order": order,
+            }
+        )
+    orders = [entry["order"] for entry in details]
+    return [
+        marked_share("scenes_both_named", [order is not None for order in orders]),
+        marked_share("scenes_order", [order == "forward" for order in orders if order is not None]),
+    ], details
+
+
+def special_figures(sounds: DevSounds, model: SoundModel, progress: Progress) -> tuple[list[Figure], Details]:
+    """Captions of silence, tones, noise, speech and music."""
+    groups = special_waves() | recorded_waves(sounds)
+    entries = [(kind, wave) for kind, waves in groups.items() for wave in waves]
+    heard = hear(
+        model,
+        [wave for _, wave in entries],
+        [("",)] * len(entries),
+        progress=lambda done: progress("hearing special inputs", done, len(entries)),
+    )
+    details: Details = [
+        {
+            "kind": kind,
+            "caption": one.texts[0],
+            "silent": one.silent,
+            "right": captioned_as(kind, one.texts[0], one.silent),
+        }
+        for (kind, _), one in zip(entries, heard, strict=True)
+    ]
+    return [
+        marked_share(f"special_{kind}", [entry["right"] for entry in details if entry["kind"] == kind])
+        for kind in groups
+    ], details

@@ -1,0 +1,1 @@
+"""The field's data sets, and predictions matched to them."""

@@ -1,0 +1,101 @@
+"""What a model said of each recording, read from any format that `sam` writes and from a few plain ones."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from samcli.errors import UsageError
+from samcli.evaluation.metrics.events import LabelledEvent
+from samcli.evaluation.references.datasets import FILE_COLUMNS, question_id, read_table, stem
+
+ANSWER_FIELDS = ("model_prediction", "model_output", "prediction", "answer", "output", "response")
+
+
+@dataclass
+class Prediction:
+    """All that was said of one recording, or one answer to one question."""
+
+    id: str
+    text: str = ""  # caption, answer or transcript
+    scores: dict[str, float] = field(default_factory=dict)  # by label
+    events: list[LabelledEvent] = field(default_factory=list)
+    failed: str = ""  # why there is nothing
+
+
+def read_predictions(path: Path) -> dict[str, Prediction]:
+    """By id: file names without folder and suffix; for answers with the question behind, or the question's own id."""
+    return as_predictions(read_entries(path), path)
+
+
+def read_entries(path: Path) -> list[dict[str, Any]]:
+    """The rows or objects of a file, as they are."""
+    try:
+        text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
+    except OSError as error:
+        raise UsageError(f"The predictions in {str(path)!r} cannot be read: {error}.") from error
+    if text.lstrip()[:1] in {"{", "["}:
+        return _json_entries(path, text)
+    return [dict(row) for row in read_table(text)]
+
+
+def as_predictions(entries: list[dict[str, Any]], path: Path) -> dict[str, Prediction]:
+    """The entries of a file by their ids."""
+    found: dict[str, Prediction] = {}
+    for number, entry in enumerate(entries, 1):
+        _add(found, entry, f"entry {number} of {str(path)!r}")
+    if not found:
+        raise UsageError(f"There are no predictions in {str(path)!r}.")
+    return found
+
+
+def _json_entries(path: Path, text: str) -> list[dict[str, Any]]:
+    try:
+        whole: Any = json.loads(text)
+    except json.JSONDecodeError:
+        try:
+            whole = [json.loads(line) for line in text.splitlines() if line.strip()]
+        except json.JSONDecodeError as error:
+            raise UsageError(f"The predictions in {str(path)!r} are no JSON: {error}.") from error
+    if isinstance(whole, dict) and "path" not in whole and all(isinstance(value, str) for value in whole.values()):
+        return [{"path": name, "caption": text} for name, text in whole.items()]  # {"file": "caption"}
+    entries = whole if isinstance(whole, list) else [whole]
+    if not all(isinstance(entry, dict) for entry in entries):
+        raise UsageError(f"The predictions in {str(path)!r} are no list of objects.")
+    return entries
+
+
+def _add(found: dict[str, Prediction], entry: dict[str, Any], where: str) -> None:
+    path = next((str(entry[name]) for name in (*FILE_COLUMNS, "audio_id") if entry.get(name)), "")
+    own = str(entry.get("id") or "")
+    question = str(entry.get("question") or entry.get("instruction") or "")
+    if not path and not own:
+        raise UsageError(f"There is no path and no id in {where}.")
+    if own:
+        name = own
+    else:
+        name = question_id(path, question) if question else stem(path)
+    held = found.setdefault(name, Prediction(name))
+    if entry.get("error") or entry.get("error_type"):
+        held.failed = str(entry.get("error") or entry.get("error_type"))
+        return
+    text = next((entry[field] for field in ("caption", *ANSWER_FIELDS, "transcript", "text") if entry.get(field)), None)
+    if text is not None:
+        if held.text and held.text != str(text):
+            raise UsageError(f"{name!r} is predicted twice, the second time in {where}.")
+        held.text = str(text)
+    tags = entry.get("tags")
+    if tags is None and entry.get("label"):
+        tags = [{"label": entry["label"], "score": entry.get("score") or 1.0}]
+    for tag in tags or ():
+        try:
+            label, score = str(tag["label"]), float(tag["score"])
+        except (KeyError, TypeError, ValueError):
+            raise UsageError(f"The tags in {where} are no list of a label and a score each.") from None
+        held.scores[label] = max(score, held.scores.get(label, 0.0))
+        if entry.get("start") not in (None, "") and entry.get("end") not in (None, ""):
+            held.events.append(LabelledEvent(label, float(entry["start"]), float(entry["end"])))
+    if entry.get("event_label"):
+        held.events.append(LabelledEvent(str(entry["event_label"]), float(entry["onset"]), float(entry["offset"])))

@@ -1,0 +1,1 @@
+"""Adapters: what a model learned beside its weights."""

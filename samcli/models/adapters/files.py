@@ -1,0 +1,113 @@
+"""Adapters as small folders: adapter.json (what it is, for which base) and adapter.safetensors.
+
+A folder is written aside and moved into place. Reading is strict: a file that is no adapter, or one for another base
+model, is refused with a sentence, and nothing in it is ever executed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from samcli.errors import ModelError
+from samcli.models.adapters.lora import AdapterConfig, adapter_state, load_adapter_state, merge_adapters
+
+CONFIG, WEIGHTS = "adapter.json", "adapter.safetensors"
+MOST_CONFIG_BYTES = 100_000
+
+
+def save_adapter(model: nn.Module, config: AdapterConfig, folder: Path, name: str = "default") -> None:
+    """Write one adapter of the model as a folder, replacing an adapter that is there."""
+    state = adapter_state(model, name)
+    if not state:
+        raise ModelError(f"The model has no adapter named {name!r} to save.")
+    folder = folder.absolute()
+    if folder.exists() and not ((folder / CONFIG).exists() or (folder.is_dir() and not any(folder.iterdir()))):
+        raise ModelError(f"{folder} is there already and is no adapter; name another folder.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as place:
+        aside = Path(place) / "adapter"
+        aside.mkdir()
+        save_file({key: value.cpu().contiguous() for key, value in state.items()}, aside / WEIGHTS, {"format": "pt"})
+        text = json.dumps({"model_type": "adapter", **dataclasses.asdict(config)}, indent=2)
+        (aside / CONFIG).write_text(text + "\n", encoding="utf-8")
+        if folder.exists():
+            shutil.move(folder, Path(place) / "old")
+        shutil.move(aside, folder)
+
+
+def read_adapter_config(folder: Path) -> AdapterConfig:
+    path = folder / CONFIG
+    try:
+        if path.stat().st_size > MOST_CONFIG_BYTES:
+            raise ModelError(f"{path} is too large for an adapter's description.")
+        data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+    except FileNotFoundError:
+        raise ModelError(f"{folder} holds no adapter ({CONFIG}).") from None
+    except (OSError, ValueError, RecursionError):
+        raise ModelError(f"{path} is not readable as JSON.") from None
+    if not isinstance(data, dict) or data.pop("model_type", None) != "adapter":
+        raise ModelError(f"{path} does not describe an adapter.")
+    try:
+        lists = {name: tuple(data[name]) for name in ("targets", "places", "labels") if name in data}
+        config = AdapterConfig(**{**data, **lists})
+    except (TypeError, ValueError):
+        raise ModelError(f"{path} does not describe an adapter that this version of sam knows.") from None
+    if not _typed(config):
+        raise ModelError(f"{path} holds a value of the wrong type.")
+    return config
+
+
+def load_adapter(
+    model: nn.Module, folder: Path, name: str = "default", *, base: str = "", base_revision: str = ""
+) -> AdapterConfig:
+    """Stack the adapter in `folder` on the model. `base` says which model this is: another than it was trained on is
+    refused, because its numbers would fit and mean nothing."""
+    config = read_adapter_config(folder)
+    if base and config.base and base != config.base:
+        raise ModelError(f"{folder} was trained on {config.base}, not on {base}.")
+    if base_revision and config.base_revision and base_revision != config.base_revision:
+        raise ModelError(f"{folder} was trained on revision {config.base_revision} of {config.base}.")
+    load_adapter_state(model, config, read_adapter_tensors(folder), name)
+    return config
+
+
+def read_adapter_tensors(folder: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(folder / WEIGHTS)
+    except (OSError, SafetensorError):
+        raise ModelError(f"{folder / WEIGHTS} is missing or damaged.") from None
+
+
+def apply_adapters(
+    model: nn.Module, folders: Mapping[str, Path], *, base: str = "", base_revision: str = "", merge: bool = True
+) -> None:
+    """Stack adapters by name, in the order given. Merged, they cost nothing while speaking, but are there for good."""
+    for name, folder in folders.items():
+        load_adapter(model, folder, name, base=base, base_revision=base_revision)
+    if merge:
+        merge_adapters(model, keep_base=False)
+
+
+def _typed(config: AdapterConfig) -> bool:
+    texts = (config.base, config.base_revision, *config.targets, *config.places, *config.labels)
+    return (
+        config.kind in ("lora", "dora", "head")
+        and type(config.rank) is int
+        and config.rank <= 65_536
+        and all(type(value) in (int, float) for value in (config.alpha, config.dropout))
+        and all(isinstance(text, str) for text in texts)
+    )
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,1 @@
+"""Audio encoders: the one of sam-nano and the published ones."""

@@ -1,0 +1,209 @@
+"""SSAMBA: a self-supervised bidirectional Vision-Mamba over spectrogram patches (arXiv 2405.11831).
+
+Its order of operations is the published code's, quirks included, because published weights were trained with them:
+layers run in pairs (the odd one on the reversed sequence) and both residuals are added, so the residual doubles with
+every pair; the two directions of a mixer are averaged; the final norm is applied twice. Tokens are frequency-major.
+
+The released weights are pre-trained only. Without a fine-tuned head (`classes` = 0) it makes features, not tags.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from samcli.errors import ModelError
+from samcli.models.encoders.base import Encoder, FrontEnd, Reading
+from samcli.ssm.convolution import causal_convolution
+from samcli.ssm.mamba2 import initial_dt_bias
+from samcli.ssm.scan import selective_scan
+
+
+@dataclass(frozen=True)
+class SsambaConfig:
+    """Sizes of one SSAMBA; the defaults are the pre-trained base model."""
+
+    width: int = 768  # tiny 192, small 384
+    layers: int = 24
+    d_state: int = 16  # state dimension (N)
+    d_conv: int = 4
+    expand: int = 2  # inner width over width (E)
+    patch: int = 16
+    stride: int = 16  # 10 in fine-tuning: patches overlap
+    mel_bins: int = 128
+    table_bands: int = 8  # grid of the stored position table, as pre-trained: no overlap, 1024 frames
+    table_steps: int = 64
+    classes: int = 0
+    pool: Literal["tokens", "class"] = "tokens"  # what the head reads: the mean of the patches, or the class token
+    pretraining: bool = True  # holds the mask token and the two prediction heads
+    paired: bool = True  # the published runs' bidirectional flag; False runs the layers one after the other
+    norm_eps: float = 1e-5
+    mel_mean: float = -4.2677393  # log-mel energies of AudioSet
+    mel_scale: float = 2 * 4.5689974  # two standard deviations
+    window_frames: int = 1024
+
+    def __post_init__(self) -> None:
+        if min(self.patch, self.stride) < 1 or self.mel_bins < self.patch:
+            raise ValueError("SSAMBA needs patches of at least one frame that fit into its mel bins")
+
+
+class VimMixer(nn.Module):
+    """A Mamba mixer in both directions: shared projections, own convolution and scan, sum halved (Vim's "v2")."""
+
+    def __init__(self, config: SsambaConfig) -> None:
+        super().__init__()
+        inner, rank = config.expand * config.width, -(-config.width // 16)
+        self.rank, self.d_state = rank, config.d_state
+        self.in_proj = nn.Linear(config.width, 2 * inner, bias=False)
+        for way in ("", "_b"):
+            setattr(self, f"conv1d{way}", nn.Conv1d(inner, inner, config.d_conv, groups=inner))
+            setattr(self, f"x_proj{way}", nn.Linear(inner, rank + 2 * config.d_state, bias=False))
+            dt_proj = nn.Linear(rank, inner)
+            dt_proj.bias = nn.Parameter(initial_dt_bias(inner))
+            setattr(self, f"dt_proj{way}", dt_proj)
+            spread = torch.arange(1, config.d_state + 1, dtype=torch.float32).repeat(inner, 1)
+            setattr(self, f"A_log{way}", nn.Parameter(spread.log()))
+            setattr(self, f"D{way}", nn.Parameter(torch.ones(inner)))
+        self.out_proj = nn.Linear(inner, config.width, bias=False)
+
+    def one_way(self, x: Tensor, z: Tensor, way: str) -> Tensor:
+        """(batch, tokens, inner) gated, in the order it was given."""
+        conv, dt_proj = self.get_submodule(f"conv1d{way}"), self.get_submodule(f"dt_proj{way}")
+        x = F.silu(causal_convolution(x, conv.weight, conv.bias)[0])  # type: ignore[arg-type]
+        mixed = self.get_submodule(f"x_proj{way}")(x)
+        dt, B, C = torch.split(mixed, [self.rank, self.d_state, self.d_state], dim=-1)
+        A = -self.get_parameter(f"A_log{way}").float().exp()
+        y, _ = selective_scan(x, F.softplus(dt_proj(dt).float()), A, B, C, self.get_parameter(f"D{way}"))
+        return y.to(z.dtype) * F.silu(z)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x, z = self.in_proj(x).chunk(2, dim=-1)
+        forward = self.one_way(x, z, "")
+        backward = self.one_way(x.flip(1), z.flip(1), "_b").flip(1)
+        out: Tensor = self.out_proj((forward + backward) / 2)
+        return out
+
+
+class SsambaBlock(nn.Module):
+    """Adds first and mixes after; hidden and residual are returned un-added."""
+
+    def __init__(self, config: SsambaConfig) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(config.width, eps=config.norm_eps)
+        self.mixer = VimMixer(config)
+
+    def forward(self, hidden: Tensor, residual: Tensor | None) -> tuple[Tensor, Tensor]:
+        residual = hidden if residual is None else residual + hidden
+        return self.mixer(self.norm(residual)), residual
+
+
+def resize_positions(table: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
+    """The authors' rule for a table (1, bands * steps, width) on another grid: a shorter time axis is the old one's
+    middle, a longer one is interpolated, and then the frequency axis is."""
+    bands, steps = new
+    maps = table.transpose(1, 2).reshape(1, -1, *old)  # (1, width, old bands, old steps)
+    if steps < old[1]:
+        start = old[1] // 2 - steps // 2
+        maps = maps[..., start : start + steps]
+    elif steps > old[1]:
+        maps = F.interpolate(maps, (old[0], steps), mode="bilinear", align_corners=False)
+    if bands != old[0]:
+        maps = F.interpolate(maps, (bands, steps), mode="bilinear", align_corners=False)
+    return maps.flatten(2).transpose(1, 2)
+
+
+class PretrainingLoss(NamedTuple):
+    joint: Tensor  # nce + 10 * mse, the published objective
+    nce: Tensor  # contrastive: which masked patch is which
+    mse: Tensor  # generative: what the masked patches hold
+    nce_accuracy: Tensor
+
+
+class Ssamba(Encoder):
+    def __init__(self, config: SsambaConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.front = FrontEnd(config.mel_mean, config.mel_scale, config.window_frames)
+        self.width, self.classes, self.step_frames = config.width, config.classes, config.stride
+        self.bands = (config.mel_bins - config.patch) // config.stride + 1
+        self.patches = nn.Conv2d(1, config.width, config.patch, stride=config.stride)
+        self.class_token = nn.Parameter(torch.zeros(1, 1, config.width))
+        table = 1 + config.table_bands * config.table_steps
+        self.positions = nn.Parameter(torch.randn(1, table, config.width) * 0.02)
+        self.layers = nn.ModuleList(SsambaBlock(config) for _ in range(config.layers))
+        self.norm_f = nn.LayerNorm(config.width, eps=config.norm_eps)
+        self.head_norm = nn.LayerNorm(config.width) if config.classes else None
+        self.head = nn.Linear(config.width, config.classes) if config.classes else None
+        if config.pretraining:
+            pixels = config.patch**2
+            self.mask_token = nn.Parameter(torch.zeros(1, 1, config.width))
+            self.cpred, self.gpred = (
+                nn.Sequential(nn.Linear(config.width, config.width), nn.ReLU(), nn.Linear(config.width, pixels))
+                for _ in range(2)
+            )
+
+    def steps(self, frames: int) -> int:
+        return (frames - self.config.patch) // self.config.stride + 1
+
+    def embed(self, frames: Tensor) -> Tensor:
+        """Normalised (batch, frames, mel bins) -> patches (batch, bands * steps, width), frequency-major."""
+        maps: Tensor = self.patches(frames.transpose(1, 2)[:, None])  # (batch, width, bands, steps)
+        return maps.flatten(2).transpose(1, 2)
+
+    def position_table(self, steps: int) -> Tensor:
+        """(1, 1 + bands * steps, width), the class token's first."""
+        old, new = (self.config.table_bands, self.config.table_steps), (self.bands, steps)
+        if old == new:
+            return self.positions
+        return torch.cat([self.positions[:, :1], resize_positions(self.positions[:, 1:], old, new)], dim=1)
+
+    def encode(self, patches: Tensor) -> Tensor:
+        """(batch, bands * steps, width) -> (batch, 1 + bands * steps, width), the class token first."""
+        hidden = torch.cat([self.class_token.expand(len(patches), -1, -1), patches], dim=1)
+        hidden = hidden + self.position_table(patches.shape[1] // self.bands)
+        residual: Tensor | None = None
+        if not self.config.paired:
+            for layer in self.layers:
+                hidden, residual = layer(hidden, residual)
+        else:
+            for even, odd in zip(self.layers[::2], self.layers[1::2], strict=False):
+                behind = None if residual is None else residual.flip(1)
+                backward, backward_residual = odd(hidden.flip(1), behind)
+                hidden, residual = even(hidden, residual)
+                hidden, residual = hidden + backward.flip(1), residual + backward_residual.flip(1)
+        hidden = hidden if residual is None else residual + hidden
+        out: Tensor = self.norm_f(self.norm_f(hidden))
+        return out
+
+    def read(self, frames: Tensor) -> Reading:
+        tokens = self.encode(self.embed(frames))
+        patches = tokens[:, 1:].reshape(len(tokens), self.bands, -1, self.width)
+        features = patches.transpose(1, 2).flatten(2)  # (batch, steps, bands * width)
+        if self.head is None or self.head_norm is None:
+            return Reading(features, None, None)
+        pooled = tokens[:, 1:].mean(1) if self.config.pool == "tokens" else tokens[:, 0]
+        return Reading(features, self.head(self.head_norm(pooled)), None)
+
+    def pretrain(self, frames: Tensor, mask: Tensor) -> PretrainingLoss:
+        """Hide the patches numbered by `mask` (batch, masked) and predict them from the others."""
+        c = self.config
+        if not c.pretraining or c.stride != c.patch:
+            raise ModelError("This SSAMBA cannot be pre-trained: that needs its prediction heads and disjoint patches.")
+        rows = torch.arange(len(mask), device=mask.device)[:, None]
+        patches = self.embed(frames).clone()
+        patches[rows, mask] = self.mask_token[0, 0].to(patches.dtype)
+        hidden = self.encode(patches)[rows, mask + 1]  # (batch, masked, width)
+        pixels = F.unfold(frames.transpose(1, 2)[:, None], c.patch, stride=c.stride).transpose(1, 2)
+        targets = pixels[rows, mask]  # (batch, masked, patch * patch)
+        scores = targets @ self.cpred(hidden).transpose(1, 2)  # (batch, masked targets, masked predictions)
+        own = scores.diagonal(dim1=1, dim2=2)
+        nce = (scores.logsumexp(2) - own).mean()
+        # as published: normalised over the predictions, but each prediction picks its target
+        picked = scores.softmax(2).argmax(1)
+        accuracy = (picked == torch.arange(mask.shape[1], device=mask.device)).float().mean()
+        mse = F.mse_loss(self.gpred(hidden), targets)
+        return PretrainingLoss(nce + 10 * mse, nce, mse, accuracy)

@@ -1,0 +1,1 @@
+"""PyTorch modules handed to the compiled loops."""

@@ -1,0 +1,1 @@
+"""Language models of recurrent blocks, and how they read and speak."""

@@ -1,0 +1,1 @@
+"""`sam train align`: a published encoder and language model become one."""

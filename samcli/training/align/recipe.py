@@ -1,0 +1,239 @@
+"""SAM at the paper's scale (arXiv 2509.15680): a published encoder, a fresh connector, a published language model.
+
+Taught by LTU's curriculum (arXiv 2305.10790) on OpenAQA:
+
+    1  the connector alone              classification            rate 1e-3, 2 epochs
+    2  encoder, connector, adapters     classification            rate 1e-4, 2 epochs
+    3  the same                         all closed-ended          rate 1e-4, 1 epoch
+    4  the same                         everything                rate 1e-4, 1 epoch
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
+
+from samcli.audio.decode import open_sound
+from samcli.audio.fbank import FRAME, SAMPLE_RATE, log_mel
+from samcli.errors import InputError, ModelError
+from samcli.models.encoders.nano import NanoConfig
+from samcli.models.sam import Sam
+from samcli.text.prompts import Example
+from samcli.text.tokenizer import Tokenizer
+from samcli.training.align.openaqa import CAPTION_ANSWER, PREFIX, Questions
+from samcli.training.align.pupil import ADAPTER, AlignRecipe, Heard, Parts, Pupil, assemble
+from samcli.training.course import Course, Report
+from samcli.training.lesson import Outcome, Pace, Stage
+from samcli.training.order import Shuffled, generator
+from samcli.training.recompute import recompute
+from samcli.training.team import Team
+
+LEAST_ANSWER = 16  # tokens that a long question leaves
+TRIES = 20  # recordings in a row that cannot be read, until a course is given up
+
+
+class Answers:
+    """The lesson: recordings, questions about them, and their answers."""
+
+    def __init__(
+        self,
+        questions: Questions,
+        places: Sequence[str | None],
+        chosen: Sequence[int],
+        tokenizer: Tokenizer,
+        recipe: AlignRecipe,
+        unread: Path,
+    ) -> None:
+        self.questions, self.places, self.chosen, self.recipe, self.unread = questions, places, chosen, recipe, unread
+        self.tokenizer = tokenizer
+        self.order = Shuffled(len(chosen), recipe.course.seed)
+        self.pupil: Pupil | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"pupil": None}  # workers only read
+
+    def outcome(self, batch: Heard) -> Outcome:
+        assert self.pupil is not None
+        total, count = self.pupil(batch)
+        return Outcome(total, count, {"loss": total.detach()})
+
+    def batch(self, places: Sequence[int]) -> Heard:
+        waves, rows = [], []
+        for place in places:
+            wave, example = self.example(place)
+            waves.append(wave)
+            rows.append(example)
+        size = round(self.recipe.window_seconds * SAMPLE_RATE)
+        windows = [part for wave in waves for part in _cut(wave, size)]
+        mels = [log_mel(F.pad(part, (0, max(0, FRAME - len(part))))[None])[0] for part in windows]
+        pad = self.tokenizer.pad
+        return Heard(
+            pad_sequence(mels, batch_first=True),
+            torch.tensor([len(mel) for mel in mels]),
+            torch.tensor([len(_cut(wave, size)) for wave in waves]),
+            pad_sequence([torch.tensor(row.tokens) for row in rows], batch_first=True, padding_value=float(pad)),
+            torch.tensor([len(row.tokens) for row in rows]),
+            torch.tensor([row.answer_start for row in rows]),
+        )
+
+    def example(self, place: int) -> tuple[Tensor, Example]:
+        """A recording's beginning and a question; one that cannot be read gives its place to the next."""
+        number = self.order[place]
+        for tried in range(TRIES):
+            item = self.chosen[(number + tried) % len(self.chosen)]
+            path = self.places[self.questions.audio[item]]
+            assert path is not None, "only items with a recording are chosen"
+            try:
+                wave = read_beginning(path, self.recipe.window_seconds * self.recipe.windows)
+            except InputError as error:
+                with suppress(OSError), self.unread.open("a", encoding="utf-8", errors="surrogateescape") as file:
+                    file.write(f"{path}\t{error}\n")
+                continue
+            return wave, self.words(item, place)
+        raise InputError(f"{TRIES} recordings in a row cannot be read; {self.unread} names them.")
+
+    def words(self, item: int, place: int) -> Example:
+        """The question in one of its forms: people type it without the data set's prefix, or ask for a caption."""
+        tokenizer = self.tokenizer
+        question, answer = self.questions.questions[item], self.questions.answers[item]
+        plain = generator(self.recipe.course.seed, place).random() < 0.5
+        if not question or (self.questions.kinds[item] == "caption" and plain):
+            opening, answer = tokenizer.caption_prompt(), CAPTION_ANSWER.sub("", answer, count=1)
+        else:
+            opening = tokenizer.question_prompt(PREFIX.sub("", question, count=1) if plain else question)
+        said = [*tokenizer.encode(answer), tokenizer.eos][: max(LEAST_ANSWER, self.recipe.longest - len(opening))]
+        return Example([*opening, *said], len(opening))
+
+
+def _cut(wave: Tensor, size: int) -> list[Tensor]:
+    """Windows, the last one as short as what is left."""
+    return list(torch.split(wave, size)) if len(wave) else [wave]
+
+
+def read_beginning(path: str, seconds: float) -> Tensor:
+    """The first seconds of a recording, at 16 kHz."""
+    parts, count, wanted = [], 0, round(seconds * SAMPLE_RATE)
+    with open_sound(path, SAMPLE_RATE) as sound:
+        for block in sound:
+            parts.append(torch.from_numpy(block))
+            count += block.size
+            if count >= wanted:
+                break
+    return torch.cat([torch.zeros(0), *parts])[:wanted]
+
+
+def curriculum(questions: Questions, heard: Callable[[int], bool]) -> list[list[int]]:
+    """The items of each stage, of those whose recording is there; a stage without any takes the next one's."""
+    kinds: tuple[tuple[Any, ...], ...] = (("classification",), ("classification", "caption", "closed"))
+    narrow, closed = ([item for item in questions.of(*kind) if heard(item)] for kind in kinds)
+    everything = [item for item in range(len(questions)) if heard(item)]
+    closed = closed or everything
+    return [narrow or closed, narrow or closed, closed, everything]
+
+
+def learns_connector(name: str) -> bool:
+    """What learns in the first stage."""
+    return name.startswith(("marks", "spoken_marks", "sam.connector.")) and name != "sam.connector.separator"
+
+
+def learns_everything(recipe: AlignRecipe) -> Callable[[str], bool]:
+    """What learns in the others."""
+
+    def learns(name: str) -> bool:
+        if name.startswith("sam.encoder."):
+            return not recipe.freeze_encoder and not name.startswith(TAG_HEADS)
+        if name.startswith("sam.language."):
+            return recipe.method == "full" or f".adapters.{ADAPTER}." in name
+        return learns_connector(name)
+
+    return learns
+
+
+TAG_HEADS = tuple(f"sam.encoder.{name}." for name in ("head", "head_norm", "fc_norm", "attention"))
+
+
+def align(
+    parts: Parts,
+    questions: Questions,
+    places: Sequence[str | None],
+    folder: Path,
+    recipe: AlignRecipe,
+    team: Team,
+    report: Report = lambda line: None,
+) -> tuple[Sam, bool]:
+    """The network, and whether the course came to its end; `places` are the files of `questions.ids`."""
+    pupil = assemble(parts, recipe).to(team.device)
+    if recipe.recompute:
+        recompute(pupil)
+    learns = (learns_connector, *(learns_everything(recipe),) * 3)
+    stages = []
+    pools = curriculum(questions, lambda item: places[questions.audio[item]] is not None)
+    for number, (pool, learn) in enumerate(zip(pools, learns, strict=True)):
+        lesson = Answers(questions, places, pool, parts.tokenizer, recipe, folder / "unread.txt")
+        lesson.pupil = pupil
+        steps = recipe.steps[number] if recipe.steps else round(recipe.epochs[number] * len(pool) / recipe.course.batch)
+        if not recipe.steps and recipe.epochs[number]:
+            steps = max(1, steps)
+        pace = Pace(recipe.rate * (1 if number else 10), recipe.warm_up)
+        stages.append(Stage(f"stage {number + 1}", lesson, steps, pace, learn))
+    finished = Course(pupil.train(), stages, folder, recipe.course, team).run(report)
+    return pupil.eval().settle(), finished
+
+
+def without_stale_head(network: Sam, recipe: AlignRecipe) -> Sam:
+    """A tag head that was trained on another encoder than this one has become is taken off, where that can be done."""
+    if recipe.freeze_encoder or isinstance(network.config.encoder, NanoConfig):
+        return network
+    encoder = cast(Any, network.encoder)
+    for name in ("head", "head_norm", "fc_norm"):
+        if hasattr(encoder, name):
+            setattr(encoder, name, None)
+    encoder.config = replace(encoder.config, classes=0)
+    network.config = replace(network.config, encoder=encoder.config)
+    return network
+
+
+def load_parts(
+    encoder: str, language: str, *, offline: bool = False, progress: bool = False
+) -> tuple[Parts, dict[str, str]]:
+    """Both by catalogue name, Hub id or folder, and their revisions."""
+    from samcli.checkpoints.loading import TINY, load_tokenizer, locate, with_second_fetch
+    from samcli.checkpoints.modules import Piece, load_piece
+    from samcli.checkpoints.vocabulary import read_tokenizer, tokenizer_file
+
+    def load(name: str) -> tuple[Piece, Any, str, int | None]:
+        if name == TINY:
+            from samcli.checkpoints.tiny import LABELS, REVISION, tiny_network, tiny_tokenizer
+
+            tokenizer = tiny_tokenizer()
+            network = tiny_network(tokenizer)
+            return Piece("sam", network, network.config, LABELS), tokenizer, REVISION, None
+        source = locate(name, offline=offline, progress=progress)
+        piece = with_second_fetch(source, lambda at: load_piece(at.folder, dtype=torch.float32))
+        path = tokenizer_file(source.folder)
+        end = None if path is None else read_tokenizer(path).token_to_id("<|endoftext|>")
+        return piece, load_tokenizer(source.folder), source.revision, end
+
+    heard, _, heard_revision, _ = load(encoder)
+    if heard.kind in ("language", "phi"):
+        raise ModelError(f"{encoder} is a language model and hears nothing: name an encoder, such as eat-base.")
+    spoken, tokenizer, spoken_revision, end = load(language)
+    if spoken.kind not in ("language", "sam"):
+        raise ModelError(f"{language} is no language model of Mamba blocks: name one, such as mamba2-130m.")
+    if tokenizer is None:
+        raise ModelError(f"{language} has no tokenizer.json beside its weights.")
+    hearing: Any = heard.module.encoder if heard.kind == "sam" else heard.module
+    speaking: Any = spoken.module.language if spoken.kind == "sam" else spoken.module
+    config = heard.config.encoder if heard.kind == "sam" else heard.config
+    if spoken.kind == "sam" and (spoken.config.split_projections or spoken.config.reads_tags):
+        raise ModelError(f"The language model inside {language} does not stand alone: name one, such as mamba2-130m.")
+    revisions = {"encoder": heard_revision, "language": spoken_revision}
+    return Parts(hearing, config, heard.labels, speaking, tokenizer, end), revisions

@@ -1,0 +1,1 @@
+"""`sam train distill`: a tagger teaches another."""

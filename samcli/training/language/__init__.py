@@ -1,0 +1,1 @@
+"""What can be said of a scene: captions, questions and answers by grammar."""

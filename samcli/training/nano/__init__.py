@@ -1,0 +1,1 @@
+"""sam-nano, from the corpus to the folder that ships."""

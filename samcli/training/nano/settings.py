@@ -1,0 +1,72 @@
+"""What sam-nano's recipe lets one choose: sizes, stages, and the choices that were tried one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from samcli.models.connectors import ConnectorConfig, Kind
+from samcli.models.encoders.nano import NanoConfig
+from samcli.models.sam import SamConfig
+from samcli.ssm.language.model import LanguageConfig
+from samcli.training.loop import LoopOptions
+from samcli.training.nano.batches import BatchOptions
+from samcli.training.nano.words import WordOptions
+
+
+@dataclass(frozen=True)
+class NanoRecipe:
+    """Every choice of the training; the shipped model's values are the defaults."""
+
+    encoder: NanoConfig = field(default_factory=NanoConfig)
+    language_layers: int = 6
+    language_width: int = 256
+    language_state: int = 64
+    language_layer: Literal["mamba2", "convolution"] = "mamba2"
+    connector: Kind = "concat"
+    teacher: bool = True  # learn from its opinion of every clip; False: from labels alone
+    stack: int = 4  # encoder steps per audio token: 3.1 tokens a second
+    tag_steps: int = 3_000  # steps of tags alone
+    read_steps: int = 1_500  # steps of words alone
+    batches: BatchOptions = field(default_factory=BatchOptions)
+    words: WordOptions = field(default_factory=WordOptions)
+    loop: LoopOptions = field(default_factory=LoopOptions)
+    vocabulary: int = 2560
+    told: int = 200_000  # sentences that make the vocabulary
+    counted: int = 12_000  # sounds told to make the lexicon
+    seed: int = 0
+
+    def config(self, vocabulary: int, aligned: bool = False) -> SamConfig:
+        language = LanguageConfig(
+            d_model=self.language_width,
+            n_layer=self.language_layers,
+            vocab_size=vocabulary,
+            d_state=self.language_state,
+            layer=self.language_layer,
+        )
+        connector = ConnectorConfig(kind=self.connector)
+        return SamConfig(self.encoder, language, connector, stack=self.stack, reads_tags=True, beams=2, aligned=aligned)
+
+
+def bigger(recipe: NanoRecipe, size: str) -> NanoRecipe:
+    """The same recipe for more hardware: `small` (38 M parameters) or `base` (129 M)."""
+    widths = {"small": (384, 12, 512, 12), "base": (768, 16, 768, 16)}
+    width, layers, words, language_layers = widths[size]
+    mixer = replace(recipe.encoder.mixer, d_model=width)
+    encoder = replace(recipe.encoder, mixer=mixer, layers=layers, stem=(48, 96, 160, 256))
+    return replace(recipe, encoder=encoder, language_width=words, language_layers=language_layers)
+
+
+# One choice made otherwise, to see what it is worth.
+VARIANTS: dict[str, Callable[[NanoRecipe], NanoRecipe]] = {
+    "connector-b": lambda recipe: replace(recipe, connector="time-major"),
+    "connector-c": lambda recipe: replace(recipe, connector="frequency-major"),
+    "no-teacher": lambda recipe: replace(recipe, teacher=False),
+    "no-scan": lambda recipe: replace(
+        recipe, encoder=replace(recipe.encoder, mixer=replace(recipe.encoder.mixer, scan=False))
+    ),
+    "language-without-scan": lambda recipe: replace(recipe, language_layer="convolution"),
+    "small-language": lambda recipe: replace(recipe, language_layers=3),
+    "large-language": lambda recipe: replace(recipe, language_layers=10),
+}

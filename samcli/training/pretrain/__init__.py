@@ -1,0 +1,1 @@
+"""`sam train pretrain`: an encoder learns from sound alone."""

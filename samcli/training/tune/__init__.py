@@ -1,0 +1,1 @@
+"""`sam train tune`: a model learns a person's own sounds."""

@@ -1,0 +1,62 @@
+"""`sam train`: the flags become a recipe; what cannot work is refused before it starts."""
+
+import pytest
+
+from samcli.cli.train.app import NanoFlags, describe, recipe_of
+from samcli.training.nano.settings import NanoRecipe
+
+
+def test_without_flags_it_is_the_shipped_recipe():
+    assert recipe_of(NanoFlags()) == NanoRecipe()
+
+
+def test_fewer_steps_keep_the_shares_of_the_stages():
+    whole = NanoRecipe()
+    tenth = recipe_of(NanoFlags(steps=whole.loop.steps // 10))
+    assert tenth.loop.steps * 10 == whole.loop.steps
+    assert tenth.tag_steps == pytest.approx(whole.tag_steps / 10, abs=1)
+    assert tenth.read_steps == pytest.approx(whole.read_steps / 10, abs=1)
+
+
+def test_a_bigger_size_is_bigger():
+    assert recipe_of(NanoFlags(size="small")).language_width > NanoRecipe().language_width
+
+
+def test_a_line_of_the_log_reads_as_words():
+    assert describe({"step": 50, "loss": 1.23456, "seconds": 100.0}, 200) == "step 50 of 200  loss 1.235  after 1m40s"
+
+
+@pytest.mark.parametrize("arguments", [(".", "out"), ("missing", "out")])
+def test_what_is_no_corpus_is_refused(sam, arguments):
+    done = sam("train", "nano", *arguments)
+    assert done.returncode == 2 and b"manifest.csv" in done.stderr and not (sam.folder / "out").exists()
+
+
+def test_a_size_that_does_not_exist_is_refused(sam):
+    (sam.folder / "manifest.csv").touch()
+    done = sam("train", "nano", ".", "out", "--size", "giant")
+    assert done.returncode == 2 and b"base" in done.stderr
+
+
+def test_a_variant_that_does_not_exist_is_refused(sam):
+    (sam.folder / "manifest.csv").touch()
+    done = sam("train", "nano", ".", "out", "--variant", "no-ears")
+    assert done.returncode == 2 and b"connector-b" in done.stderr and not (sam.folder / "out").exists()
+
+
+def test_what_goes_on_as_it_is_takes_no_other_choice(sam):
+    (sam.folder / "manifest.csv").touch()
+    for more in (("--ears", "sam-nano"), ("--variant", "no-scan")):
+        done = sam("train", "nano", ".", "out", "--from", "sam-nano", *more)
+        assert done.returncode == 2 and b"--from" in done.stderr and not (sam.folder / "out").exists()
+
+
+def test_nothing_to_learn_is_refused(sam):
+    (sam.folder / "manifest.csv").touch()
+    done = sam("train", "nano", ".", "out", "--ears", "sam-nano", "--tags-only")
+    assert done.returncode == 2 and b"--tags-only" in done.stderr and not (sam.folder / "out").exists()
+
+
+def test_a_short_training_warms_up_within_a_tenth():
+    assert recipe_of(NanoFlags(steps=100)).loop.optimiser.warm_up == 10
+    assert recipe_of(NanoFlags(steps=10)).loop.optimiser.warm_up == 1

@@ -1,0 +1,78 @@
+"""The encoder of sam-nano: what a window gives does not depend on its neighbours or its padding."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from samcli.models.encoders.nano import NanoConfig, NanoEncoder
+from samcli.ssm.bidirectional import BidirectionalConfig
+from samcli.ssm.fast import kernels
+
+SMALL = NanoConfig(
+    stem=(4, 6, 8, 8),
+    stem_depth=(0, 1, 1, 1),
+    layers=2,
+    mixer=BidirectionalConfig(d_model=16, d_state=8, head_dim=8),
+    classes=11,
+)
+
+
+@pytest.fixture(scope="module")
+def encoder() -> NanoEncoder:
+    torch.manual_seed(0)
+    network = NanoEncoder(SMALL)
+    network.train()
+    for _ in range(3):  # let the batch norms see something
+        network(torch.randn(4, 64, 128) * 5 - 7)
+    return network.eval().double()
+
+
+def test_rows_of_a_padded_batch_equal_rows_alone(encoder: NanoEncoder) -> None:
+    frames = torch.tensor([1, 7, 8, 9, 50, 100])
+    mel = torch.randn(6, 100, 128, dtype=torch.float64) * 5 - 7
+    together = encoder(mel, frames)
+    for row, count in enumerate(frames.tolist()):
+        alone = encoder(mel[row : row + 1, :count])
+        tokens = int(together.lengths[row])
+        assert tokens == int(alone.lengths[0]) == -(-count // 8)
+        assert torch.allclose(together.features[row, :tokens], alone.features[0], atol=1e-10)
+        assert torch.allclose(together.clip_logits[row], alone.clip_logits[0], atol=1e-10)
+        assert torch.allclose(together.step_logits[row, :tokens], alone.step_logits[0], atol=1e-10)
+
+
+def test_folding_the_batch_norms_changes_nothing(encoder: NanoEncoder) -> None:
+    block = encoder.stem.blocks[1]
+    x = torch.randn(2, 4, 20, 32, dtype=torch.float64)
+    weight, bias = block.folded()
+    folded = F.conv2d(x, weight, bias, block.conv.stride, padding=1)
+    assert torch.allclose(folded, block.norm(block.conv(x)) + (x if block.residual else 0), atol=1e-12)
+
+
+def test_the_shipped_sizes(encoder: NanoEncoder) -> None:
+    network = NanoEncoder(NanoConfig())
+    parameters = sum(p.numel() for p in network.parameters())
+    assert 4_500_000 < parameters < 5_500_000
+    encoding = network.eval()(torch.zeros(1, 998, 128))
+    assert encoding.features.shape == (1, 125, 256)
+    assert encoding.step_logits is not None and encoding.step_logits.shape == (1, 125, 527)
+
+
+def test_every_choice_of_kernels_hears_the_same() -> None:
+    torch.manual_seed(1)
+    network = NanoEncoder(NanoConfig(layers=2))
+    network.train()
+    with torch.no_grad():
+        network(torch.randn(4, 64, 128) * 5 - 7)
+    network.eval()
+    mel, frames = torch.randn(3, 250, 128) * 5 - 7, torch.tensor([250, 201, 90])
+    with torch.inference_mode():
+        quick = network(mel, frames)
+        kernels.force("torch")
+        try:
+            plain = network(mel, frames)
+        finally:
+            kernels.force("auto")
+    assert torch.allclose(quick.features, plain.features, rtol=1e-3, atol=1e-4)
+    assert torch.allclose(quick.clip_logits.sigmoid(), plain.clip_logits.sigmoid(), atol=1e-4)
