@@ -77,7 +77,7 @@ def test_pretrained_encoder_has_no_head(parity: Any) -> None:
 
 def test_fairseq_names(parity: Any) -> None:
     """The table in the fixture's README: our names are the same from either layout."""
-    readme = (Path(__file__).parent.parent / "fixtures/eat/README.md").read_text()
+    readme = (Path(__file__).parents[2] / "fixtures/eat/README.md").read_text()
     rows = [
         line.split("`") for line in readme.split("## name in the fairseq")[1].splitlines() if line.startswith("| `")
     ]

@@ -30,7 +30,7 @@ from samcli.training.tune.recipe import Tuned, tune
 from samcli.training.tune.recordings import read_data
 from tests.training.tune.small_base import RATE, save_base, sound, write_sound, write_sounds
 
-FIXTURES = Path(__file__).parent.parent / "fixtures"
+FIXTURES = Path(__file__).parents[2] / "fixtures"
 QUICK = TuneRecipe(rank=2, epochs=30, rate=1e-2, full_rate=1e-3, head_rate=5e-2).of_size(4)
 LOOP = LoopOptions(worker=False, autocast=False)
 
