@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from samcli.answers.answer import Answer, Answerer, missing, said
+from samcli.answers.answer import Answer, Answerer, said
 from samcli.answers.captions import listed
 from samcli.answers.clock import between, clock, how_many, lasting, often, percent
 from samcli.answers.facts import Facts, Sound
 from samcli.answers.moments import by_name, found, in_order
 from samcli.answers.telling import told
 from samcli.questions.meaning import Question
-from samcli.text import inflection
-from samcli.text.sayings import ONCE
 
 NEARLY = 0.1  # two amounts that differ by less of the greater are called alike
 NEARLY_DB = 2.0
@@ -22,7 +20,11 @@ NOTHING = Answer("Nothing can be made out for sure.")
 def count(facts: Facts, question: Question) -> Answer:
     sound, nothing = found(facts, question)
     if sound is None:
-        return nothing._replace(text=f"Not once: {nothing.text[:1].lower()}{nothing.text[1:]}") if nothing.text.startswith("No ") else nothing
+        return (
+            nothing._replace(text=f"Not once: {nothing.text[:1].lower()}{nothing.text[1:]}")
+            if nothing.text.startswith("No ")
+            else nothing
+        )
     number = often(sound.count)
     if sound.said.counted:
         return said(f"{sound.said.present} {number}", facts, sound)
@@ -34,11 +36,17 @@ def how_often(facts: Facts, question: Question) -> Answer:
     if sound is None:
         return nothing
     number, seconds = often(sound.count), facts.duration / 1000
-    start = f"{sound.said.present} {number}" if sound.said.counted else f"{sound.said.noun} {_are(sound)} heard {number}"
+    start = (
+        f"{sound.said.present} {number}" if sound.said.counted else f"{sound.said.noun} {_are(sound)} heard {number}"
+    )
     if sound.count < 2:
         return said(f"{start}, {between(sound.start, sound.end)}", facts, sound)
     every = seconds / sound.count
-    pace = f"about every {lasting(round(1000 * every))}" if every >= 2 else f"about {how_many(round(60 / every))} times a minute"
+    pace = (
+        f"about every {lasting(round(1000 * every))}"
+        if every >= 2
+        else f"about {how_many(round(60 / every))} times a minute"
+    )
     return said(f"{start} in {lasting(facts.duration)}, {pace}", facts, sound)
 
 
@@ -66,7 +74,9 @@ def longest(facts: Facts, question: Question) -> Answer:
     sound = max(sounds, key=lambda one: one.account.longest.length if one.account.longest else 0)
     event = sound.account.longest
     assert event is not None
-    return said(f"{sound.said.noun}: {lasting(event.length)} without a break, {between(event.start, event.end)}", facts, sound)
+    return said(
+        f"{sound.said.noun}: {lasting(event.length)} without a break, {between(event.start, event.end)}", facts, sound
+    )
 
 
 def main(facts: Facts, question: Question) -> Answer:
@@ -83,10 +93,15 @@ def rare(facts: Facts, question: Question) -> Answer:
         return NOTHING
     once = [sound for sound in sounds if sound.count == 1 and sound.share < 0.5]
     if once:
-        parts = [f"{sound.said.present} {'once, ' if not place else ''}at {clock(sound.start)}" for place, sound in enumerate(once[:4])]
+        parts = [
+            f"{sound.said.present} {'once, ' if not place else ''}at {clock(sound.start)}"
+            for place, sound in enumerate(once[:4])
+        ]
         return said(listed(parts), facts, *once[:4])
     sound = min(sounds, key=lambda one: (one.count, one.account.total))
-    return said(f"nothing is heard only once; the rarest is {sound.said.noun}, heard {often(sound.count)}", facts, sound)
+    return said(
+        f"nothing is heard only once; the rarest is {sound.said.noun}, heard {often(sound.count)}", facts, sound
+    )
 
 
 def loudest(facts: Facts, question: Question) -> Answer:
@@ -123,7 +138,9 @@ def loud(facts: Facts, question: Question) -> Answer:
     below = facts.digest.level.highest / 10 - sound.level
     word = "loud" if sound.level > -20 else "quiet" if sound.level < -40 else "neither loud nor quiet"
     beside = "the loudest there is" if below < 1 else f"{below:.0f} dB below the loudest"
-    return said(f"{sound.said.known()} {_are(sound)} {word}: {sound.level:.0f} dB of full scale at most, {beside}", facts, sound)
+    return said(
+        f"{sound.said.known()} {_are(sound)} {word}: {sound.level:.0f} dB of full scale at most, {beside}", facts, sound
+    )
 
 
 def more(facts: Facts, question: Question) -> Answer:
@@ -150,7 +167,9 @@ def louder(facts: Facts, question: Question) -> Answer:
     if abs(difference) < NEARLY_DB:
         return said(f"{one.said.noun} and {other.said.noun} are about equally loud", facts, one, other)
     up, down = (one, other) if difference > 0 else (other, one)
-    return said(f"{up.said.noun} {_are(up)} louder than {down.said.noun}, by {abs(difference):.0f} dB", facts, one, other)
+    return said(
+        f"{up.said.noun} {_are(up)} louder than {down.said.noun}, by {abs(difference):.0f} dB", facts, one, other
+    )
 
 
 def _pair(facts: Facts, question: Question) -> tuple[Sound, Sound] | Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from zlib import crc32
 
 from samcli.answers.clock import clock, often
@@ -13,11 +14,16 @@ from samcli.text.sayings import ONCE
 
 SHORT = 30_000  # milliseconds up to which one sentence is enough
 MOST_SHORT, MOST_LONG = 4, 8  # sounds that are told
+MOST_MAIN = 6  # of the main ones
 MAIN = 0.1  # of the time, from which a sound is one of the main ones
 FILLS = 0.5
+MOST_PLACED = 3  # main sounds of which is told when
 THROUGHOUT = 0.85
+ALIKE = 0.8  # of the likeliest guess: another that is told beside it
 TOGETHER = 0.6  # of the briefer one's time
 NAMELESS = "A sound that is hard to name."
+LATER = "~"  # before a clause of what comes later
+LOUD_DB, SOFT_DB = -8.0, -36.0
 
 
 def caption(facts: Facts) -> tuple[str, tuple[Evidence, ...]]:
@@ -33,36 +39,54 @@ def caption(facts: Facts) -> tuple[str, tuple[Evidence, ...]]:
 
 
 def _guess(facts: Facts) -> tuple[str, tuple[Evidence, ...]]:
+    """The likeliest names, where nothing is sure."""
     sounds = guesses(facts)
     if not sounds:
         return NAMELESS, ()
-    first = sounds[0]
-    if len(sounds) > 1 and sounds[1].score > 0.7 * first.score:
-        return capital(f"perhaps {first.said.ongoing}, or {sounds[1].said.ongoing}."), facts.evidence(sounds)
-    return capital(f"perhaps {first.said.ongoing}."), facts.evidence(sounds[:1])
+    if len(sounds) > 1 and sounds[1].score < ALIKE * sounds[0].score:
+        sounds = sounds[:1]
+    lead = picker(facts)(("perhaps", "perhaps", "possibly", "maybe"))
+    return capital(f"{lead} {listed([sound.said.ongoing for sound in sounds], 'or')}."), facts.evidence(sounds)
 
 
 def sentence(facts: Facts, sounds: Sequence[Sound]) -> str:
     """One sentence of a few sounds, in the order in which they begin."""
     pick = picker(facts)
+    if len(sounds) == 1:
+        return capital(_lone(sounds[0], facts, pick)) + "."
     behind = [sound for sound in sounds if sound.lasts and sound.share >= THROUGHOUT]
     front = [sound for sound in sounds if sound not in behind]
     if not front:
         front, behind = behind[:1], behind[1:]
-    clauses = [front[0].said.present + manner(front[0], facts)]
-    told_so_far = front[0]
-    for sound in front[1:]:
-        joint = overlap(sound.account, told_so_far.account) >= TOGETHER
-        clauses.append((" while " if joint else "~") + _clause(sound, facts))
-        told_so_far = sound
+    clauses = [clause(front[0], facts, pick)]
+    for before, sound in pairwise(front):
+        joint = overlap(sound.account, before.account) >= TOGETHER
+        clauses.append((" while " if joint else LATER) + clause(sound, facts, pick))
     text = _chain(clauses, pick)
     if behind:
         text = _against(text, behind, pick)
     return capital(text) + "."
 
 
-def _clause(sound: Sound, facts: Facts) -> str:
-    return sound.said.present + manner(sound, facts)
+def _lone(sound: Sound, facts: Facts, pick: Picker) -> str:
+    """A sentence of one sound: what it does, how, and when, as far as that tells something."""
+    said = sound.said
+    said_how = manner(sound, facts)
+    placed = pick(("", _placed(sound, facts)))
+    loudness = pick(("", _loudness(sound)))
+    deed = pick(said.deeds)
+    present = f"{said.who} {inflection.present(deed, said.many)}"
+    going = f"{said.who} {inflection.progressive(deed, said.many)}"
+    heard = f"{said.noun} can be heard"
+    plain = pick((present, going, heard) if said.shape != ONCE else (present, heard, present))
+    if plain is heard and said_how in (" twice", " three times"):
+        plain = present
+    return f"{plain}{loudness if plain is not heard else ''}{said_how}{placed}"
+
+
+def clause(sound: Sound, facts: Facts, pick: Picker) -> str:
+    said = sound.said
+    return f"{said.who} {inflection.present(pick(said.deeds), said.many)}{manner(sound, facts)}"
 
 
 def manner(sound: Sound, facts: Facts) -> str:
@@ -77,28 +101,52 @@ def manner(sound: Sound, facts: Facts) -> str:
     return " several times" if count < 8 else " again and again"
 
 
+def _loudness(sound: Sound) -> str:
+    """Where the sound is plainly loud or soft, a word for it."""
+    return " loudly" if sound.level > LOUD_DB else " softly" if -100 < sound.level < SOFT_DB else ""
+
+
+def _placed(sound: Sound, facts: Facts) -> str:
+    """In which part of a short recording it is heard, or for how long."""
+    if sound.share >= THROUGHOUT:
+        return " throughout" if sound.lasts else ""
+    if sound.lasts and facts.duration >= 3000:
+        seconds = round(sound.account.total / 1000)
+        return " for a moment" if seconds < 2 else f" for {inflection.number(seconds)} seconds"
+    if sound.count == 1 and facts.duration >= 3000 and sound.share < 0.4:
+        middle = (sound.start + sound.end) / 2 / facts.duration
+        return " at the beginning" if middle < 0.3 else " at the end" if middle > 0.7 else " in the middle"
+    return ""
+
+
 def _chain(clauses: Sequence[str], pick: Picker) -> str:
-    """Clauses one after another; "~" marks one that comes later than the one before it."""
+    """Clauses one after another; some come later than the one before, others at the same time."""
     text, later = clauses[0], 0
-    for place, clause in enumerate(clauses[1:], 1):
-        if not clause.startswith("~"):
-            text += clause if " while " not in text else clause.replace(" while ", " as ", 1)
+    for place, own in enumerate(clauses[1:], 1):
+        if not own.startswith(LATER):
+            text += own if " while " not in text else own.replace(" while ", " and ", 1)
             continue
         later += 1
-        last = place == len(clauses) - 1
-        if later == 1:
-            text += pick((", then ", " and then ", ", and then ")) + clause[1:] if last else f", then {clause[1:]}"
+        own = own.removeprefix(LATER)
+        if place < len(clauses) - 1:
+            text += f", then {own}"
+        elif later == 1:
+            text += pick((", then ", " and then ", ", and then ", ", then ")) + own
         else:
-            text += pick((", and finally ", ", and at last ", ", then ")) + clause[1:] if last else f", then {clause[1:]}"
+            text += pick((", and finally ", ", and at last ", ", and then ")) + own
     return text
 
 
 def _against(text: str, behind: Sequence[Sound], pick: Picker) -> str:
-    first, *rest = behind
-    other = listed([sound.said.ongoing for sound in behind])
-    if rest:
-        return f"{text}, with {other} all along"
-    return pick((f"{text} while {first.said.present}", f"{text}, with {other} all the while", f"{first.said.present} while {text}" if " while " not in text and ", then" not in text and " and then" not in text else f"{text} while {first.said.present}"))
+    """With what goes on behind it all along."""
+    first = behind[0].said
+    going = listed([sound.said.ongoing for sound in behind])
+    simple = not any(word in text for word in (" while ", " then ", ", and "))
+    if len(behind) > 1 or not simple:
+        return f"{text}, with {going} all along"
+    return pick(
+        (f"{text} while {first.present}", f"{text}, with {going} all the while", f"{first.present} while {text}")
+    )
 
 
 def paragraph(facts: Facts, sounds: Sequence[Sound]) -> str:
@@ -109,7 +157,7 @@ def paragraph(facts: Facts, sounds: Sequence[Sound]) -> str:
     sentences = []
     if main:
         sentences.append(_mainly(main, pick))
-        sentences += [_where(sound, facts) for sound in main[:3] if FILLS > sound.share]
+        sentences += [_where(sound) for sound in main[:MOST_PLACED] if sound.share < FILLS]
     now_and_then = [sound for sound in rest if sound.count > 1]
     once = [sound for sound in rest if sound.count <= 1]
     sentences += [_now_and_then(sound, facts) for sound in now_and_then]
@@ -119,20 +167,20 @@ def paragraph(facts: Facts, sounds: Sequence[Sound]) -> str:
 
 
 def _mainly(main: Sequence[Sound], pick: Picker) -> str:
-    names = [sound.said.noun for sound in main[:4]]
+    """One sentence of what fills the time."""
+    clauses = [sound.said.present for sound in main[:MOST_MAIN]]
+    most = [sound for sound in main[:MOST_MAIN] if sound.share >= FILLS]
+    rest = clauses[len(most) :]
+    if not most:
+        return f"{pick(('mainly', 'chiefly', 'for the most part'))} {listed(clauses)}"
     if main[0].share >= THROUGHOUT:
-        if len(names) == 1:
-            said = main[0].said
-            return pick((f"{said.noun} from beginning to end", f"{said.present} throughout"))
-        return f"{names[0]} throughout, and {listed(names[1:])} for part of the time"
-    if main[0].share >= FILLS:
-        return f"mostly {listed([sound.said.noun for sound in main if sound.share >= FILLS])}" + (
-            f", and for part of the time {listed(rest)}" if (rest := [s.said.noun for s in main[:4] if s.share < FILLS]) else ""
-        )
-    return pick((f"mainly {listed(names)}", f"chiefly {listed(names)}"))
+        text = f"{listed(clauses[: len(most)])} {pick(('throughout', 'from beginning to end', 'nearly all the time'))}"
+    else:
+        text = f"{pick(('most of the time', 'mostly'))} {listed(clauses[: len(most)])}"
+    return f"{text}, and for part of the time {listed(rest)}" if rest else text
 
 
-def _where(sound: Sound, facts: Facts) -> str:
+def _where(sound: Sound) -> str:
     """In which part a main sound that does not fill the recording is heard."""
     said = sound.said
     subject = said.known()
@@ -146,7 +194,9 @@ def _where(sound: Sound, facts: Facts) -> str:
 def _now_and_then(sound: Sound, facts: Facts) -> str:
     said, count = sound.said, sound.count
     amount = often(count) if count <= 5 else "several times" if count < 12 else "again and again"
-    clause = f"{said.present} {amount}" if said.counted else f"{said.noun} {'are' if said.nouns else 'is'} heard {amount}"
+    clause = (
+        f"{said.present} {amount}" if said.counted else f"{said.noun} {'are' if said.nouns else 'is'} heard {amount}"
+    )
     if count == 2:
         one, other = sound.account.first[0].start, sound.account.last[-1].start
         return f"{clause}, at {clock(one)} and {clock(other)}"
@@ -163,7 +213,9 @@ def _once(sounds: Sequence[Sound], pick: Picker) -> str:
     parts = []
     for place, sound in enumerate(sounds):
         said = sound.said
-        clause = said.present if said.shape == ONCE or said.counted else f"{said.noun} {'are' if said.nouns else 'is'} heard"
+        clause = (
+            said.present if said.shape == ONCE or said.counted else f"{said.noun} {'are' if said.nouns else 'is'} heard"
+        )
         parts.append(f"{clause} {'once, ' if place == 0 else ''}at {clock(sound.start)}")
     return listed(parts)
 
@@ -191,9 +243,6 @@ class Picker:
 
 
 def picker(facts: Facts, text: str = "") -> Picker:
-    first = sorted(facts.accounts)[:4]
-    return Picker(crc32(f"{first} {facts.duration} {text}".encode()))
-
-
-def plural_verb(sound: Sound, verb: str) -> str:
-    return inflection.present(verb, sound.said.nouns)
+    """Of a recording: what it holds and how loud it is decide, so that two of one sound are not told alike."""
+    level = facts.digest.level
+    return Picker(crc32(f"{sorted(facts.accounts)[:4]} {facts.duration} {level.highest} {level.at} {text}".encode()))

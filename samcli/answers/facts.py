@@ -114,8 +114,8 @@ class Facts:
         course = self.digest.courses.get(row)
         if course is None:
             return None
-        runs = [run for run in (course.head, course.tail) if run is not None]
-        return Account().with_event(max(runs, key=lambda run: run.height)) if runs else None
+        nearest = course.nearest
+        return None if nearest is None else Account.of(nearest)
 
     def _sound(self, label: str, row: int, account: Account) -> Sound:
         return Sound(label, saying(self._plainest(label, row, account)), self.chance(label), account, self.duration)
@@ -144,9 +144,7 @@ def overlap(one: Account, other: Account) -> float:
     """How much of the briefer sound's kept time lies within the other's, 0 to 1."""
     briefer, longer = sorted((one, other), key=lambda account: account.total)
     total = sum(event.length for event in briefer.events)
-    shared = sum(
-        max(0, min(a.end, b.end) - max(a.start, b.start)) for a in briefer.events for b in longer.events
-    )
+    shared = sum(max(0, min(a.end, b.end) - max(a.start, b.start)) for a in briefer.events for b in longer.events)
     return min(1.0, shared / max(1, total))
 
 

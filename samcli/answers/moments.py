@@ -124,7 +124,7 @@ def _beside(facts: Facts, question: Question, later: bool) -> Answer:
         for event in other.account.events:
             # What begins after it has begun, or has begun before it begins.
             distance = event.start - edge if later else edge - event.end
-            if (event.start >= sound.start + NEAR if later else event.start < sound.start - NEAR):
+            if event.start >= sound.start + NEAR if later else event.start < sound.start - NEAR:
                 neighbours.append((abs(distance), other, event))
     word = "after" if later else "before"
     if not neighbours:

@@ -10,7 +10,7 @@ from samcli.text.labels import broader
 # Names that tell a sort of sound, or where it was recorded, rather than a sound.
 HEADINGS = frozenset(
     {
-        "Animal", "Domestic animals, pets", "Wild animals", "Livestock, farm animals, working animals", "Fowl",
+        "Animal", "Music", "Domestic animals, pets", "Wild animals", "Livestock, farm animals, working animals", "Fowl",
         "Canidae, dogs, wolves", "Vehicle", "Motor vehicle (road)", "Rail transport", "Aircraft", "Emergency vehicle",
         "Musical instrument", "Plucked string instrument", "Bowed string instrument", "Brass instrument",
         "Wind instrument, woodwind instrument", "Keyboard (musical)", "Percussion", "Mallet percussion", "Mechanisms",
@@ -26,7 +26,7 @@ HEADINGS = frozenset(
 # Those of them that may be told where nothing under them is known.
 SAYABLE = frozenset(
     {
-        "Animal", "Wild animals", "Vehicle", "Motor vehicle (road)", "Aircraft", "Musical instrument", "Percussion",
+        "Animal", "Music", "Wild animals", "Vehicle", "Motor vehicle (road)", "Aircraft", "Musical instrument", "Percussion",
         "Plucked string instrument", "Brass instrument", "Wind instrument, woodwind instrument", "Mechanisms", "Noise",
         "Bowed string instrument", "Keyboard (musical)", "Fowl", "Rail transport", "Emergency vehicle", "Tools", "Liquid",
         "Light engine (high frequency)", "Sound effect", "Livestock, farm animals, working animals",

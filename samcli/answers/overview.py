@@ -42,7 +42,11 @@ def every(facts: Facts, question: Question) -> Answer:
         return Answer(NAMELESS)
     parts = []
     for sound in sounds[:LISTED]:
-        times = between(sound.start, sound.end) if sound.count == 1 else f"{often(sound.count)} from {clock(sound.start)} on"
+        times = (
+            between(sound.start, sound.end)
+            if sound.count == 1
+            else f"{often(sound.count)} from {clock(sound.start)} on"
+        )
         parts.append(f"{sound.said.noun} ({times})")
     return said(listed(parts), facts, *sounds[:LISTED])
 

@@ -40,7 +40,9 @@ def _present_within(facts: Facts, name: Name, sound: Sound, question: Question) 
     start, end = (round(1000 * edge) for edge in question.span.within(facts.duration / 1000))
     events = kept_within(sound.account, start, end)
     if events:
-        return said(f"yes, {sound.said.present} {between(max(start, events[0].start), min(end, events[0].end))}", facts, sound)
+        return said(
+            f"yes, {sound.said.present} {between(max(start, events[0].start), min(end, events[0].end))}", facts, sound
+        )
     return said(f"no, {missing(name)} then")
 
 
@@ -100,8 +102,14 @@ def choice(facts: Facts, question: Question) -> Answer:
     if len(question.lettered) == len(names):
         return said(f"{question.lettered[-place]}) {name.words}", facts, sound)
     if best < facts.sureness.perhaps / 2:
-        return said(f"neither: {listed([missing(one) for one in names if one.label])}" if len(names) == 2 else "none of them is heard")
-    others = [facts.sound(one.label) for one in names if one is not name and one.label and not kin(one.label, name.label)]
+        return said(
+            f"neither: {listed([missing(one) for one in names if one.label])}"
+            if len(names) == 2
+            else "none of them is heard"
+        )
+    others = [
+        facts.sound(one.label) for one in names if one is not name and one.label and not kin(one.label, name.label)
+    ]
     real = [one for one in others if one is not None and one.score > 0.6 * best]
     if sound is not None and real and len(names) == 2:
         return said(f"both: {sound.said.present}, and {real[0].said.present}", facts, sound, *real)
@@ -121,7 +129,11 @@ def absent_of(facts: Facts, question: Question) -> Answer:
         # All are heard, or seem to be: the one that is least likely.
         return said(f"all of them are heard: {listed([sound.said.noun for sound in here])}", facts, *here)
     nouns = [saying(name.label or "").noun for name in gone]
-    return said(f"{listed(nouns)} {'is' if len(gone) == 1 and not saying(gone[0].label or '').nouns else 'are'} not heard", facts, *here)
+    return said(
+        f"{listed(nouns)} {'is' if len(gone) == 1 and not saying(gone[0].label or '').nouns else 'are'} not heard",
+        facts,
+        *here,
+    )
 
 
 def kind(facts: Facts, question: Question) -> Answer:

@@ -21,10 +21,12 @@ class Course(NamedTuple):
     first: Event | None = None  # the first event, which what came before may join
     account: Account = Account()  # the events that nothing can change any more
     last: Event | None = None  # the last event, where it is not the first
+    best: Event | None = None  # the highest run that has ended, whether or not it is an event
 
     def followed_by(self, later: Course) -> Course:
         """One course of both."""
-        head, between, tail = self._seam(later)
+        head, ended, tail = self._seam(later)
+        between = [run for run in ended if run.height >= 1]
         known = self.last or self.first
         joined = together([*([known] if known else []), *between, *([later.first] if later.first else [])])
         first, account = self.first, self.account
@@ -35,7 +37,8 @@ class Course(NamedTuple):
             last = joined.pop()
         for event in joined:
             account = account.with_event(event)
-        return Course(self.start, later.end, head, tail, first, account.merged(later.account), last)
+        best = highest(self.best, later.best, *ended)
+        return Course(self.start, later.end, head, tail, first, account.merged(later.account), last, best)
 
     def silent_until(self, end: int) -> Course:
         """The same with nothing of it heard from its end to another time."""
@@ -61,7 +64,7 @@ class Course(NamedTuple):
         return run is not None and (run.start, run.end) == (self.start, self.end)
 
     def _seam(self, later: Course) -> tuple[Event | None, list[Event], Event | None]:
-        """Where two courses meet: the head and tail of both, and the events that end or begin there."""
+        """Where two courses meet: the head and tail of both, and the runs that end there."""
         before, after = self.tail, later.head
         runs = [run for run in (before, after) if run is not None]
         if before is not None and after is not None:
@@ -74,7 +77,17 @@ class Course(NamedTuple):
             tail = runs[-1]
         if runs and (reaches_start or reaches_end):
             runs = []
-        return head, [run for run in runs if run.height >= 1], tail
+        return head, runs, tail
+
+    @property
+    def nearest(self) -> Event | None:
+        """The highest run of all: what comes nearest to an event where there is none."""
+        return highest(self.head, self.best, self.tail)
+
+
+def highest(*runs: Event | None) -> Event | None:
+    """The earliest of the highest."""
+    return max((run for run in runs if run is not None), key=lambda run: (run.height, -run.start), default=None)
 
 
 def together(events: Iterable[Event]) -> list[Event]:

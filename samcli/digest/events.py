@@ -53,8 +53,12 @@ class Account(NamedTuple):
     def with_event(self, event: Event) -> Account:
         if event.length < LEAST:
             return self
+        return self.merged(Account.of(event))
+
+    @classmethod
+    def of(cls, event: Event) -> Account:
         alone = (event,)
-        return self.merged(Account(1, event.length, alone, alone, alone, event, event, *_binned(event)))
+        return cls(1, event.length, alone, alone, alone, event, event, *_binned(event))
 
     def merged(self, later: Account) -> Account:
         """With the account of a later stretch of time."""

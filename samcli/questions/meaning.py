@@ -12,17 +12,34 @@ from dataclasses import dataclass, replace
 import torch
 
 from samcli.questions import lexicon
-from samcli.questions.intents import INTENTS, NEEDS_SOUND, ROLES
+from samcli.questions.intents import INTENTS, NEEDS_SOUND, ROLES, SEVERAL
 from samcli.questions.reader import QuestionReader, packed, shipped
 from samcli.questions.times import Span, span_of
 from samcli.questions.words import split
-from samcli.text.labels import labels
+from samcli.text.labels import broader, labels
 
 MOST_PARTS = 3
 SURE = 0.5  # of a sound by the network alone
-PRONOUNS = frozenset("it its they them their that this those these he she him her one ones".split())
+PRONOUNS = frozenset(
+    ["it", "its", "they", "them", "their", "that", "this", "those", "these", "he", "she", "him", "her", "one", "ones"]
+)
 # Words that are no name even where the network takes them for one.
-NO_NAMES = frozenset("anything something nothing everything anyone sound sounds noise noises audio recording clip".split())
+NO_NAMES = frozenset(
+    [
+        "anything",
+        "something",
+        "nothing",
+        "everything",
+        "anyone",
+        "sound",
+        "sounds",
+        "noise",
+        "noises",
+        "audio",
+        "recording",
+        "clip",
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -88,6 +105,10 @@ def _read(reader: QuestionReader, words: list[str]) -> Question:
         # It names nothing: the likeliest that needs no name.
         intent = next(INTENTS[place] for place in order if INTENTS[place] not in NEEDS_SOUND)
     text = " ".join(words)
+    if intent not in SEVERAL:
+        named = {kind: one_sound(names) for kind, names in named.items()}
+    elif intent == "order" and not named["other"]:
+        named = {"asked": named["asked"][:1], "other": named["asked"][1:]}
     return Question(intent, tuple(named["asked"]), tuple(named["other"]), span, _letters(words), text)
 
 
@@ -119,6 +140,16 @@ def _name(words: Sequence[str], sounds: torch.Tensor) -> Name | None:
         return Name(text, names[int(place)])
     close = next((label for word in plain if (label := lexicon.alike(word)) is not None), None)
     return Name(text, close)
+
+
+def one_sound(names: list[Name]) -> list[Name]:
+    """Of several names for one sound ("the door ... slammed") the narrowest that is known."""
+    known = [name for name in names if name.label is not None]
+    for name in known:
+        above = broader(name.label or "")
+        if all(other.label == name.label or other.label in above for other in known):
+            return [name]
+    return known[:1] or names[:1]
 
 
 def _carried(question: Question, before: Question) -> Question:

@@ -1,7 +1,7 @@
 """The network that reads a question: bidirectional Mamba-2 layers over its words.
 
-    words -> sums of hashed pieces -> layers -> intent of the whole, role and sound of each word, where a second
-    question begins
+words -> sums of hashed pieces -> layers -> intent of the whole, role and sound of each word, where a second
+question begins
 """
 
 from __future__ import annotations

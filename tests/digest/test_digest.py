@@ -32,7 +32,12 @@ def parts(values: np.ndarray, levels: np.ndarray, cuts: list[int], known: Rows) 
     bounds = [0, *cuts, len(values)]
     return [
         window(
-            known, a * STEP, b * STEP, values[a:b], values[a:b].max(0), levels[int(a * STEP * 10 + 0.5) : int(b * STEP * 10 + 0.5)]
+            known,
+            a * STEP,
+            b * STEP,
+            values[a:b],
+            values[a:b].max(0),
+            levels[int(a * STEP * 10 + 0.5) : int(b * STEP * 10 + 0.5)],
         )
         for a, b in zip(bounds[:-1], bounds[1:], strict=True)
     ]
@@ -46,7 +51,10 @@ def seen(digest: Digest) -> tuple[object, ...]:
 def test_any_cutting_gives_the_same_digest(seed: int) -> None:
     chance = np.random.default_rng(seed)
     size = 25 * int(chance.integers(2, 40))
-    values, levels = scores(chance, size, chance.uniform(0.2, 0.8)), chance.uniform(-80, 0, size * 8 // 10).astype(np.float32)
+    values, levels = (
+        scores(chance, size, chance.uniform(0.2, 0.8)),
+        chance.uniform(-80, 0, size * 8 // 10).astype(np.float32),
+    )
     whole = parts(values, levels, [], rows())[0]
     cuts = sorted({int(place) * 25 for place in chance.integers(1, size // 25, 12)} - {0, size})
     cut = parts(values, levels, cuts, rows())
@@ -96,7 +104,15 @@ def test_hours_take_no_more_than_minutes() -> None:
     chance, known = np.random.default_rng(5), rows()
     digest, values = Digest.empty(), scores(chance, 125, 0.5)
     for number in range(720):
-        digest = digest.followed_by(window(known, 10 * number, 10 * number + 10, np.roll(values, number, axis=0), levels=np.full(100, -20.0, np.float32)))
+        digest = digest.followed_by(
+            window(
+                known,
+                10 * number,
+                10 * number + 10,
+                np.roll(values, number, axis=0),
+                levels=np.full(100, -20.0, np.float32),
+            )
+        )
     for account in digest.accounts().values():
         assert len(account.events) <= 3 * KEPT and len(account.bins) <= BINS
         assert sum(amount for _, amount in account.bins) == account.total

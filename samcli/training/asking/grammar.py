@@ -21,11 +21,49 @@ from samcli.training.asking import nonsense
 NO_SOUND = -1
 SLOT = re.compile(r"\{[^{}]+\}")
 CHOICE = re.compile(r"\(([^()]*)\)")
-UNKNOWN = (
-    "unicorn|dragon|ghost|spaceship|alien|submarine|crystal|sandwich|pillow|umbrella|mountain|dinosaur|shadow|tomato|"
-    "satellite|curtain|mushroom|kettlebell|blanket|mermaid|volleyball game|tennis match|snowflake|carpet|rainbow|candle|"
-    "wizard|sunset|lighthouse|mailman|robot dog|vampire|elevator music box|zipline|treadmill|hovercraft|nurse|soldier"
-).split("|")
+UNKNOWN = [
+    "unicorn",
+    "dragon",
+    "ghost",
+    "spaceship",
+    "alien",
+    "submarine",
+    "crystal",
+    "sandwich",
+    "pillow",
+    "umbrella",
+    "mountain",
+    "dinosaur",
+    "shadow",
+    "tomato",
+    "satellite",
+    "curtain",
+    "mushroom",
+    "kettlebell",
+    "blanket",
+    "mermaid",
+    "volleyball game",
+    "tennis match",
+    "snowflake",
+    "carpet",
+    "rainbow",
+    "candle",
+    "wizard",
+    "sunset",
+    "lighthouse",
+    "mailman",
+    "robot dog",
+    "vampire",
+    "elevator music box",
+    "zipline",
+    "treadmill",
+    "hovercraft",
+    "nurse",
+    "soldier",
+]
+WEATHER = {
+    "Rain": ("rain", "rainy"), "Thunder": ("thunder", ""), "Wind": ("", "windy"), "Thunderstorm": ("storm", "stormy"),
+}  # fmt: skip
 KINDS = {
     "Animal": ("animal", "creature", "beast", "pet", "wild animal"),
     "Bird": ("bird", "songbird"),
@@ -175,9 +213,11 @@ class Slots:
         with_article, long = rng.random() < 0.5, rng.random() < 0.25
         for place, named in enumerate(options):
             if style and style not in "/-":
-                letter = "abcdef"[place] if style == "quiz" else ("abcdef", "ABCDEF", "123456")[
-                    0 if "a" in style else 1 if "A" in style else 2
-                ][place]
+                letter = (
+                    "abcdef"[place]
+                    if style == "quiz"
+                    else ("abcdef", "ABCDEF", "123456")[0 if "a" in style else 1 if "A" in style else 2][place]
+                )
                 question.add(f"{letter})" if style == "quiz" else re.sub("[aA1]", letter, style))
             elif place:
                 last = place == count - 1
@@ -233,6 +273,8 @@ class Named:
             return self._again(form, rng), 0
         if form in ("noun", "bare") or said is None:
             return self._noun(word, form, rng, article)
+        if said.label in WEATHER and rng.random() < 0.6:
+            return self._weather(form, rng)
         who = without_article(said.who)
         deed = rng.choice(said.deeds)
         kind = word[-2:] if word.endswith(("/n", "/v")) else ""
@@ -246,7 +288,9 @@ class Named:
         if lead == "a ":
             lead = inflection.article(who) + " "
         if who in ("someone", "something"):
-            who = rng.choice((who, who, "anyone", "somebody", "people", "anybody") if who == "someone" else (who, "anything"))
+            who = rng.choice(
+                (who, who, "anyone", "somebody", "people", "anybody") if who == "someone" else (who, "anything")
+            )
             many = who == "people"
         skip = 1 if lead else 0
         texts = {
@@ -261,6 +305,25 @@ class Named:
             "v": deed, "vg": inflection.ongoing(deed), "vs": inflection.present(deed, False),
         }  # fmt: skip
         return texts[form], skip if not form.startswith("v") else 0
+
+    def _weather(self, form: str, rng: Random) -> tuple[str, int]:
+        """ "it rains", "is it windy": with nobody who does it."""
+        assert self.clause is not None
+        verb, adjective = WEATHER[self.clause.label]
+        skip = 1
+        if adjective and (rng.random() < 0.4 or not verb):
+            be = "be " if form in ("c", "v") else "was " if form == "cd" else "" if form in ("cg-q", "vg") else "is "
+            text, skip = f"{be}{adjective}", 1 + len(be.split())
+        else:
+            going = inflection.gerund(verb)
+            text = {
+                "c": verb, "v": verb, "cs": inflection.third_person(verb), "cd": inflection.participle(verb),
+                "vs": inflection.third_person(verb), "cs-never": f"never {inflection.third_person(verb)}",
+                "c-start": f"{rng.choice(('start', 'begin'))} {going}", "c-stop": f"stop {going}",
+            }.get(form, going)  # fmt: skip
+            if form in ("c-start", "c-stop", "cs-never"):
+                skip = 2
+        return (text, skip - 1) if form.startswith("v") else (f"it {text}", skip)
 
     def _again(self, form: str, rng: Random) -> str:
         it = rng.choice(("it", "it", "it", "they", "that", "this", "he", "she", "them", "the sound", "the noise"))
@@ -311,25 +374,138 @@ def time_phrase(rng: Random) -> str:
             value = {
                 "h": f"{rng.randrange(1, 3)}", "m2": f"{rng.randrange(60):02d}", "s": f"{rng.randrange(60):02d}",
                 "m": f"{rng.randrange(60)}", "n": f"{rng.randrange(1, 60)}",
-                "word": rng.choice(("first two three four five six ten twenty thirty second third fifth".split())),
+                "word": rng.choice(["first", "two", "three", "four", "five", "six", "ten", "twenty", "thirty", "second", "third", "fifth"]),
             }[slot]  # fmt: skip
             text = text.replace(f"{{{slot}}}", value, 1)
     return text
 
 
-COMMON = (
-    "Speech|Male speech, man speaking|Female speech, woman speaking|Laughter|Baby cry, infant cry|Singing|Whistling|Cough|"
-    "Sneeze|Snoring|Walk, footsteps|Clapping|Applause|Crowd|Children playing|Dog|Bark|Cat|Meow|Horse|Cattle, bovinae|Pig|"
-    "Sheep|Goat|Chicken, rooster|Crowing, cock-a-doodle-doo|Duck|Goose|Bird|Chirp, tweet|Crow|Owl|Pigeon, dove|Insect|"
-    "Cricket|Bee, wasp, etc.|Frog|Snake|Music|Guitar|Piano|Drum|Violin, fiddle|Flute|Trumpet|Saxophone|Organ|Bell|"
-    "Church bell|Wind|Thunder|Thunderstorm|Rain|Water|Stream|Waterfall|Ocean|Waves, surf|Fire|Car|Truck|Bus|Motorcycle|"
-    "Traffic noise, roadway noise|Train|Helicopter|Fixed-wing aircraft, airplane|Bicycle|Engine|Lawn mower|Chainsaw|Door|"
-    "Doorbell|Slam|Knock|Typing|Telephone bell ringing|Telephone|Alarm|Alarm clock|Siren|Police car (siren)|"
-    "Ambulance (siren)|Clock|Tick|Vacuum cleaner|Hair dryer|Toilet flush|Water tap, faucet|Explosion|Gunshot, gunfire|"
-    "Fireworks|Glass|Shatter|Splash, splatter|Drip|Pour|Boiling|Vehicle horn, car horn, honking|Car alarm|Hammer|Drill|"
-    "Sawing|Whistle|Beep, bleep|Screaming|Shout|Mosquito|Mechanical fan|Air conditioning|Vehicle|Animal|Howl|Blender|"
-    "Keys jangling|Coin (dropping)|Sewing machine|Frying (food)|Creak|Squeak|Buzz|Hum|Noise|Crumpling, crinkling"
-).split("|")
+COMMON = [
+    "Speech",
+    "Male speech, man speaking",
+    "Female speech, woman speaking",
+    "Laughter",
+    "Baby cry, infant cry",
+    "Singing",
+    "Whistling",
+    "Cough",
+    "Sneeze",
+    "Snoring",
+    "Walk, footsteps",
+    "Clapping",
+    "Applause",
+    "Crowd",
+    "Children playing",
+    "Dog",
+    "Bark",
+    "Cat",
+    "Meow",
+    "Horse",
+    "Cattle, bovinae",
+    "Pig",
+    "Sheep",
+    "Goat",
+    "Chicken, rooster",
+    "Crowing, cock-a-doodle-doo",
+    "Duck",
+    "Goose",
+    "Bird",
+    "Chirp, tweet",
+    "Crow",
+    "Owl",
+    "Pigeon, dove",
+    "Insect",
+    "Cricket",
+    "Bee, wasp, etc.",
+    "Frog",
+    "Snake",
+    "Music",
+    "Guitar",
+    "Piano",
+    "Drum",
+    "Violin, fiddle",
+    "Flute",
+    "Trumpet",
+    "Saxophone",
+    "Organ",
+    "Bell",
+    "Church bell",
+    "Wind",
+    "Thunder",
+    "Thunderstorm",
+    "Rain",
+    "Water",
+    "Stream",
+    "Waterfall",
+    "Ocean",
+    "Waves, surf",
+    "Fire",
+    "Car",
+    "Truck",
+    "Bus",
+    "Motorcycle",
+    "Traffic noise, roadway noise",
+    "Train",
+    "Helicopter",
+    "Fixed-wing aircraft, airplane",
+    "Bicycle",
+    "Engine",
+    "Lawn mower",
+    "Chainsaw",
+    "Door",
+    "Doorbell",
+    "Slam",
+    "Knock",
+    "Typing",
+    "Telephone bell ringing",
+    "Telephone",
+    "Alarm",
+    "Alarm clock",
+    "Siren",
+    "Police car (siren)",
+    "Ambulance (siren)",
+    "Clock",
+    "Tick",
+    "Vacuum cleaner",
+    "Hair dryer",
+    "Toilet flush",
+    "Water tap, faucet",
+    "Explosion",
+    "Gunshot, gunfire",
+    "Fireworks",
+    "Glass",
+    "Shatter",
+    "Splash, splatter",
+    "Drip",
+    "Pour",
+    "Boiling",
+    "Vehicle horn, car horn, honking",
+    "Car alarm",
+    "Hammer",
+    "Drill",
+    "Sawing",
+    "Whistle",
+    "Beep, bleep",
+    "Screaming",
+    "Shout",
+    "Mosquito",
+    "Mechanical fan",
+    "Air conditioning",
+    "Vehicle",
+    "Animal",
+    "Howl",
+    "Blender",
+    "Keys jangling",
+    "Coin (dropping)",
+    "Sewing machine",
+    "Frying (food)",
+    "Creak",
+    "Squeak",
+    "Buzz",
+    "Hum",
+    "Noise",
+    "Crumpling, crinkling",
+]
 
 
 def _likely(rng: Random) -> str:

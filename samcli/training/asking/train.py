@@ -1,6 +1,6 @@
 """The question reader's training: questions from the grammars, for as long as one has.
 
-    python -m samcli.training.asking.train OUT [MINUTES]
+python -m samcli.training.asking.train OUT MINUTES [EARLIER]
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from samcli.questions.intents import INTENTS
-from samcli.questions.reader import QuestionReader, ReaderConfig, packed, save
+from samcli.questions.reader import WEIGHTS, QuestionReader, ReaderConfig, load, packed, save
 from samcli.questions.words import MOST_WORDS, split
 from samcli.training.asking.grammar import NO_SOUND, Question
 from samcli.training.asking.noise import BY_ITSELF, ask, ask_two
 
 # How much oftener than once an intent is drawn: wide ones have more ways of being put.
-WEIGHTS = {"present": 4.0, "choice": 2.5, "refuse": 6.0, "foreign": 3.0, "which": 1.5, "count": 1.3, "at": 1.3}
+SHARES = {"present": 4.0, "choice": 2.5, "refuse": 6.0, "foreign": 3.0, "which": 1.5, "count": 1.3, "at": 1.3}
 TWO = 0.08  # of all: two questions in one
 IGNORED = -100
 POOL = 8  # batches that are drawn at once
@@ -62,7 +62,7 @@ def questions(rng: Random) -> Iterator[Question]:
     """Without end."""
     judged = kept_back()
     names = list(INTENTS)
-    weights = [WEIGHTS.get(name, 1.0) for name in names]
+    weights = [SHARES.get(name, 1.0) for name in names]
     joined = [name for name in names if name not in BY_ITSELF]
     while True:
         if rng.random() < TWO:
@@ -84,11 +84,14 @@ def batches(recipe: AskingRecipe) -> Iterator[list[Question]]:
             yield from rng.sample(parts, len(parts))
 
 
-def train(recipe: AskingRecipe, folder: Path) -> QuestionReader:
+def train(recipe: AskingRecipe, folder: Path, begun: QuestionReader | None = None) -> QuestionReader:
+    """A reader from nothing, or one that was begun before taken further."""
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(1)
     config = ReaderConfig()
     reader, mean = QuestionReader(config), QuestionReader(config)
+    if begun is not None:
+        reader.load_state_dict(begun.state_dict())
     mean.load_state_dict(reader.state_dict())
     optimiser = torch.optim.AdamW(reader.parameters(), lr=recipe.rate, weight_decay=recipe.decay, betas=(0.9, 0.98))
     source, began, step = batches(recipe), time.process_time(), 0
@@ -118,12 +121,17 @@ def losses(reader: QuestionReader, batch: Sequence[Question], dropped: float) ->
     table, offsets, lengths = packed([question.words for question in batch], reader.config.buckets)
     table = table.masked_fill(torch.rand(len(table)) < dropped, 0)
     read = reader(table, offsets, lengths)
-    whole = torch.tensor([INTENTS.index(question.intent) if not any(question.begins) else IGNORED for question in batch])
+    whole = torch.tensor(
+        [INTENTS.index(question.intent) if not any(question.begins) else IGNORED for question in batch]
+    )
     role = _padded([question.roles for question in batch])
     other = reader.config.sounds
     sound = _padded(
         [
-            [(place if place != NO_SOUND else other) if role in (1, 2, 3, 4) else IGNORED for place, role in zip(q.sounds, q.roles, strict=True)]
+            [
+                (place if place != NO_SOUND else other) if role in (1, 2, 3, 4) else IGNORED
+                for place, role in zip(q.sounds, q.roles, strict=True)
+            ]
             for q in batch
         ]
     )
@@ -143,4 +151,5 @@ def _padded(rows: Sequence[Sequence[int]]) -> Tensor:
 
 
 if __name__ == "__main__":
-    train(AskingRecipe(minutes=float(sys.argv[2]) if len(sys.argv) > 2 else 15.0), Path(sys.argv[1]))
+    out, minutes, *earlier = sys.argv[1:]
+    train(AskingRecipe(minutes=float(minutes)), Path(out), load(Path(earlier[0]) / WEIGHTS) if earlier else None)
