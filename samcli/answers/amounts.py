@@ -28,7 +28,7 @@ def count(facts: Facts, question: Question) -> Answer:
     number = often(sound.count)
     if sound.said.counted:
         return said(f"{sound.said.present} {number}", facts, sound)
-    return said(f"{sound.said.noun} {_are(sound)} heard {number}", facts, sound)
+    return said(f"{sound.named.noun} {_are(sound)} heard {number}", facts, sound)
 
 
 def how_often(facts: Facts, question: Question) -> Answer:
@@ -37,7 +37,7 @@ def how_often(facts: Facts, question: Question) -> Answer:
         return nothing
     number, seconds = often(sound.count), facts.duration / 1000
     start = (
-        f"{sound.said.present} {number}" if sound.said.counted else f"{sound.said.noun} {_are(sound)} heard {number}"
+        f"{sound.said.present} {number}" if sound.said.counted else f"{sound.named.noun} {_are(sound)} heard {number}"
     )
     if sound.count < 2:
         return said(f"{start}, {between(sound.start, sound.end)}", facts, sound)
@@ -64,7 +64,7 @@ def share(facts: Facts, question: Question) -> Answer:
     sound, nothing = found(facts, question)
     if sound is None:
         return nothing
-    return said(f"{sound.said.noun} can be heard for {percent(sound.share)}", facts, sound)
+    return said(f"{sound.named.noun} can be heard for {percent(sound.share)}", facts, sound)
 
 
 def longest(facts: Facts, question: Question) -> Answer:
@@ -75,7 +75,7 @@ def longest(facts: Facts, question: Question) -> Answer:
     event = sound.account.longest
     assert event is not None
     return said(
-        f"{sound.said.noun}: {lasting(event.length)} without a break, {between(event.start, event.end)}", facts, sound
+        f"{sound.named.noun}: {lasting(event.length)} without a break, {between(event.start, event.end)}", facts, sound
     )
 
 
@@ -84,7 +84,7 @@ def main(facts: Facts, question: Question) -> Answer:
     if not sounds:
         return NOTHING
     sound = max(sounds, key=lambda one: one.account.total)
-    return said(f"{sound.said.noun}, for {percent(sound.share)}", facts, sound)
+    return said(f"{sound.named.noun}, for {percent(sound.share)}", facts, sound)
 
 
 def rare(facts: Facts, question: Question) -> Answer:
@@ -100,7 +100,7 @@ def rare(facts: Facts, question: Question) -> Answer:
         return said(listed(parts), facts, *once[:4])
     sound = min(sounds, key=lambda one: (one.count, one.account.total))
     return said(
-        f"nothing is heard only once; the rarest is {sound.said.noun}, heard {often(sound.count)}", facts, sound
+        f"nothing is heard only once; the rarest is {sound.named.noun}, heard {often(sound.count)}", facts, sound
     )
 
 
@@ -109,7 +109,7 @@ def loudest(facts: Facts, question: Question) -> Answer:
     if not sounds:
         return NOTHING
     sound = max(sounds, key=lambda one: (one.level, one.score))
-    return said(f"the loudest is {sound.said.noun}, {_when_loudest(sound)}", facts, sound)
+    return said(f"the loudest is {sound.named.noun}, {_when_loudest(sound)}", facts, sound)
 
 
 def loudest_at(facts: Facts, question: Question) -> Answer:
@@ -150,7 +150,7 @@ def more(facts: Facts, question: Question) -> Answer:
     one, other = pair
     by_count = "often" in question.text or "frequent" in question.text or "how many" in question.text
     a, b = (one.count, other.count) if by_count else (one.account.total, other.account.total)
-    names = one.said.noun, other.said.noun
+    names = one.named.noun, other.named.noun
     amounts = (often(a), often(b)) if by_count else (lasting(a), lasting(b))
     if a == b or (not by_count and abs(a - b) < NEARLY * max(a, b)):
         return said(f"about alike: {names[0]} {amounts[0]}, {names[1]} {amounts[1]}", facts, one, other)
@@ -165,10 +165,10 @@ def louder(facts: Facts, question: Question) -> Answer:
     one, other = pair
     difference = one.level - other.level
     if abs(difference) < NEARLY_DB:
-        return said(f"{one.said.noun} and {other.said.noun} are about equally loud", facts, one, other)
+        return said(f"{one.named.noun} and {other.named.noun} are about equally loud", facts, one, other)
     up, down = (one, other) if difference > 0 else (other, one)
     return said(
-        f"{up.said.noun} {_are(up)} louder than {down.said.noun}, by {abs(difference):.0f} dB", facts, one, other
+        f"{up.named.noun} {_are(up)} louder than {down.named.noun}, by {abs(difference):.0f} dB", facts, one, other
     )
 
 
@@ -184,7 +184,7 @@ def _pair(facts: Facts, question: Question) -> tuple[Sound, Sound] | Answer:
         return said(f"{_sentence(nothing)}, and {_sentence(missed)}")
     here, text = (one, missed) if one is not None else (other, nothing)
     assert here is not None
-    return said(f"{here.said.noun}: {_sentence(text)}", facts, here)
+    return said(f"{here.named.noun}: {_sentence(text)}", facts, here)
 
 
 def _sentence(answer: Answer) -> str:
@@ -196,7 +196,8 @@ def kinds(facts: Facts, question: Question) -> Answer:
     sounds = told(facts)
     if not sounds:
         return NOTHING
-    text = f"{how_many(len(sounds))} {'kind' if len(sounds) == 1 else 'kinds'} of sound: {listed([s.said.noun for s in sounds[:12]])}"
+    naming = listed([sound.named.noun for sound in sounds[:12]])
+    text = f"{how_many(len(sounds))} {'kind' if len(sounds) == 1 else 'kinds'} of sound: {naming}"
     return said(text, facts, *sounds)
 
 
@@ -205,7 +206,7 @@ def length(facts: Facts, question: Question) -> Answer:
 
 
 def _are(sound: Sound) -> str:
-    return "are" if sound.said.nouns else "is"
+    return "are" if sound.named.nouns else "is"
 
 
 def _when_loudest(sound: Sound) -> str:

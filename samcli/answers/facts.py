@@ -1,7 +1,7 @@
 """The facts of a recording, computed from its digest.
 
-A sound is heard when one of its labels was, in some window, at least as likely as `Sureness.heard` says; where it was is
-told by its events. Sentences are made of nothing else.
+A sound is heard when one of its labels was, in some window, at least as likely as `Sureness.heard` says; when it was
+heard is told by its events. Sentences are made of nothing else.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from samcli.answers.names import best_called
+from samcli.answers.names import HEADINGS, best_called
 from samcli.digest.digest import Digest
 from samcli.digest.events import Account, Event
 from samcli.digest.rows import Rows
@@ -37,6 +37,11 @@ class Sound:
     score: float
     account: Account
     duration: int  # of the recording, in milliseconds
+
+    @property
+    def named(self) -> Saying:
+        """By the label that was asked for, where that is the name of a sound."""
+        return self.said if self.label in HEADINGS else saying(self.label)
 
     @property
     def share(self) -> float:

@@ -26,10 +26,11 @@ HEADINGS = frozenset(
 # Those of them that may be told where nothing under them is known.
 SAYABLE = frozenset(
     {
-        "Animal", "Music", "Wild animals", "Vehicle", "Motor vehicle (road)", "Aircraft", "Musical instrument", "Percussion",
-        "Plucked string instrument", "Brass instrument", "Wind instrument, woodwind instrument", "Mechanisms", "Noise",
-        "Bowed string instrument", "Keyboard (musical)", "Fowl", "Rail transport", "Emergency vehicle", "Tools", "Liquid",
-        "Light engine (high frequency)", "Sound effect", "Livestock, farm animals, working animals",
+        "Animal", "Music", "Wild animals", "Vehicle", "Motor vehicle (road)", "Aircraft", "Musical instrument",
+        "Percussion", "Plucked string instrument", "Brass instrument",
+        "Wind instrument, woodwind instrument", "Mechanisms", "Noise",
+        "Bowed string instrument", "Keyboard (musical)", "Fowl", "Rail transport", "Emergency vehicle", "Tools",
+        "Liquid", "Light engine (high frequency)", "Sound effect", "Livestock, farm animals, working animals",
     }
 )  # fmt: skip
 

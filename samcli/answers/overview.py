@@ -65,16 +65,18 @@ PLACES = {
 OUTSIDE = frozenset(
     {
         "Rain", "Wind", "Thunder", "Thunderstorm", "Traffic noise, roadway noise", "Car passing by", "Stream", "Ocean",
-        "Waves, surf", "Waterfall", "Rustling leaves", "Train", "Helicopter", "Fixed-wing aircraft, airplane", "Cricket",
-        "Frog", "Owl", "Crow", "Bird vocalization, bird call, bird song", "Chirp, tweet", "Lawn mower", "Chainsaw",
+        "Waves, surf", "Waterfall", "Rustling leaves", "Train", "Helicopter", "Fixed-wing aircraft, airplane",
+        "Cricket", "Frog", "Owl", "Crow",
+        "Bird vocalization, bird call, bird song", "Chirp, tweet", "Lawn mower", "Chainsaw",
         "Church bell", "Bird", "Car", "Truck", "Bus", "Motorcycle", "Siren",
     }
 )  # fmt: skip
 INSIDE = frozenset(
     {
         "Vacuum cleaner", "Toilet flush", "Typing", "Computer keyboard", "Hair dryer", "Blender", "Frying (food)",
-        "Dishes, pots, and pans", "Microwave oven", "Snoring", "Sink (filling or washing)", "Bathtub (filling or washing)",
-        "Toothbrush", "Electric toothbrush", "Printer", "Water tap, faucet", "Cupboard open or close", "Drawer open or close",
+        "Dishes, pots, and pans", "Microwave oven", "Snoring", "Sink (filling or washing)",
+        "Bathtub (filling or washing)", "Toothbrush", "Electric toothbrush", "Printer", "Water tap, faucet",
+        "Cupboard open or close", "Drawer open or close",
     }
 )  # fmt: skip
 

@@ -100,7 +100,7 @@ def choice(facts: Facts, question: Question) -> Answer:
     assert name.label is not None
     sound = facts.sound(name.label)
     if len(question.lettered) == len(names):
-        return said(f"{question.lettered[-place]}) {name.words}", facts, sound)
+        return said("", facts, sound)._replace(text=f"{question.lettered[-place]}) {name.words}.")
     if best < facts.sureness.perhaps / 2:
         return said(
             f"neither: {listed([missing(one) for one in names if one.label])}"

@@ -1,8 +1,8 @@
 """The course of one sound: what is known of its events while they may still go on.
 
-A course covers a stretch of time. What touches its edges is left open: a run of steps that began before it, or that goes
-on behind it, and events that the neighbouring stretch may still join. Two courses, one after the other, are one: the
-work is the same however time is cut.
+A course covers a stretch of time. What touches its edges is left open: a run of steps that began before it, or that
+goes on behind it, and events that the neighbouring stretch may still join. Two courses, one after the other, are one:
+the result is the same however time is cut.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class Piece(NamedTuple):
     start: int  # first sample, counted from the start of the recording
     wave: Wave  # (samples,)
     last: bool  # of its segment
-    levels: NDArray[np.float64]  # of every tenth of a second, in dB of full scale; measured here by the threads that cut
+    levels: NDArray[np.float64]  # of every tenth of a second, in dB of full scale; measured by the threads that cut
 
     @property
     def level(self) -> float:

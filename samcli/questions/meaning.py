@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 
@@ -83,7 +84,7 @@ def _parts(reader: QuestionReader, words: list[str]) -> list[list[str]]:
         begins = reader(*packed([words], reader.config.buckets)).begins[0]
     places = [place for place in range(1, len(words)) if begins[place] > 0]
     bounds = [0, *places[: MOST_PARTS - 1], len(words)]
-    parts = [words[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    parts = [words[a:b] for a, b in pairwise(bounds)]
     # A part without a word of its own ("?", "and") belongs to the one before.
     return [part for part in parts if sum(word[:1].isalnum() for word in part) >= 1] or [words]
 

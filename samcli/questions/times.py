@@ -33,9 +33,14 @@ class Span(NamedTuple):
 
 NUMBER = r"(?:\d+(?::\d+)+|\d+|" + "|".join(NUMBERS) + r")"
 UNIT = r"(?:seconds?|secs?|minutes?|mins?|hours?|s|m|h)"
+LEAD = r"(?:(second|minute|hour) )?"
+CLOCK = r"\d+(?::\d+)+"
 AMOUNT = re.compile(rf"({NUMBER}) ?({UNIT})?\b")
+EDGE = rf"({NUMBER})(?: ({UNIT}))?"
+BETWEEN = rf"(?:between|from) {LEAD}{EDGE} (?:and|to|until|till|-) (?:(?:second|minute|hour) )?{EDGE}"
+MOMENT = rf"({CLOCK})|(?:at|around|about|after|by) (?:the )?({NUMBER}) ({UNIT})|({NUMBER}) ({UNIT}) (?:in|mark)"
 PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(rf"(?:between|from) (?:(second|minute|hour) )?({NUMBER})(?: ({UNIT}))? (?:and|to|until|till|-) (?:(?:second|minute|hour) )?({NUMBER})(?: ({UNIT}))?"), "between"),
+    (re.compile(BETWEEN), "between"),
     (re.compile(rf"({NUMBER}) - ({NUMBER})(?: ({UNIT}))?"), "dash"),
     (re.compile(rf"first (?:({NUMBER}) )?({UNIT})\b"), "opening"),
     (re.compile(rf"last (?:({NUMBER}) )?({UNIT})\b"), "closing"),
@@ -46,7 +51,7 @@ PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(rf"after (\d+(?::\d+)+|{NUMBER} {UNIT})\b"), "after"),
     (re.compile(rf"\b(minute|hour) ({NUMBER})\b|\b(?:the )?({'|'.join(ORDINALS)}) (minute|hour)\b"), "numbered"),
     (re.compile(rf"\bsecond ({NUMBER})\b"), "second"),
-    (re.compile(rf"(\d+(?::\d+)+)|(?:at|around|about|after|by) (?:the )?({NUMBER}) ({UNIT})|({NUMBER}) ({UNIT}) (?:in|mark)"), "moment"),
+    (re.compile(MOMENT), "moment"),
 )  # fmt: skip
 
 
@@ -113,4 +118,4 @@ def _seconds(number: str, unit: str | None) -> float:
             total = 60 * total + float(part)
         return total
     scale = UNITS.get((unit or "second").rstrip("s") or "s", 1.0)
-    return float(NUMBERS[number] if number in NUMBERS else number) * scale
+    return float(NUMBERS.get(number, 0) or number) * scale

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def parts(values: np.ndarray, levels: np.ndarray, cuts: list[int], known: Rows) 
             values[a:b].max(0),
             levels[int(a * STEP * 10 + 0.5) : int(b * STEP * 10 + 0.5)],
         )
-        for a, b in zip(bounds[:-1], bounds[1:], strict=True)
+        for a, b in pairwise(bounds)
     ]
 
 

@@ -1,7 +1,7 @@
 """Sixty scenes of half a minute to two hours, made of development clips, and what is true of them.
 
-A scene is a row of ten-second windows of which some are the same sound again: two to six main sounds in spells, alone or
-two at once, stretches of room tone, and one rare sound that comes once. The encoder hears windows one by one, so a
+A scene is a row of ten-second windows of which some are the same sound again: two to six main sounds in spells, alone
+or two at once, stretches of room tone, and one rare sound that comes once. The encoder hears windows one by one, so a
 window that comes again is heard again exactly as before: each different one is rendered and encoded once, and the
 scene's digest is what two hours of the rendered audio would give.
 """
@@ -167,7 +167,7 @@ def _clips(groups: dict[str, list[DevClip]], count: int, chance: np.random.Gener
 
 
 def _order(windows: int, main: int, painter: _Painter, chance: np.random.Generator) -> list[int]:
-    """Spells of each main sound, some of two at once, some of none; the rare one in one window of a sound or of none."""
+    """Spells of each main sound, some of two at once, some of none; the rare one in any one window."""
     spells = [number % main for number in range(main * max(1, min(3, windows // (2 * main))))]
     chance.shuffle(spells)
     if windows >= 12:

@@ -5,195 +5,11 @@ from __future__ import annotations
 from random import Random
 
 from samcli.training.asking.grammar import Question, write
+from samcli.training.asking.lists import sections
 
-BEFORE = [
-    "please",
-    "please tell me",
-    "tell me",
-    "can you tell me",
-    "could you tell me",
-    "could you please say",
-    "hey",
-    "hey ,",
-    "hi ,",
-    "hi !",
-    "hello ,",
-    "ok",
-    "ok ,",
-    "so",
-    "so ,",
-    "well ,",
-    "and",
-    "and ,",
-    "now",
-    "now ,",
-    "um",
-    "uh ,",
-    "er ,",
-    "listen carefully .",
-    "listen carefully :",
-    "please listen carefully and tell me",
-    "listen to the recording .",
-    "listen to this .",
-    "listen :",
-    "answer in one word .",
-    "answer in one word :",
-    "answer with yes or no :",
-    "answer yes or no .",
-    "answer briefly :",
-    "be brief .",
-    "short answer please .",
-    "in one sentence :",
-    "question :",
-    "q :",
-    "my question :",
-    "i want to know",
-    "i would like to know",
-    "i'd like to know :",
-    "i wonder ,",
-    "just tell me",
-    "just wondering ,",
-    "quick question :",
-    "do you know",
-    "let me know",
-    "say ,",
-    "tell me ,",
-    "for this recording :",
-    "about this clip :",
-    "in this recording ,",
-    "in the clip ,",
-    "in this audio ,",
-    "regarding the audio :",
-    "here is a recording .",
-    "given this sound ,",
-    "i have a question .",
-    "dear computer ,",
-    "sorry ,",
-    "excuse me ,",
-    "sir ,",
-    "buddy ,",
-    "one more thing :",
-    "if possible , say",
-    "keep it short .",
-    "keep it simple :",
-    "think step by step .",
-    "you are an expert listener .",
-    "use your ears :",
-    "after listening ,",
-    "based on the audio ,",
-    "according to the recording ,",
-    "honestly ,",
-    "be honest :",
-    "seriously ,",
-    "guess :",
-    "take a guess :",
-    "first question :",
-    "could you",
-    "would you say",
-    "if so ,",
-    "and if so ,",
-    "also ,",
-]
-AFTER = [
-    "please",
-    "please .",
-    "pls",
-    "plz",
-    "thanks",
-    "thanks !",
-    ", thanks",
-    ". thanks !",
-    ". thank you !",
-    "thank you",
-    ", please",
-    ". answer yes or no",
-    ". answer with yes or no only",
-    ". yes or no",
-    ", yes or no",
-    "( yes / no )",
-    "yes or no only",
-    ". one word please",
-    ". one word",
-    ". answer in one word",
-    ". be brief",
-    ". keep it short",
-    ". short answer",
-    ", briefly",
-    ". give a short answer",
-    "in one word",
-    "in a word",
-    ". answer in one sentence",
-    ". don't explain",
-    ". no explanation",
-    ". just the answer",
-    ". only the answer please",
-    ", i wonder",
-    ", do you know",
-    ", can you tell me",
-    ", could you tell me",
-    ", can you say",
-    ". tell me",
-    "in this recording",
-    "in the recording",
-    "in this clip",
-    "in this file",
-    "in the audio",
-    "in here",
-    "here",
-    "then",
-    "now",
-    "again",
-    ". i am not sure",
-    ". it is important",
-    ". i can't tell",
-    ". be honest",
-    ". listen carefully",
-    ". listen closely",
-    ". take your time",
-    "buddy",
-    "mate",
-    "sir",
-    "dear",
-    ". hurry",
-    "asap",
-    "if you can",
-    ". answer with the letter",
-    ". exact number please",
-    ". give minutes and seconds",
-    ". max two sentences",
-    "! ! !",
-    "? !",
-    ". . .",
-]
-BETWEEN = [
-    ", and",
-    "and",
-    "? and",
-    ". and",
-    "? if so ,",
-    ". if so ,",
-    "? if yes ,",
-    ";",
-    "?",
-    ".",
-    "? also ,",
-    ". also ,",
-    ", also",
-    ", plus",
-    "? then",
-    ", and then",
-    "? and also",
-    ". then tell me",
-    "? please also say",
-    ", and if so ,",
-    "?",
-    ".",
-    "and also",
-    "& ",
-]
+FILLERS = sections("fillers.txt")
 KEYS = "qwertyuiop asdfghjkl zxcvbnm"
 BY_ITSELF = ("refuse", "foreign", "help")
-YES_NO = ("yes or no", "yes / no", "one word")
 
 
 def ask(intent: str, rng: Random) -> Question:
@@ -210,7 +26,7 @@ def ask_two(first: str, second: str, rng: Random) -> Question:
     known = one.first.pronoun() if one.first is not None and rng.random() < 0.6 else None
     two = write(second, rng, known)
     between = Question(first)
-    between.add(rng.choice(BETWEEN))
+    between.add(rng.choice(FILLERS["between"]))
     joined = Question(first)
     marks = [place for place, word in enumerate(between.words) if word in (".", "?", ";", ",")]
     start = marks[0] + 1 if marks else 0  # what follows the mark belongs to the second question
@@ -226,9 +42,9 @@ def around(question: Question, rng: Random, share: float = 0.4) -> Question:
     """With a phrase before or after it."""
     found = Question(question.intent, first=question.first)
     if rng.random() < share:
-        found.add(rng.choice(BEFORE))
+        found.add(rng.choice(FILLERS["before"]))
         if rng.random() < 0.1:
-            found.add(rng.choice(BEFORE))
+            found.add(rng.choice(FILLERS["before"]))
     _extend(found, question)
     chance = rng.random()
     if chance < 0.4:
@@ -236,7 +52,7 @@ def around(question: Question, rng: Random, share: float = 0.4) -> Question:
     elif chance < 0.48:
         found.add(rng.choice((".", "!", "? ?", ". . .", "?!")))
     if rng.random() < share:
-        found.add(rng.choice(AFTER))
+        found.add(rng.choice(FILLERS["after"]))
     return found
 
 

@@ -21,7 +21,8 @@ from torch.nn import functional as F
 from samcli.questions.intents import INTENTS
 from samcli.questions.reader import WEIGHTS, QuestionReader, ReaderConfig, load, packed, save
 from samcli.questions.words import MOST_WORDS, split
-from samcli.training.asking.grammar import NO_SOUND, Question
+from samcli.training.asking.grammar import Question
+from samcli.training.asking.naming import NO_SOUND
 from samcli.training.asking.noise import BY_ITSELF, ask, ask_two
 
 # How much oftener than once an intent is drawn: wide ones have more ways of being put.
