@@ -12,13 +12,19 @@ import numpy as np
 from samcli.answers.answer import Answer, answer
 from samcli.answers.captions import caption
 from samcli.answers.facts import Facts
+from samcli.engine.hearing import Progress
+from samcli.evaluation.figures import Figure
 from samcli.evaluation.metrics.sentences import faults
 from samcli.evaluation.metrics.wording import names_any, names_of, shares_words, yes_or_no
 from samcli.evaluation.nano.dev_sounds import HEARD_BY_TEACHER, DevSounds
-from samcli.evaluation.nano.long_scenes import MAIN_SHARE, LongScene
+from samcli.evaluation.nano.long_scenes import MAIN_SHARE, LongScene, digests, long_scenes
+from samcli.evaluation.nano.minute_scenes import timeline_classes
+from samcli.evaluation.nano.targets import marked, marked_share
+from samcli.models.interface import SoundModel
 from samcli.questions.meaning import understand
+from samcli.tasks.composed import ComposedTask
 from samcli.text.inflection import NUMBERS
-from samcli.text.labels import broader, mentions
+from samcli.text.labels import broader, labels, mentions
 from samcli.text.sayings import saying
 
 NEAR = 2.0  # seconds
@@ -67,7 +73,8 @@ def _captions(marks: Marks, scene: LongScene, facts: Facts, sounds: DevSounds) -
         if scene.share(place) >= MAIN_SHARE:
             marks.add("caption_main", names_any(text, scene.clips[place].names), "", text, scene.label(place))
     supported = frozenset(label for clip in scene.clips for label in sounds.supported(clip))
-    supported |= frozenset(wide for label in supported if label in _known() for wide in broader(label))
+    known = supported & frozenset(labels())
+    supported |= frozenset(wide for label in known for wide in broader(label))
     for mention in mentions(text):
         marks.add("caption_invented", not supported & mention.labels, "", text, mention.words)
 
@@ -89,8 +96,6 @@ def _presence(marks: Marks, scene: LongScene, facts: Facts, chance: np.random.Ge
 
 def _absent(scene: LongScene, chance: np.random.Generator, sounds: DevSounds) -> list[str]:
     """As many labels as the scene has clips, of kinds that are surely not there."""
-    from samcli.evaluation.nano.minute_scenes import timeline_classes
-
     found: list[str] = []
     for label in chance.permutation(sorted(timeline_classes(sounds))).tolist():
         names = names_of(label, (label,))
@@ -199,7 +204,17 @@ def percent_in(text: str) -> float:
     return int(found[1]) / 100 if found and "less than" not in text else 0.0
 
 
-def _known() -> frozenset[str]:
-    from samcli.text.labels import labels
-
-    return frozenset(labels())
+def long_figures(
+    sounds: DevSounds, model: SoundModel, task: ComposedTask, count: int, progress: Progress
+) -> tuple[list[Figure], list[dict[str, Any]]]:
+    """The table's rows of long scenes, with every question and answer."""
+    scenes = long_scenes(sounds, count)
+    kept = digests(model, scenes, task.rows, lambda done, total: progress("hearing long scenes", done, total))
+    marks = judge(scenes, [Facts(digest, task.rows, task.sureness) for digest in kept], sounds)
+    balanced = [(marks.mean("present") + marks.mean("absent")) / 2] if marks.rights.get("present") else []
+    kinds = {"caption_sound": "sound", "caption_main": "main", "caption_invented": "invented", "present_rare": "rare"}
+    kinds |= {kind: kind for kind in ("when", "count", "first", "last", "before", "after", "share")}
+    figures = [marked_share(f"long_{key}", marks.rights.get(kind, [])) for kind, key in kinds.items()]
+    asked = len(marks.rights.get("present", [])) + len(marks.rights.get("absent", []))
+    figures.append(marked("long_yes_no", balanced[0] if balanced else None, count=asked))
+    return figures, marks.details
