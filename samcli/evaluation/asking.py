@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
+from samcli.digest.rows import members_of
 from samcli.questions.meaning import Name, Question, understand
 from samcli.text.labels import labels
 
@@ -72,9 +73,16 @@ def _same(
 
 
 def _fits(wanted: Sequence[frozenset[str]], names: Sequence[Name]) -> bool:
-    """Whether the names are those wanted, in order; a name that is said twice counts once."""
+    """Whether the names are those wanted, in any order; a name that is said twice counts once."""
     found = list(dict.fromkeys(name.label for name in names))
-    return len(found) == len(wanted) and all(label in one for label, one in zip(found, wanted, strict=True))
+    left = [{members_of(label) for label in one} for one in wanted]
+    for label in found:
+        # Labels of which the same is kept account are the same sound.
+        fits = next((one for one in left if label is not None and members_of(label) in one), None)
+        if fits is None:
+            return False
+        left.remove(fits)
+    return not left
 
 
 def _expected(line: str) -> Expected:

@@ -26,7 +26,7 @@ from samcli.training.asking.naming import NO_SOUND
 from samcli.training.asking.noise import BY_ITSELF, ask, ask_two
 
 # How much oftener than once an intent is drawn: wide ones have more ways of being put.
-SHARES = {"present": 4.0, "choice": 2.5, "refuse": 6.0, "foreign": 3.0, "which": 1.5, "count": 1.3, "at": 1.3}
+SHARES = {"present": 5.0, "choice": 2.5, "refuse": 4.5, "foreign": 2.2, "which": 1.5, "count": 1.3, "at": 1.3}
 TWO = 0.08  # of all: two questions in one
 IGNORED = -100
 POOL = 8  # batches that are drawn at once
@@ -37,7 +37,7 @@ TWICE = 2  # how often each is seen
 class AskingRecipe:
     minutes: float = 15.0  # of one processor core
     batch: int = 128
-    rate: float = 3e-3
+    rate: float = 2.5e-3
     least_rate: float = 3e-5
     warmup: int = 100
     decay: float = 0.02
