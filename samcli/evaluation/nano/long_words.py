@@ -51,9 +51,10 @@ class Marks:
 def judge(scenes: Sequence[LongScene], facts: Sequence[Facts], sounds: DevSounds) -> Marks:
     """Every scene captioned and asked about."""
     marks = Marks()
+    classes = sorted(timeline_classes(sounds))
     for number, (scene, own) in enumerate(zip(scenes, facts, strict=True)):
         _captions(marks, scene, own, sounds)
-        _presence(marks, scene, own, np.random.default_rng(number), sounds)
+        _presence(marks, scene, own, _absent(scene, classes, np.random.default_rng(number), sounds))
         for place in range(len(scene.clips)):
             if scene.events(place):
                 _about(marks, scene, own, place)
@@ -79,7 +80,7 @@ def _captions(marks: Marks, scene: LongScene, facts: Facts, sounds: DevSounds) -
         marks.add("caption_invented", not supported & mention.labels, "", text, mention.words)
 
 
-def _presence(marks: Marks, scene: LongScene, facts: Facts, chance: np.random.Generator, sounds: DevSounds) -> None:
+def _presence(marks: Marks, scene: LongScene, facts: Facts, absent: Sequence[str]) -> None:
     for place in range(len(scene.clips)):
         if not scene.events(place):
             continue
@@ -88,16 +89,16 @@ def _presence(marks: Marks, scene: LongScene, facts: Facts, chance: np.random.Ge
         marks.add("present", yes_or_no(said) is True, question, said, True)
         if place == scene.rare:
             marks.add("present_rare", yes_or_no(said) is True, question, said, True)
-    for label in _absent(scene, chance, sounds):
+    for label in absent:
         question = f"Is there {saying(label).noun}?"
         said = ask(facts, question).text
         marks.add("absent", yes_or_no(said) is False, question, said, False)
 
 
-def _absent(scene: LongScene, chance: np.random.Generator, sounds: DevSounds) -> list[str]:
+def _absent(scene: LongScene, classes: Sequence[str], chance: np.random.Generator, sounds: DevSounds) -> list[str]:
     """As many labels as the scene has clips, of kinds that are surely not there."""
     found: list[str] = []
-    for label in chance.permutation(sorted(timeline_classes(sounds))).tolist():
+    for label in chance.permutation(classes).tolist():
         names = names_of(label, (label,))
         if any(shares_words(clip.names, names) for clip in scene.clips):
             continue
