@@ -12,7 +12,6 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,40 +24,35 @@ from samcli.checkpoints.safety import check_sizes, member, read_json, shown
 from samcli.checkpoints.shards import INDEX, WEIGHTS, read_spots
 from samcli.checkpoints.tensors import MappedWeights, fill
 from samcli.errors import ModelError
+from samcli.models.encoders.registry import ENCODERS
+from samcli.models.sam import Sam, SamConfig
+from samcli.ssm.language.model import LanguageConfig, LanguageModel
+from samcli.ssm.language.phi import PhiConfig, PhiLanguageModel
 
 SHARD_BYTES = 5_000_000_000
 
 
 class Kind(NamedTuple):
-    """Where a model_type's dataclass and module live."""
+    """What a model_type stands for."""
 
-    place: str
-    config: str
-    module: str
+    config: type[Any]
+    module: type[nn.Module]
 
 
 KINDS = {
-    "sam": Kind("samcli.models.sam", "SamConfig", "Sam"),
-    "nano": Kind("samcli.models.encoders.nano", "NanoConfig", "NanoEncoder"),
-    "dass": Kind("samcli.models.encoders.dass", "DassConfig", "Dass"),
-    "eat": Kind("samcli.models.encoders.eat", "EatConfig", "Eat"),
-    "ssamba": Kind("samcli.models.encoders.ssamba", "SsambaConfig", "Ssamba"),
-    "language": Kind("samcli.ssm.language.model", "LanguageConfig", "LanguageModel"),
-    "phi": Kind("samcli.ssm.language.phi", "PhiConfig", "PhiLanguageModel"),
+    "sam": Kind(SamConfig, Sam),
+    "language": Kind(LanguageConfig, LanguageModel),
+    "phi": Kind(PhiConfig, PhiLanguageModel),
+    **{kind.name: Kind(kind.config, kind.encoder) for kind in ENCODERS.values()},
 }
-
-
-def config_class(kind: str) -> Any:
-    return getattr(import_module(KINDS[kind].place), KINDS[kind].config)
 
 
 def build(kind: str, config: Any) -> nn.Module:
     """The module of that kind: names and shapes, no memory."""
-    make = getattr(import_module(KINDS[kind].place), KINDS[kind].module)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns of sizes of zero, which the weights will not fit anyway
-            return blueprint(make, config)
+            return blueprint(KINDS[kind].module, config)
     except (RuntimeError, ValueError, TypeError, AssertionError, ArithmeticError, LookupError) as error:
         why = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
         raise ModelError(f"The sizes in the config describe no model of the kind {kind} ({why}).") from None
@@ -67,7 +61,7 @@ def build(kind: str, config: Any) -> nn.Module:
 def kind_of(config: Any) -> str:
     """The model_type of a config dataclass."""
     for kind, entry in KINDS.items():
-        if type(config).__name__ == entry.config:
+        if type(config) is entry.config:
             return kind
     raise TypeError(f"{type(config).__name__} is the config of no kind of model")
 
@@ -85,7 +79,7 @@ def load_module(
     if not headers:
         raise ModelError(f"{folder} holds no weights ({WEIGHTS}).")
     check_sizes(data, (spot for spots in headers.values() for spot in spots.values()), path)
-    config = config_from_json(config_class(kind), data, path)
+    config = config_from_json(KINDS[kind].config, data, path)
     module = build(kind, config)
     weights = MappedWeights(headers)
     fill(module, weights.tensors, dtype=dtype, device=device, where=folder, source=weights)

@@ -15,13 +15,17 @@ import torch
 from torch import Tensor, nn
 
 from samcli.checkpoints.configs import config_from_json, config_to_json
-from samcli.checkpoints.format import KINDS, build, config_class
+from samcli.checkpoints.format import KINDS, build
 from samcli.checkpoints.hub.cache import pickle_files
 from samcli.checkpoints.language_models import language_config, phi_config, published_language, rename_language
 from samcli.checkpoints.safety import Spot, check_sizes, member, parse_json, read_json, regular_size, shown
 from samcli.checkpoints.shards import read_spots
 from samcli.checkpoints.tensors import MappedWeights, fill
 from samcli.errors import ModelError
+from samcli.models.encoders.base import Encoder
+from samcli.models.encoders.registry import ENCODERS, recognise
+from samcli.models.layouts import hub_labels, same_numbers
+from samcli.models.sam import Sam
 
 LANGUAGES: dict[str, Any] = {"language": language_config, "phi": phi_config}
 LABELS_LIMIT = 2**20  # bytes of labels.json
@@ -75,9 +79,9 @@ def is_ours(data: Mapping[str, Any]) -> bool:
     kind = data.get("model_type")
     if not isinstance(kind, str) or kind not in KINDS:
         return False
-    if kind in ("sam", "nano", *LANGUAGES):
+    if kind not in ENCODERS or ENCODERS[kind].published is None:
         return True
-    return data.keys() - {"model_type"} <= {f.name for f in dataclasses.fields(config_class(kind))}
+    return data.keys() - {"model_type"} <= {f.name for f in dataclasses.fields(ENCODERS[kind].config)}
 
 
 def _our_config(where: Path, data: dict[str, Any], tensors: Mapping[str, Tensor]) -> tuple[str, Any]:
@@ -87,39 +91,31 @@ def _our_config(where: Path, data: dict[str, Any], tensors: Mapping[str, Tensor]
         names = ", ".join(shown(name) for name in list(tensors)[:3])
         raise ModelError(f"{where} has {what} and tensors like {names}: no layout that sam knows.")
     fields = {key: value for key, value in data.items() if key != "model_type"}
-    return kind, config_from_json(config_class(kind), fields, where / "config.json")
+    return kind, config_from_json(KINDS[kind].config, fields, where / "config.json")
 
 
 def published_kind(data: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str | None:
     """Which of our modules these tensors are for when their names are the authors', not ours."""
-    from samcli.models.encoders.layouts import recognise
-
     language = published_language(data, tensors)
     if language is not None:
         return language
     kind = recognise(tensors)
-    if kind is not None and kind not in KINDS:
-        raise ModelError(f"These weights are a part called {kind}, not a model by itself.")
-    return kind
+    return None if kind is None else kind.name
 
 
 def _published(
     kind: str, where: Path, data: dict[str, Any], tensors: Mapping[str, Tensor]
 ) -> tuple[Any, dict[str, Tensor]]:
-    from samcli.models.encoders.layouts import LAYOUTS
-    from samcli.models.encoders.published import CONFIGS
-
-    names = rename_language(tensors) if kind in LANGUAGES else LAYOUTS[kind](tensors)
+    published = ENCODERS[kind].published if kind in ENCODERS else None
+    names = rename_language(tensors) if published is None else published.layout.rename(tensors)
     ours = {names[name]: tensor for name, tensor in tensors.items() if names[name]}
     if len(ours) != sum(1 for name in names.values() if name):
         raise ModelError(f"{where} holds the same tensor under two of its names.")
     try:
         shapes = {name: tuple(tensor.shape) for name, tensor in ours.items()}
-        config: Any = LANGUAGES[kind](shapes, data, where) if kind in LANGUAGES else CONFIGS[kind](shapes, data)
+        config: Any = LANGUAGES[kind](shapes, data, where) if published is None else published.config(shapes, data)
     except (ValueError, TypeError, KeyError, IndexError, ArithmeticError) as error:
         raise ModelError(f"The shapes of the weights in {where} fit no {kind} model ({error}).") from None
-    if kind == "eat" and "num_heads" not in data and config.width % 64:
-        raise ModelError(f"{where} needs its config.json: nothing else tells how many heads this EAT has (num_heads).")
     spots = [Spot("F32", tuple(tensor.shape), 0, 0) for tensor in tensors.values()]
     check_sizes(config_to_json(config), spots, where)
     return config, ours
@@ -127,8 +123,6 @@ def _published(
 
 def _reshaped(ours: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
     """Published tensors in our shapes, where only axes of size 1 or merged leading axes differ."""
-    from samcli.models.encoders.layouts import same_numbers
-
     wanted = {name: tuple(slot.shape) for name, slot in module.state_dict().items()}
     return {
         name: tensor.reshape(wanted[name])
@@ -140,9 +134,7 @@ def _reshaped(ours: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
 
 def _labels(where: Path, data: dict[str, Any], module: nn.Module) -> tuple[str, ...]:
     """The names of the classes: from the folder, from the Hub's config, AudioSet's for its 527, or numbers."""
-    from samcli.models.encoders.published import hub_labels
-
-    classes = int(getattr(getattr(module, "encoder", module), "classes", 0) or 0)
+    classes = module.classes if isinstance(module, Encoder | Sam) else 0
     path = where / "labels.json"
     if path.exists():
         regular_size(member(where, path.name))

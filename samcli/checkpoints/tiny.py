@@ -6,6 +6,8 @@ and offline, through the same code as a trained model. Its words are real words,
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from samcli.models.connectors import ConnectorConfig
@@ -61,7 +63,8 @@ def tiny_network(tokenizer: Tokenizer, seed: int = SEED) -> Sam:
         for name, parameter in network.named_parameters():
             if parameter.dim() > 1 and not name.endswith("A_log"):
                 parameter.copy_(torch.randn(parameter.shape) * parameter[0].numel() ** -0.5)
-        network.encoder.head.bias.copy_(torch.randn(len(LABELS)))
+        head: Any = network.encoder.head
+        head.bias.copy_(torch.randn(len(LABELS)))
         _speak_in_words(network, tokenizer)
     return network.eval().requires_grad_(False)
 

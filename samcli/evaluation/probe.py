@@ -19,7 +19,6 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from samcli.audio.decode import read_sound
-from samcli.audio.fbank import FRAME, log_mel
 from samcli.evaluation.figures import interval
 from samcli.models.encoders.base import Encoder
 from samcli.text.labels import labels
@@ -56,9 +55,13 @@ def probe(
     clips = [clip for clip in Corpus.read(corpus, labels()).clips if clip.curated]
     features: dict[str, list[Tensor]] = {name: [] for name in encoders}
     for done, clip in enumerate(clips, 1):
-        mel = frames_of(read_sound(corpus / clip.file))
+        frames: dict[str, Tensor] = {}  # by front end, which encoders may share
         for name, encoder in encoders.items():
-            features[name].append(feature(encoder, mel))
+            front_end = encoder.front_end
+            if front_end.name not in frames:
+                wave = torch.from_numpy(read_sound(corpus / clip.file, front_end.sample_rate))
+                frames[front_end.name] = front_end.of_wave(wave)
+            features[name].append(feature(encoder, frames[front_end.name]))
         progress("hearing clips for the probe", done, len(clips))
     return {name: judge(torch.stack(found), clips) for name, found in features.items()}
 
@@ -79,15 +82,10 @@ def judge(features: Tensor, clips: Sequence[Clip]) -> Probe:
     return Probe(_hits(layer, normal[~learns], truth[~learns]), len(names))
 
 
-def frames_of(wave: NDArray[np.float32]) -> Tensor:
-    """Log-mel frames (frames, bins) of a sound, one at least."""
-    return log_mel(F.pad(torch.from_numpy(wave)[None], (0, max(0, FRAME - len(wave)))))[0]
-
-
 @torch.no_grad()
 def feature(encoder: Encoder, mel: Tensor) -> Tensor:
     """The mean of the encoder's features over frames (frames, bins) of any number, float32."""
-    windows = torch.split(mel, encoder.front.frames)
+    windows = torch.split(mel, encoder.window_frames)
     encoding = encoder(pad_sequence(list(windows), batch_first=True), torch.tensor([len(part) for part in windows]))
     valid = torch.arange(encoding.features.shape[1]) < encoding.lengths[:, None]
     mean: Tensor = encoding.features[valid].float().mean(0)

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from samcli.errors import ModelError
+from samcli.models.layouts import Layout
 from samcli.ssm.fast.linear import FastLinear
 from samcli.ssm.mamba import Mamba, MambaConfig
 
@@ -113,3 +114,11 @@ def mixture_mamba(
     if split:
         split_projections(block, split, modalities)
     return block
+
+
+# A bias of an unsplit dt_proj is stored but never used by the authors' code: dropped.
+LAYOUT = Layout(
+    sign=r"(^|\.)local_experts_in_proj\.0\.",
+    rules=((r"(^|\.)local_experts_(in_proj|x_proj|dt_proj|out_proj)\.", r"\1\2.experts."),),
+    dropped=r"(^|\.)dt_proj\.bias$",
+)

@@ -16,14 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from samcli.audio.fbank import FRAME, HOP, frame_count, log_mel
-from samcli.audio.resample import SAMPLE_RATE
 from samcli.errors import ModelError
 from samcli.models.connectors import ConnectorConfig, build_connector
-from samcli.models.encoders.dass import DassConfig
-from samcli.models.encoders.eat import EatConfig
-from samcli.models.encoders.nano import NanoConfig, NanoEncoder
-from samcli.models.encoders.ssamba import SsambaConfig
+from samcli.models.encoders.registry import EncoderConfig, build_encoder
 from samcli.models.interface import Encoding, SpeakOptions
 from samcli.models.listener_state import (
     Beside,
@@ -49,7 +44,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SamConfig:
-    encoder: NanoConfig | EatConfig | DassConfig | SsambaConfig
+    encoder: EncoderConfig
     language: LanguageConfig
     connector: ConnectorConfig = field(default_factory=ConnectorConfig)
     stack: int = 1  # encoder steps that the connector reads as one: fewer, richer tokens
@@ -64,31 +59,15 @@ class SamConfig:
             raise ValueError("stack and beams count from 1, and a window lasts longer than 0 seconds")
 
 
-def build_encoder(config: NanoConfig | EatConfig | DassConfig | SsambaConfig) -> nn.Module:
-    if isinstance(config, NanoConfig):
-        return NanoEncoder(config)
-    if isinstance(config, EatConfig):
-        from samcli.models.encoders.eat import Eat
-
-        return Eat(config)
-    if isinstance(config, SsambaConfig):
-        from samcli.models.encoders.ssamba import Ssamba
-
-        return Ssamba(config)
-    from samcli.models.encoders.dass import Dass
-
-    return Dass(config)
-
-
 class Sam(nn.Module):
     """The network alone: no tokenizer, no names."""
 
     def __init__(self, config: SamConfig) -> None:
         super().__init__()
         self.config = config
-        encoder: Any = build_encoder(config.encoder)
+        encoder = build_encoder(config.encoder)
         self.encoder = encoder
-        self.classes: int = int(getattr(encoder, "classes", 0))
+        self.classes = encoder.classes
         steps, bands = encoder.grid()
         self.connector = build_connector(
             config.connector, encoder.width, (steps // config.stack, bands * config.stack), config.language.d_model
@@ -147,14 +126,11 @@ def stack_steps(features: Tensor, lengths: Tensor, stack: int) -> tuple[Tensor, 
 class Listener:
     """A SoundModel around the network: waves in, words out."""
 
-    sample_rate = SAMPLE_RATE
-
     def __init__(
         self, network: Sam, tokenizer: Tokenizer | None, labels: Sequence[str], name: str, revision: str
     ) -> None:
         self.network = network
-        if isinstance(network.encoder, NanoEncoder):
-            network.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster on a CPU
+        network.encoder.lay_out()
         self.tokenizer = tokenizer
         self.labels = tuple(labels)
         self.name, self.revision = name, revision
@@ -162,18 +138,14 @@ class Listener:
         tags = network.classes > 0 and len(self.labels) > 0
         words = network.config.aligned and tokenizer is not None
         self.tasks = frozenset({"tag"} if tags else set()) | frozenset({"caption", "ask"} if words else set())
-        scores_steps = getattr(network.encoder, "scores_steps", True)  # a head on EAT's class token has no time axis
-        step: int = network.encoder.step_frames
-        self.step_seconds = step * HOP / SAMPLE_RATE if scores_steps else None
+        self.sample_rate, self.step_seconds = network.encoder.sample_rate, network.encoder.step_seconds
 
     @torch.no_grad()
     def encode(self, waves: Tensor, lengths: Tensor) -> Encoding:
-        if waves.shape[1] < FRAME:  # shorter than one frame: a frame of it and silence
-            waves = F.pad(waves, (0, FRAME - waves.shape[1]))
-        frames = 1 + (lengths.clamp(min=FRAME) - FRAME) // HOP
         device = next(self.network.parameters()).device
-        alike = bool((frames == frame_count(waves.shape[1])).all())  # rows without padding need no masks
-        encoding: Encoding = self.network.encoder(log_mel(waves.to(device)), None if alike else frames.to(device))
+        mel, frames = self.network.encoder.features(waves.to(device), lengths)
+        alike = bool((frames == mel.shape[1]).all())  # rows without padding need no masks
+        encoding: Encoding = self.network.encoder(mel, None if alike else frames.to(device))
         return encoding
 
     @torch.no_grad()

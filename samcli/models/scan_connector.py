@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from samcli.models.connectors import Connector, ConnectorConfig, two_layers
+from samcli.models.layouts import Layout
 from samcli.ssm.convolution import causal_convolution
 from samcli.ssm.mamba2 import Mamba2, Mamba2Config, initial_dt_bias
 from samcli.ssm.ssd import ssd
@@ -118,3 +119,16 @@ class ScanConnector(Connector):
         for layer in self.layers:
             x = layer(x, counts)
         return self.projector(self.norm(x)), counts
+
+
+# The released checkpoint is a dict of parts; their names and the tensors' are joined with a dot.
+LAYOUT = Layout(
+    sign=r"^bidirectional_mamba\.",
+    rules=(
+        (r"^mlp\.0\.", "enter."),
+        (r"^bidirectional_mamba\.norm_f\.", "norm."),
+        (r"^bidirectional_mamba\.", ""),
+        (r"^projector\.projector\.", "projector."),
+    ),
+    dropped=r"^llm_backbone\.",
+)

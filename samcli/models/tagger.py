@@ -15,8 +15,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
-from samcli.audio.fbank import FRAME, HOP, log_mel
-from samcli.audio.resample import SAMPLE_RATE
 from samcli.errors import ModelError
 from samcli.models.encoders.base import Encoder
 from samcli.models.interface import Encoding, SoundModel, SpeakOptions
@@ -54,19 +52,15 @@ class Tagger(nn.Module):
         self.name, self.revision = name, revision
         self.labels = tuple(labels)
         self.tasks = frozenset({"tag"} if encoder.classes else ())
-        self.sample_rate = SAMPLE_RATE
+        self.sample_rate, self.step_seconds = encoder.sample_rate, encoder.step_seconds
         self.window_seconds = WINDOW_SECONDS
-        self.step_seconds = encoder.step_frames * HOP / SAMPLE_RATE if encoder.scores_steps else None
 
     @torch.no_grad()
     def encode(self, waves: Tensor, lengths: Tensor) -> Encoding:
         """waves (batch, samples), zero behind `lengths` samples."""
         device = next(self.encoder.parameters()).device
-        waves = waves.to(device)
-        waves = F.pad(waves, (0, max(0, FRAME - waves.shape[1])))
-        lengths = lengths.to(device).clamp(min=FRAME)  # less than 25 ms of sound is one frame with silence behind it
-        mel, frames = log_mel(waves), 1 + (lengths - FRAME) // HOP
-        window = self.encoder.front.frames
+        mel, frames = self.encoder.features(waves.to(device), lengths.to(device))
+        window = self.encoder.window_frames
         if mel.shape[1] <= window:
             encoding: Encoding = self.encoder(mel, frames)
             return encoding

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from samcli.audio.fbank import FRAME, MELS, SAMPLE_RATE, FilterBank
+from samcli.audio.front_end import KALDI, FrontEnd
 from samcli.engine.inputs.find import Input
 from samcli.engine.inputs.sources import open_input
 from samcli.errors import InputError, UsageError
@@ -37,6 +37,9 @@ class FrameStore:
         self.names: list[str] = index["names"]
         self.lengths: list[int] = index["lengths"]  # in frames
         self.skipped: dict[str, str] = index["skipped"]  # name to cause
+        self.front_end: str = index.get("front_end", KALDI.name)
+        self._bands = int(index.get("bands", KALDI.bands))
+        self._per_second = float(index.get("frames_per_second", KALDI.frames_per_second))
         self._starts = np.concatenate([[0], np.cumsum(self.lengths, dtype=np.int64)])
         self._path = folder / FRAMES
         self._mapped: NDArray[np.float16] | None = None
@@ -46,7 +49,7 @@ class FrameStore:
 
     def __getitem__(self, number: int) -> Frames:
         if self._mapped is None:  # by every process for itself
-            self._mapped = np.memmap(self._path, np.float16, "r").reshape(-1, MELS)
+            self._mapped = np.memmap(self._path, np.float16, "r").reshape(-1, self._bands)
         return self._mapped[self._starts[number] : self._starts[number + 1]]
 
     def __getstate__(self) -> dict[str, object]:
@@ -54,17 +57,20 @@ class FrameStore:
 
     @property
     def seconds(self) -> float:
-        return sum(self.lengths) / 100
+        return sum(self.lengths) / self._per_second
 
 
 def make_frames(
-    inputs: Sequence[Input], folder: Path, progress: Callable[[int, int], None] = lambda done, of: None
+    inputs: Sequence[Input],
+    folder: Path,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+    front_end: FrontEnd = KALDI,
 ) -> FrameStore:
     """The store of these recordings in `folder`: the one that is there, if it was made of the same, or a new one."""
     asked = [item.display for item in inputs]
     if (folder / INDEX).exists():
         store = FrameStore(folder)
-        if store.asked == asked:
+        if store.asked == asked and store.front_end == front_end.name:
             return store
     names: list[str] = []
     lengths: list[int] = []
@@ -72,7 +78,7 @@ def make_frames(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / FRAMES).open("wb") as file:
-            for done, (item, found) in enumerate(_ahead(inputs), 1):
+            for done, (item, found) in enumerate(_ahead(inputs, front_end), 1):
                 if isinstance(found, InputError):
                     skipped[item.display] = str(found)
                 else:
@@ -86,31 +92,31 @@ def make_frames(
         raise explain(folder / FRAMES, error) from error
     if not names:
         raise UsageError(f"None of the {len(inputs)} recordings can be read: {next(iter(skipped.values()))}")
-    index = {"asked": asked, "names": names, "lengths": lengths, "skipped": skipped}
+    made_by = {
+        "front_end": front_end.name,
+        "bands": front_end.bands,
+        "frames_per_second": front_end.frames_per_second,
+    }
+    index = {"asked": asked, "names": names, "lengths": lengths, "skipped": skipped, **made_by}
     write_whole(folder / INDEX, json.dumps(index).encode("utf-8", "surrogatepass"))
     return FrameStore(folder)
 
 
-def read_frames(item: Input) -> Frames:
-    """All frames of one recording; what is shorter than a frame is one frame with silence behind it."""
+def read_frames(item: Input, front_end: FrontEnd = KALDI) -> Frames:
+    """All frames of one recording, at least one."""
     if item.problem is not None:
         raise InputError(item.problem[1], item.problem[0])
-    bank, parts, samples = FilterBank(), [], 0
-    with open_input(item, SAMPLE_RATE) as reader:
-        for block in reader:
-            samples += block.size
-            parts.append(bank.push(torch.from_numpy(block)).numpy().astype(np.float16))
-    if samples < FRAME:
-        parts.append(bank.push(torch.zeros(FRAME - samples)).numpy().astype(np.float16))
-    return np.concatenate(parts)
+    with open_input(item, front_end.sample_rate) as reader:
+        frames = front_end.stream(map(torch.from_numpy, reader))
+        return np.concatenate([part.numpy().astype(np.float16) for part in frames])
 
 
-def _ahead(inputs: Iterable[Input]) -> Iterator[tuple[Input, Frames | InputError]]:
+def _ahead(inputs: Iterable[Input], front_end: FrontEnd) -> Iterator[tuple[Input, Frames | InputError]]:
     """Every input with its frames or what is wrong with it, in order, a few decoded at the same time."""
 
     def read(item: Input) -> Frames | InputError:
         try:
-            return read_frames(item)
+            return read_frames(item, front_end)
         except InputError as error:
             return error
 

@@ -12,20 +12,17 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from samcli.models.encoders.dass import DassBlock
-from samcli.models.encoders.eat import EatBlock
-from samcli.models.encoders.nano import Layer
-from samcli.models.encoders.ssamba import SsambaBlock
+from samcli.models.encoders.registry import ENCODERS
 from samcli.ssm.language.model import ResidualBlock
 
-BLOCKS = (EatBlock, DassBlock, SsambaBlock, Layer, ResidualBlock)
+BLOCKS: tuple[type[nn.Module], ...] = (ResidualBlock, *(kind.block for kind in ENCODERS.values()))
 
 
 def recompute(network: nn.Module) -> int:
     """Make every block of the network forget; how many there are."""
     blocks = [module for module in network.modules() if isinstance(module, BLOCKS)]
     for block in blocks:
-        block.forward = _forgetful(block.forward)  # type: ignore[method-assign]
+        block.forward = _forgetful(block.forward)
     return len(blocks)
 
 

@@ -20,7 +20,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from samcli.checkpoints.configs import config_from_json, config_to_json
-from samcli.checkpoints.format import build, config_class, load_module, save_module
+from samcli.checkpoints.format import KINDS, build, load_module, save_module
 from samcli.checkpoints.modules import load_piece
 from samcli.checkpoints.tiny import tiny_config, tiny_network, tiny_tokenizer
 from samcli.errors import ModelError
@@ -235,10 +235,13 @@ def test_blueprints_take_no_memory_and_no_compiler() -> None:
 import sys
 import torch
 from samcli.checkpoints.format import build
-from samcli.models.presets import PRESETS
+from samcli.models.encoders.registry import SIZES
+from samcli.models.sam import SamConfig
+from samcli.ssm.language.model import LanguageConfig
 from samcli.checkpoints.format import kind_of
-for name, preset in PRESETS.items():
-    module = build(kind_of(preset.config), preset.config)
+large = SamConfig(SIZES["eat-base"], LanguageConfig(d_model=2560, n_layer=64))
+for name, config in {**SIZES, "sam-2.7b": large}.items():
+    module = build(kind_of(config), config)
     held = sum(p.numel() for p in module.parameters() if not p.is_meta)
     total = sum(p.numel() for p in module.parameters())
     assert held < 4_000_000, (name, held)
@@ -250,7 +253,7 @@ assert "sympy" not in sys.modules and "torch._dynamo" not in sys.modules
 
 @pytest.mark.parametrize("kind", ["language", "phi", "nano", "dass", "eat", "ssamba"])
 def test_a_blueprint_has_the_shapes_of_the_real_thing(kind: str) -> None:
-    config = config_class(kind)(**({"n_layer": 2} if kind == "language" else {}))
+    config = KINDS[kind].config(**({"n_layer": 2} if kind == "language" else {}))
     drawn = build(kind, config).state_dict()
     with torch.device("meta"):
         real = SMALL[kind][0](config)

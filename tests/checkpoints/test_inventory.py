@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from samcli.checkpoints import catalogue, inventory
-from samcli.checkpoints.format import KINDS, build, config_class
+from samcli.checkpoints.format import KINDS, build
 from samcli.errors import ModelError
 from tests.checkpoints.conftest import ROOT, language_files
 
@@ -62,7 +62,7 @@ def test_every_entry_of_the_catalogue_makes_sense() -> None:
 def test_published_sizes(name: str) -> None:
     """The parameters of the architecture at the catalogue's sizes are those that its authors print."""
     entry = catalogue.entries()[name]
-    config = config_class(entry.kind)(
+    config = KINDS[entry.kind].config(
         **{key: tuple(v) if isinstance(v, list) else v for key, v in entry.config.items()}
     )
     module = build(entry.kind, config)
@@ -77,7 +77,7 @@ MAMBA2 = {"130m": 128_989_632, "370m": 368_345_600, "780m": 780_289_536, "1.3b":
 @pytest.mark.parametrize("size", MAMBA2)
 def test_mamba2_sizes(size: str) -> None:
     entry = catalogue.entries()[f"mamba2-{size}"]
-    module = build("language", config_class("language")(**entry.config))
+    module = build("language", KINDS["language"].config(**entry.config))
     shapes = {name: tuple(value.shape) for name, value in module.state_dict().items()}
     d_model, n_layer = entry.config["d_model"], entry.config["n_layer"]
     assert shapes["backbone.embedding.weight"] == (50_288, d_model)

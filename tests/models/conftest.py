@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from samcli.checkpoints.safety import read_header
 from samcli.checkpoints.tensors import MappedWeights, fill
-from samcli.models.encoders.layouts import LAYOUTS, same_numbers
+from samcli.models.layouts import Layout, same_numbers
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 Tensors = dict[str, Tensor]
@@ -23,8 +23,8 @@ class Parity:
         weights = MappedWeights({path: read_header(path)}).tensors  # as a user's folder is read
         return weights, load_file(FIXTURES / name / "case.safetensors")
 
-    def ours(self, weights: Tensors, layout: str) -> Tensors:
-        names = LAYOUTS[layout](weights)
+    def ours(self, weights: Tensors, layout: Layout) -> Tensors:
+        names = layout.rename(weights)
         return {names[key]: value for key, value in weights.items() if names[key]}
 
     def shapes(self, tensors: Tensors) -> dict[str, tuple[int, ...]]:

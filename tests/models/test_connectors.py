@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samcli.models.connectors import Connector, ConnectorConfig, build_connector
-from samcli.models.encoders.layouts import recognise
+from samcli.models.scan_connector import LAYOUT
 
 KINDS = ["concat", "time-major", "frequency-major", "convolution", "scan"]
 SMALL = {"scan_state": 8, "scan_headdim": 8}
@@ -134,9 +134,9 @@ def test_parity_with_mlmamba(parity: Any, projector: Any) -> None:
         kept = {key: value for key, value in kept.items() if not key.startswith("projector.")}
         kept |= {key.replace(prefix, "projector."): value for key, value in weights.items() if key.startswith(prefix)}
     weights = kept
-    assert recognise(weights) == "mlmamba-connector"
+    assert LAYOUT.recognises(weights)
     config = ConnectorConfig(kind="scan", scan_state=16, scan_headdim=16, projector=projector)
-    connector = parity.fill(build_connector(config, 24, (30, 1), 32), parity.ours(weights, "mlmamba-connector"))
+    connector = parity.fill(build_connector(config, 24, (30, 1), 32), parity.ours(weights, LAYOUT))
     embeddings, counts = connector(case["input"], torch.tensor([30, 30]))
     assert parity.worst(embeddings, output) < 1e-5 and counts.tolist() == [30, 30]
 
@@ -145,7 +145,7 @@ def test_every_part_of_mlmamba_on_the_way(parity: Any) -> None:
     weights, case = parity.load("mlmamba_connector")
     weights = {key: value for key, value in weights.items() if not key.startswith("alt.")}
     config = ConnectorConfig(kind="scan", scan_state=16, scan_headdim=16)
-    connector = parity.fill(build_connector(config, 24, (30, 1), 32), parity.ours(weights, "mlmamba-connector"))
+    connector = parity.fill(build_connector(config, 24, (30, 1), 32), parity.ours(weights, LAYOUT))
     counts = torch.tensor([30, 30])
     x = torch.nn.functional.gelu(connector.enter(case["input"]))
     assert parity.worst(x, case["after_mlp"]) < 1e-5

@@ -8,8 +8,16 @@ import torch
 
 from samcli.errors import ModelError
 from samcli.models.adapters.lora import AdapterConfig, adapter_parameters, add_adapter
-from samcli.models.encoders.layouts import recognise
-from samcli.models.mixture import AUDIO, PROJECTIONS, TEXT, heard_as, mixture_mamba, modality_of, split_projections
+from samcli.models.mixture import (
+    AUDIO,
+    LAYOUT,
+    PROJECTIONS,
+    TEXT,
+    heard_as,
+    mixture_mamba,
+    modality_of,
+    split_projections,
+)
 from samcli.ssm.language.model import LanguageConfig, LanguageModel
 from samcli.ssm.mamba import MambaConfig
 from samcli.ssm.norms import RMSNorm
@@ -29,9 +37,9 @@ def published(parity: Any, variant: str) -> tuple[Any, dict[str, torch.Tensor]]:
     weights, case = parity.load("mixture_of_mamba")
     own = {key.removeprefix(f"{variant}."): value for key, value in weights.items() if key.startswith(f"{variant}.")}
     if variant in ("all_split", "split_in_out_only"):
-        assert recognise(own) == "mixture"
+        assert LAYOUT.recognises(own)
     block = mixture_mamba(CONFIG, VARIANTS[variant], as_published=True)
-    return parity.fill(block, parity.ours(own, "mixture")), case
+    return parity.fill(block, parity.ours(own, LAYOUT)), case
 
 
 @pytest.mark.parametrize("variant", list(VARIANTS))

@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from samcli.training.frames import FrameStore
     from samcli.training.team import Team
 
-STUDENTS = ("nano", "dass-small", "dass-medium", "ssamba-tiny", "ssamba-small", "ssamba-base")
 CORPUS_LABELS = "teacher_labels.npz"
 
 
 def complete_student(incomplete: str) -> list[str]:
-    return [name for name in STUDENTS if name.startswith(incomplete)]
+    from samcli.models.encoders.registry import SIZES
+
+    return [name for name in SIZES if name.startswith(incomplete)]
 
 
 @dataclass(kw_only=True)

@@ -21,20 +21,24 @@ from torch import Tensor, nn
 from samcli.errors import ModelError
 from samcli.models.adapters.files import WEIGHTS, read_adapter_config, read_adapter_tensors
 from samcli.models.adapters.lora import AdapterConfig, adapter_state, load_adapter_state, merge_adapters
+from samcli.models.encoders.base import Encoder
 
-ROWS = ("head", "attention")  # layers of an encoder with one row for each class
 # Layers of the tag reader with one column for each class.
 COLUMNS = ("steps", "highest", "recent", "early", "left", "lexicon")
 START = -4.6  # of a new row's bias: a sound is there in one of a hundred cases
 
 
-def encoder_of(model: nn.Module) -> Any:
+def encoder_of(model: nn.Module) -> Encoder:
     """The part that hears: of a SAM its encoder, of a tagger all of it."""
-    return getattr(model, "encoder", model)
+    found = model if isinstance(model, Encoder) else getattr(model, "encoder", None)
+    if not isinstance(found, Encoder):
+        raise ModelError("This base hears nothing: it has no tag head that could learn names; sam-nano has.")
+    return found
 
 
-def head_layers(encoder: nn.Module) -> list[tuple[str, nn.Linear]]:
-    layers = [(name, getattr(encoder, name, None)) for name in ROWS]
+def head_layers(encoder: Encoder) -> list[tuple[str, nn.Linear]]:
+    """Those with one row for each class."""
+    layers = [(name, getattr(encoder, name)) for name in encoder.head_parts]
     return [(name, layer) for name, layer in layers if isinstance(layer, nn.Linear)]
 
 
@@ -57,8 +61,9 @@ def grow(model: nn.Module, count: int) -> None:
         setattr(encoder, name, _with_rows(layer, count, START if name == "head" else 0.0))
     _set_classes(encoder, encoder.classes + count)
     if encoder is not model:
-        model.classes = encoder.classes
-        model.config = dataclasses.replace(model.config, encoder=encoder.config)  # type: ignore
+        whole: Any = model
+        whole.classes = encoder.classes
+        whole.config = dataclasses.replace(whole.config, encoder=encoder.config)
         for name, layer in reader_layers(model):
             setattr(model.tag_reader, name, _with_columns(layer, count))
 

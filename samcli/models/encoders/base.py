@@ -1,33 +1,72 @@
-"""What every published encoder shares: its front end's statistics, and how rows of unequal length are read.
+"""What every encoder is: waves to frames by its own front end, frames to an encoding, and a tag head or none.
 
-An encoder takes raw log-mel energies and the number of valid frames of each row. The published models were trained on
-spectrograms padded with zeros (before normalising) to a fixed length, so a shorter row is padded to that length and a
-longer one to a whole number of steps. Rows of unequal padded length are read apart: none depends on its neighbours.
+A published encoder was trained on spectrograms padded with zeros (before normalising) to a fixed length, so a shorter
+row is padded to that length and a longer one to a whole number of steps. Rows of unequal padded length are read apart:
+none depends on its neighbours.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple, cast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from samcli.audio.front_end import KALDI, FrontEnd
 from samcli.models.interface import Encoding
+from samcli.models.layouts import Layout, Shapes
 
 
-@dataclass(frozen=True)
-class FrontEnd:
-    """How a model wants the filter bank: (energies - mean) / scale, padded to `frames`.
+class Encoder(nn.Module):
+    """Base of all encoders: `features` makes frames of waves, `forward` an encoding of frames."""
 
-    AudioSet's statistics come in three versions: DASS and SSAMBA's, EAT's (rounded), both dividing by two deviations,
-    and CAV-MAE's (-5.081, one deviation of 4.4849). Each config carries its model's own.
-    """
+    front_end: FrontEnd = KALDI
+    head_parts: ClassVar[tuple[str, ...]] = ("head",)  # modules that come and go with the classes
+    keeps_head: ClassVar[bool] = False  # whether it is nothing without its head
+    judges_features: ClassVar[bool] = False  # whether `judge` says what the head makes of features heard before
 
-    mean: float = -4.2677393  # of AudioSet's log-mel energies
-    scale: float = 2 * 4.5689974  # two standard deviations, as AST's family divides
-    frames: int = 1024  # 10.24 s: the length it was trained on
+    config: Any  # a frozen dataclass with `classes`
+    width: int  # channels of one band of one step
+    bands: int  # frequency bands of one step
+    step_frames: int  # frames of one time step
+    window_frames: int  # what it reads at once when it stands alone
+    classes: int  # 0: no tag head
+    scores_steps: bool = False  # whether the head also scores each time step
+
+    @property
+    def sample_rate(self) -> int:
+        return self.front_end.sample_rate
+
+    @property
+    def step_seconds(self) -> float | None:
+        """Of one row of `step_logits`; None where the head has no time axis."""
+        return self.step_frames * self.front_end.hop / self.sample_rate if self.scores_steps else None
+
+    def steps(self, frames: int) -> int:
+        """Time steps made of this many frames."""
+        return frames // self.step_frames
+
+    def grid(self) -> tuple[int, int]:
+        """Time steps and bands of a full window."""
+        return self.steps(self.window_frames), self.bands
+
+    def features(self, waves: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch, samples) at `sample_rate`, zero behind `lengths`, to frames and the valid ones of each row."""
+        return self.front_end.features(waves, lengths)
+
+    def forward(self, mel: Tensor, frames: Tensor | None = None) -> Encoding:
+        """(batch, frames, bands) as `features` gives them; `frames` (batch,) counts each row's (None: all)."""
+        raise NotImplementedError
+
+    def judge(self, features: Tensor) -> Encoding:
+        """What the head says of features (batch, steps, width) that were heard before."""
+        raise NotImplementedError
+
+    def lay_out(self) -> None:
+        """Bring the weights into the order in memory that a processor reads fastest."""
 
 
 class Reading(NamedTuple):
@@ -38,34 +77,27 @@ class Reading(NamedTuple):
     step_logits: Tensor | None  # (batch, steps, classes)
 
 
-class Encoder(nn.Module):
-    """Base of the encoders: they implement `read` on normalised frames; `forward` does the rest."""
+class PaddingEncoder(Encoder):
+    """Base of the published encoders: they implement `read` on normalised frames; `forward` does the rest.
 
-    width: int  # channels of one band of one step
-    bands: int  # frequency bands of one step
-    step_frames: int  # frames of one time step
-    classes: int  # 0: no tag head
-    scores_steps: bool = False  # whether the head also scores each time step
-    front: FrontEnd
+    AudioSet's statistics come in three versions: DASS and SSAMBA's, EAT's (rounded), both dividing by two deviations,
+    and CAV-MAE's (-5.081, one deviation of 4.4849). Each config carries its model's own.
+    """
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self.config = config
+        self.classes, self.window_frames = config.classes, config.window_frames
 
     def read(self, frames: Tensor) -> Reading:
         """Normalised (batch, frames, mel bins), all rows complete."""
         raise NotImplementedError
 
-    def grid(self) -> tuple[int, int]:
-        """Time steps and bands of a full window."""
-        return self.steps(self.front.frames), self.bands
-
-    def steps(self, frames: int) -> int:
-        """Time steps that `read` makes of this many frames."""
-        return frames // self.step_frames
-
     def padded_frames(self, frames: Tensor) -> Tensor:
         """The length each row is read at."""
-        return (-(-frames // self.step_frames) * self.step_frames).clamp(min=self.front.frames)
+        return (-(-frames // self.step_frames) * self.step_frames).clamp(min=self.window_frames)
 
     def forward(self, mel: Tensor, frames: Tensor | None = None) -> Encoding:
-        """Raw log-mel (batch, frames, mel bins); `frames` (batch,) counts each row's valid ones (None: all)."""
         if frames is None:
             frames = torch.full((len(mel),), mel.shape[1], device=mel.device)
         padded = self.padded_frames(frames)
@@ -98,5 +130,25 @@ class Encoder(nn.Module):
         """Cut or pad to `size`, silence what lies behind each row's end as the trainers did, normalise."""
         mel = F.pad(mel, (0, 0, 0, max(0, size - mel.shape[1])))[:, :size]
         behind = torch.arange(size, device=mel.device) >= frames[:, None]  # (batch, size)
-        normal = (mel.masked_fill(behind[..., None], 0.0) - self.front.mean) / self.front.scale
+        normal: Tensor = (mel.masked_fill(behind[..., None], 0.0) - self.config.mel_mean) / self.config.mel_scale
         return normal.to(next(self.parameters()).dtype)
+
+
+@dataclass(frozen=True)
+class Published:
+    """How to read the weights that an encoder's authors released."""
+
+    layout: Layout
+    config: Callable[[Shapes, Mapping[str, Any]], Any]  # from the tensors' shapes under our names, and the Hub's json
+
+
+@dataclass(frozen=True)
+class EncoderKind:
+    """All that the house must know of one kind of encoder: a row of the registry."""
+
+    name: str  # the model_type in config.json
+    config: type[Any]
+    encoder: type[Encoder]
+    block: type[nn.Module]  # what is computed again on the way back when memory is short
+    sizes: Mapping[str, Any] = field(default_factory=dict)  # configs by the names people know
+    published: Published | None = None

@@ -2,19 +2,21 @@
 
 Guarantees the released order of operations: channel-first maps (batch, channels, frequency, time), four first-order
 scans per block, a plain sum of the four, no gate, no positions. Its parameters keep one layout; the released `.pth`
-and the Hub's safetensors reach it through `samcli.models.encoders.layouts`.
+and the Hub's safetensors reach it through `LAYOUT`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from samcli.models.encoders.base import Encoder, FrontEnd, Reading
+from samcli.models.encoders.base import EncoderKind, PaddingEncoder, Published, Reading
+from samcli.models.layouts import Layout, Shapes, count_classes, count_layers, shape_of
 from samcli.ssm.fast.linear import FastLinear
 from samcli.ssm.scan import first_order_scan
 from samcli.ssm.state import scan_dtype
@@ -165,14 +167,14 @@ class Stage(nn.Module):
         return x if self.downsample is None else self.downsample(x)
 
 
-class Dass(Encoder):
+class Dass(PaddingEncoder):
     """The trunk and, when `config.classes` is not 0, its classifier on the mean of the last map."""
 
+    config: DassConfig
+
     def __init__(self, config: DassConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.front = FrontEnd(config.mel_mean, config.mel_scale, config.window_frames)
-        self.width, self.classes, self.step_frames = config.widths[-1], config.classes, config.shrink
+        super().__init__(config)
+        self.width, self.step_frames = config.widths[-1], config.shrink
         self.bands = -(-config.mel_bins // config.shrink)
         self.scores_steps = bool(config.classes)
         first, eps = config.widths[0], config.norm_eps
@@ -195,3 +197,45 @@ class Dass(Encoder):
         if self.head is None:
             return Reading(features, None, None)
         return Reading(features, self.head(x.mean((2, 3))), self.head(x.mean(2).transpose(1, 2)))
+
+
+# The released `.pth` (DataParallel's "module." in front, or not) and the Hub's safetensors, in one table: no rule
+# of one matches a name of the other.
+LAYOUT = Layout(
+    sign=r"\.op\.A_logs$",
+    rules=(
+        (r"^(module\.)?v\.", ""),
+        (r"^dass\.", ""),
+        (r"^classifier\.(norm|head)\.", r"\1."),
+        (r"^patch_embed\.0\.|^patch_embeddings\.projection\.0\.", "stem.0.conv."),
+        (r"^patch_embed\.2\.|^patch_embeddings\.projection\.1\.", "stem.0.norm."),
+        (r"^patch_embed\.5\.|^patch_embeddings\.projection\.3\.", "stem.2.conv."),
+        (r"^patch_embed\.7\.|^patch_embeddings\.projection\.4\.", "stem.2.norm."),
+        (r"^layers\.", "stages."),
+        (r"\.downsample\.(1|down)\.", ".downsample.conv."),
+        (r"\.downsample\.3\.", ".downsample.norm."),
+        (r"\.op\.x_proj[._]weight$", ".op.x_proj"),
+        (r"\.op\.dt_projs[._]weight$", ".op.dt_proj"),
+        (r"\.op\.dt_projs_bias$", ".op.dt_bias"),
+        (r"\.op\.A_logs$", ".op.A_log"),
+        (r"\.op\.Ds$", ".op.D"),
+    ),
+)
+
+
+def config_of(shapes: Shapes, hub: Mapping[str, Any]) -> DassConfig:
+    """The sizes of published weights under our names."""
+    stages = count_layers(shapes, r"stages\.")
+    widths = tuple(shape_of(shapes, f"stages.{i}.blocks.0.norm.weight", "DASS")[0] for i in range(stages))
+    fc1 = shape_of(shapes, "stages.0.blocks.0.mlp.fc1.weight", "DASS", least=2)
+    return DassConfig(
+        widths=widths,
+        depths=tuple(count_layers(shapes, rf"stages\.{i}\.blocks\.") for i in range(stages)),
+        classes=count_classes(shapes),
+        mlp_ratio=fc1[0] / max(1, widths[0]),
+    )
+
+
+SMALL = DassConfig()
+SIZES = {"dass-small": SMALL, "dass-medium": replace(SMALL, depths=(2, 2, 20, 2))}
+KIND = EncoderKind("dass", DassConfig, Dass, DassBlock, SIZES, Published(LAYOUT, config_of))

@@ -7,14 +7,17 @@ published classes never interpolate it: cut longer sound into windows.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from samcli.errors import ModelError
-from samcli.models.encoders.base import Encoder, FrontEnd, Reading
+from samcli.models.encoders.base import EncoderKind, PaddingEncoder, Published, Reading
+from samcli.models.layouts import Layout, Shapes, count_classes, count_layers, shape_of
 
 
 @dataclass(frozen=True)
@@ -102,16 +105,16 @@ class EatBlock(nn.Module):
         return out
 
 
-class Eat(Encoder):
+class Eat(PaddingEncoder):
     """The encoder and, when `config.classes` is not 0, its classifier on the class token."""
 
+    head_parts = ("fc_norm", "head")
     positions: Tensor
+    config: EatConfig
 
     def __init__(self, config: EatConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.front = FrontEnd(config.mel_mean, config.mel_scale, config.window_frames)
-        self.width, self.classes, self.step_frames = config.width, config.classes, config.patch
+        super().__init__(config)
+        self.width, self.step_frames = config.width, config.patch
         self.bands = config.mel_bins // config.patch
         self.patches = nn.Conv2d(1, config.width, config.patch, stride=config.patch)
         self.class_token = nn.Parameter(torch.zeros(1, 1, config.width))
@@ -146,3 +149,47 @@ class Eat(Encoder):
         if self.head is None or self.fc_norm is None:
             return Reading(features, None, None)
         return Reading(features, self.head(self.fc_norm(tokens[:, 0])), None)
+
+
+# The Hub's layout ("model." in front of everything) and the two fairseq layouts. What fairseq stores beside the encoder
+# is dropped: the teacher, the pre-training decoder and its targets.
+LAYOUT = Layout(
+    sign=r"(^|\.)blocks\.0\.attn\.qkv\.weight$",
+    rules=(
+        (r"^(model\.)+", ""),
+        (r"^modality_encoders\.IMAGE\.context_encoder\.norm\.", "pre_norm."),
+        (r"^modality_encoders\.IMAGE\.", ""),
+        (r"^local_encoder\.proj\.", "patches."),
+        (r"^extra_tokens$", "class_token"),
+        (r"^fixed_positional_encoder\.positions$", "positions"),
+    ),
+    dropped=r"(^|\.)(_ema|decoder|recon_proj|cls_proj|relative_positional_encoder|alibi_scale)(\.|$)",
+)
+
+
+def config_of(shapes: Shapes, hub: Mapping[str, Any]) -> EatConfig:
+    """The sizes of published weights under our names.
+
+    The number of heads is the one size that no shape tells: the json says it, or heads are 64 wide as released.
+    """
+    width, _, patch, _ = shape_of(shapes, "patches.weight", "EAT", least=4)
+    if "num_heads" not in hub and width % 64:
+        raise ModelError("This EAT needs its config.json: nothing else tells how many heads it has (num_heads).")
+    heads, mel_bins = hub.get("num_heads", max(1, width // 64)), hub.get("mel_bins", 128)
+    if not isinstance(heads, int) or not isinstance(mel_bins, int) or heads < 1 or not 1 <= patch <= mel_bins:
+        raise ModelError("EAT's config.json gives sizes that no EAT has (num_heads, mel_bins).")
+    return EatConfig(
+        width=width,
+        layers=count_layers(shapes, r"blocks\."),
+        heads=heads,
+        mlp_ratio=shape_of(shapes, "blocks.0.mlp.fc1.weight", "EAT", least=2)[0] / max(1, width),
+        patch=patch,
+        mel_bins=mel_bins,
+        max_steps=shape_of(shapes, "positions", "EAT", least=3)[1] // (mel_bins // patch),
+        classes=count_classes(shapes),
+        qkv_bias="blocks.0.attn.qkv.bias" in shapes,
+    )
+
+
+SIZES = {"eat-base": EatConfig(), "eat-large": EatConfig(width=1024, layers=24, heads=16)}
+KIND = EncoderKind("eat", EatConfig, Eat, EatBlock, SIZES, Published(LAYOUT, config_of))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from samcli.models.encoders.base import FrontEnd
+from samcli.models.encoders.base import Encoder, EncoderKind
 from samcli.models.interface import Encoding
 from samcli.ssm.bidirectional import BidirectionalConfig, BidirectionalMamba2
 from samcli.ssm.fast import winograd
@@ -145,14 +145,17 @@ class Layer(nn.Module):
         return out
 
 
-class NanoEncoder(nn.Module):
+class NanoEncoder(Encoder):
+    head_parts = ("head", "attention")
+    keeps_head = judges_features = True
+    config: NanoConfig
+
     def __init__(self, config: NanoConfig) -> None:
         super().__init__()
         self.config = config
         self.width, self.classes = config.width, config.classes
         self.bands, self.step_frames = 1, FRAMES_PER_TOKEN
-        self.scores_steps = True
-        self.front = FrontEnd(config.mel_mean, config.mel_std, WINDOW_FRAMES)
+        self.window_frames, self.scores_steps = WINDOW_FRAMES, True
         self.stem = Stem(config)
         self.layers = nn.ModuleList([Layer(config) for _ in range(config.layers)])
         self.norm = RMSNorm(config.width, 1e-5)
@@ -160,22 +163,22 @@ class NanoEncoder(nn.Module):
         self.attention = nn.Linear(config.width, config.classes)
         nn.init.constant_(self.head.bias, -4.6)  # most classes are absent: start at one per cent
 
-    def grid(self) -> tuple[int, int]:
-        """Time steps and bands of a ten-second window."""
-        return -(-1000 // FRAMES_PER_TOKEN), self.bands
+    def steps(self, frames: int) -> int:
+        return -(-frames // FRAMES_PER_TOKEN)
+
+    def lay_out(self) -> None:
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster on a CPU
 
     def forward(self, mel: Tensor, frames: Tensor | None = None) -> Encoding:
-        """mel (batch, frames, bins) of log energies; `frames` (batch,) when rows are padded."""
         x = (mel - self.config.mel_mean).div_(self.config.mel_std)
         del mel  # of a batch it is what counts, and nobody needs it any more
         x = self.stem(x.to(self.head.weight.dtype), frames)
         lengths = None if frames is None else self.config.tokens(frames)
         for layer in self.layers:
             x = layer(x, lengths)
-        return self.judged(self.norm(x), lengths)
+        return self.judge(self.norm(x), lengths)
 
-    def judged(self, x: Tensor, lengths: Tensor | None = None) -> Encoding:
-        """What the head says of features (batch, tokens, width) that were heard before."""
+    def judge(self, x: Tensor, lengths: Tensor | None = None) -> Encoding:
         step_logits = self.head(x)
         if lengths is None:
             lengths = torch.full((x.shape[0],), x.shape[1], device=x.device)
@@ -210,3 +213,6 @@ def blocks(values: Tensor, steps: int) -> Tensor:
     batch, length, classes = values.shape
     whole = max(-(-length // steps), PARTS) * steps
     return F.pad(values, (0, 0, 0, whole - length)).reshape(batch, -1, steps, classes).sum(2)
+
+
+KIND = EncoderKind("nano", NanoConfig, NanoEncoder, Layer, {"nano": NanoConfig()})

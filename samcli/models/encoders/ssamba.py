@@ -9,15 +9,17 @@ The released weights are pre-trained only. Without a fine-tuned head (`classes` 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from samcli.errors import ModelError
-from samcli.models.encoders.base import Encoder, FrontEnd, Reading
+from samcli.models.encoders.base import EncoderKind, PaddingEncoder, Published, Reading
+from samcli.models.layouts import Layout, Shapes, count_classes, count_layers, shape_of
 from samcli.ssm.convolution import causal_convolution
 from samcli.ssm.mamba2 import initial_dt_bias
 from samcli.ssm.scan import selective_scan
@@ -123,12 +125,13 @@ class PretrainingLoss(NamedTuple):
     nce_accuracy: Tensor
 
 
-class Ssamba(Encoder):
+class Ssamba(PaddingEncoder):
+    head_parts = ("head_norm", "head")
+    config: SsambaConfig
+
     def __init__(self, config: SsambaConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.front = FrontEnd(config.mel_mean, config.mel_scale, config.window_frames)
-        self.width, self.classes, self.step_frames = config.width, config.classes, config.stride
+        super().__init__(config)
+        self.width, self.step_frames = config.width, config.stride
         self.bands = (config.mel_bins - config.patch) // config.stride + 1
         self.patches = nn.Conv2d(1, config.width, config.patch, stride=config.stride)
         self.class_token = nn.Parameter(torch.zeros(1, 1, config.width))
@@ -207,3 +210,51 @@ class Ssamba(Encoder):
         accuracy = (picked == torch.arange(mask.shape[1], device=mask.device)).float().mean()
         mse = F.mse_loss(self.gpred(hidden), targets)
         return PretrainingLoss(nce + 10 * mse, nce, mse, accuracy)
+
+
+# Dropped are an unused ImageNet head of 1000 classes, and the grid size, which the position table tells as well.
+LAYOUT = Layout(
+    sign=r"^(module\.)?v\.layers\.0\.mixer\.conv1d_b\.weight$",
+    rules=(
+        (r"^module\.", ""),
+        (r"^v\.patch_embed\.proj\.", "patches."),
+        (r"^v\.cls_token$", "class_token"),
+        (r"^v\.pos_embed$", "positions"),
+        (r"^v\.norm_f\.", "norm_f."),
+        (r"^v\.layers\.", "layers."),
+        (r"\.A_b_log$", ".A_log_b"),
+        (r"^mlp_head\.0\.", "head_norm."),
+        (r"^mlp_head\.1\.", "head."),
+        (r"^mask_embed$", "mask_token"),
+        (r"^(c|g)predlayer\.", r"\1pred."),
+    ),
+    dropped=r"(^|\.)(v\.head\.(weight|bias)|p_input_[ft]dim)$",
+)
+
+
+def config_of(shapes: Shapes, hub: Mapping[str, Any]) -> SsambaConfig:
+    """The sizes of published weights; the position table tells the grid when its 128 mel bins gave 8 rows without
+    overlap, or 12 with stride 10."""
+    width, _, patch, _ = shape_of(shapes, "patches.weight", "SSAMBA", least=4)
+    patches = shape_of(shapes, "positions", "SSAMBA", least=3)[1] - 1
+    inner, d_state = shape_of(shapes, "layers.0.mixer.A_log", "SSAMBA", least=2)
+    # 12 rows of 101 steps: a fine-tuned model's own table for ten seconds
+    stride, bands = (10, 12) if patches == 12 * 101 else (patch, 128 // max(1, patch))
+    return SsambaConfig(
+        width=width,
+        layers=count_layers(shapes, r"layers\."),
+        d_state=d_state,
+        d_conv=shape_of(shapes, "layers.0.mixer.conv1d.weight", "SSAMBA", least=3)[-1],
+        expand=inner // max(1, width),
+        patch=patch,
+        stride=stride,
+        table_bands=bands,
+        table_steps=patches // max(1, bands),
+        classes=count_classes(shapes),
+        pretraining="cpred.0.weight" in shapes,
+    )
+
+
+BASE = SsambaConfig()
+SIZES = {"ssamba-tiny": replace(BASE, width=192), "ssamba-small": replace(BASE, width=384), "ssamba-base": BASE}
+KIND = EncoderKind("ssamba", SsambaConfig, Ssamba, SsambaBlock, SIZES, Published(LAYOUT, config_of))

@@ -19,6 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 from samcli.checkpoints.format import build
 from samcli.models.adapters.lora import AdapterConfig, add_adapter, merge_adapters
 from samcli.models.connectors import ConnectorConfig, SeparatedConnector, build_connector
+from samcli.models.encoders.base import Encoder
 from samcli.models.sam import Sam, SamConfig
 from samcli.ssm.language.model import LanguageConfig, LanguageModel
 from samcli.text.tokenizer import SPECIAL_TOKENS, Tokenizer
@@ -52,7 +53,7 @@ class AlignRecipe:
 class Parts(NamedTuple):
     """What the connector is trained between."""
 
-    encoder: Any  # module with `config`
+    encoder: Encoder
     encoder_config: Any
     labels: tuple[str, ...]
     language: LanguageModel

@@ -14,17 +14,16 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from samcli.audio.decode import open_sound
-from samcli.audio.fbank import FRAME, SAMPLE_RATE, log_mel
+from samcli.audio.front_end import KALDI, FrontEnd
 from samcli.errors import InputError, ModelError
-from samcli.models.encoders.nano import NanoConfig
+from samcli.models.encoders.registry import ENCODERS
 from samcli.models.sam import Sam
 from samcli.text.prompts import Example
 from samcli.text.tokenizer import Tokenizer
@@ -51,9 +50,10 @@ class Answers:
         tokenizer: Tokenizer,
         recipe: AlignRecipe,
         unread: Path,
+        front_end: FrontEnd = KALDI,
     ) -> None:
         self.questions, self.places, self.chosen, self.recipe, self.unread = questions, places, chosen, recipe, unread
-        self.tokenizer = tokenizer
+        self.tokenizer, self.front_end = tokenizer, front_end
         self.order = Shuffled(len(chosen), recipe.course.seed)
         self.pupil: Pupil | None = None
 
@@ -71,9 +71,9 @@ class Answers:
             wave, example = self.example(place)
             waves.append(wave)
             rows.append(example)
-        size = round(self.recipe.window_seconds * SAMPLE_RATE)
+        size = round(self.recipe.window_seconds * self.front_end.sample_rate)
         windows = [part for wave in waves for part in _cut(wave, size)]
-        mels = [log_mel(F.pad(part, (0, max(0, FRAME - len(part))))[None])[0] for part in windows]
+        mels = [self.front_end.of_wave(part) for part in windows]
         pad = self.tokenizer.pad
         return Heard(
             pad_sequence(mels, batch_first=True),
@@ -92,7 +92,8 @@ class Answers:
             path = self.places[self.questions.audio[item]]
             assert path is not None, "only items with a recording are chosen"
             try:
-                wave = read_beginning(path, self.recipe.window_seconds * self.recipe.windows)
+                seconds = self.recipe.window_seconds * self.recipe.windows
+                wave = read_beginning(path, seconds, self.front_end.sample_rate)
             except InputError as error:
                 with suppress(OSError), self.unread.open("a", encoding="utf-8", errors="surrogateescape") as file:
                     file.write(f"{path}\t{error}\n")
@@ -118,10 +119,10 @@ def _cut(wave: Tensor, size: int) -> list[Tensor]:
     return list(torch.split(wave, size)) if len(wave) else [wave]
 
 
-def read_beginning(path: str, seconds: float) -> Tensor:
-    """The first seconds of a recording, at 16 kHz."""
-    parts, count, wanted = [], 0, round(seconds * SAMPLE_RATE)
-    with open_sound(path, SAMPLE_RATE) as sound:
+def read_beginning(path: str, seconds: float, rate: int) -> Tensor:
+    """The first seconds of a recording."""
+    parts, count, wanted = [], 0, round(seconds * rate)
+    with open_sound(path, rate) as sound:
         for block in sound:
             parts.append(torch.from_numpy(block))
             count += block.size
@@ -157,7 +158,7 @@ def learns_everything(recipe: AlignRecipe) -> Callable[[str], bool]:
     return learns
 
 
-TAG_HEADS = tuple(f"sam.encoder.{name}." for name in ("head", "head_norm", "fc_norm", "attention"))
+TAG_HEADS = tuple(f"sam.encoder.{part}." for kind in ENCODERS.values() for part in kind.encoder.head_parts)
 
 
 def align(
@@ -170,6 +171,7 @@ def align(
     report: Report = lambda line: None,
 ) -> tuple[Sam, bool]:
     """The network, and whether the course came to its end; `places` are the files of `questions.ids`."""
+    front_end = parts.encoder.front_end
     pupil = assemble(parts, recipe).to(team.device)
     if recipe.recompute:
         recompute(pupil)
@@ -177,7 +179,7 @@ def align(
     stages = []
     pools = curriculum(questions, lambda item: places[questions.audio[item]] is not None)
     for number, (pool, learn) in enumerate(zip(pools, learns, strict=True)):
-        lesson = Answers(questions, places, pool, parts.tokenizer, recipe, folder / "unread.txt")
+        lesson = Answers(questions, places, pool, parts.tokenizer, recipe, folder / "unread.txt", front_end)
         lesson.pupil = pupil
         steps = recipe.steps[number] if recipe.steps else round(recipe.epochs[number] * len(pool) / recipe.course.batch)
         if not recipe.steps and recipe.epochs[number]:
@@ -190,12 +192,11 @@ def align(
 
 def without_stale_head(network: Sam, recipe: AlignRecipe) -> Sam:
     """A tag head that was trained on another encoder than this one has become is taken off, where that can be done."""
-    if recipe.freeze_encoder or isinstance(network.config.encoder, NanoConfig):
+    if recipe.freeze_encoder or network.encoder.keeps_head:
         return network
-    encoder = cast(Any, network.encoder)
-    for name in ("head", "head_norm", "fc_norm"):
-        if hasattr(encoder, name):
-            setattr(encoder, name, None)
+    encoder = network.encoder
+    for name in encoder.head_parts:
+        setattr(encoder, name, None)
     encoder.config = replace(encoder.config, classes=0)
     network.config = replace(network.config, encoder=encoder.config)
     return network

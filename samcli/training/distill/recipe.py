@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,13 +19,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
-from samcli.checkpoints.format import kind_of
 from samcli.errors import ModelError, UsageError
-from samcli.models.encoders.dass import Dass, DassConfig
-from samcli.models.encoders.eat import Eat, EatConfig
-from samcli.models.encoders.nano import NanoConfig, NanoEncoder
-from samcli.models.encoders.ssamba import Ssamba, SsambaConfig
-from samcli.models.presets import DASS_MEDIUM, DASS_SMALL, SSAMBA_BASE, SSAMBA_SMALL, SSAMBA_TINY
+from samcli.models.encoders.base import Encoder
+from samcli.models.encoders.registry import SIZES, build_encoder
+from samcli.models.encoders.ssamba import SsambaConfig
+from samcli.models.sam import Sam
 from samcli.training.course import Course, Report
 from samcli.training.distill.teacher import WINDOW, Probabilities, TeacherLabels, rarity, window_frames, windows_of
 from samcli.training.frames import FrameStore
@@ -35,17 +33,6 @@ from samcli.training.team import Team
 
 LEAST = (0.5 / 255) ** 2  # what a score of zero may have been
 
-EncoderConfig = NanoConfig | DassConfig | SsambaConfig | EatConfig
-
-# Random weights of these sizes; a folder brings its own.
-STUDENTS: dict[str, EncoderConfig] = {
-    "nano": NanoConfig(),
-    "dass-small": DASS_SMALL,
-    "dass-medium": DASS_MEDIUM,
-    "ssamba-tiny": SSAMBA_TINY,
-    "ssamba-small": SSAMBA_SMALL,
-    "ssamba-base": SSAMBA_BASE,
-}
 PACE = Pace(rate=1e-4, warm_up=1000, shape="cosine", betas=(0.95, 0.999), weight_decay=5e-7)
 FRESH_NANO_RATE = 1e-3
 
@@ -150,7 +137,7 @@ def blot(mel: NDArray[np.float32], rng: np.random.Generator, bands: int, frames:
 
 
 def distill(
-    network: nn.Module,
+    network: Encoder,
     store: FrameStore,
     teacher: TeacherLabels,
     known: dict[int, Probabilities],
@@ -160,6 +147,8 @@ def distill(
     report: Report = lambda line: None,
 ) -> bool:
     """Teach the student in place; whether the course came to its end. Its state is kept in `folder`."""
+    if network.front_end.name != store.front_end:
+        raise ModelError(f"This student reads other frames ({network.front_end.name}) than were made of the sound.")
     network.to(team.device).requires_grad_(True).train()
     lesson = Imitation(network, store, teacher, known, recipe)
     stage = Stage("distill", lesson, recipe.length(len(lesson.windows)), recipe.pace)
@@ -168,31 +157,29 @@ def distill(
     return finished
 
 
-def make_student(name: str, classes: int, seed: int) -> tuple[nn.Module, str]:
+def make_student(name: str, classes: int, seed: int) -> tuple[Encoder, str]:
     """A student for so many classes, and the revision of the weights it begins with ("" for random ones)."""
     from samcli.checkpoints.loading import folder_revision
     from samcli.checkpoints.modules import load_piece
 
     start: dict[str, Tensor] = {}
-    if name in STUDENTS:
-        config, revision = STUDENTS[name], ""
+    if name in SIZES:
+        config, revision = SIZES[name], ""
     else:
         folder = Path(name).expanduser()
         if not folder.is_dir():
-            raise UsageError(f"There is no student {name!r}: choose {', '.join(STUDENTS)}, or a model's folder.")
+            raise UsageError(f"There is no student {name!r}: choose {', '.join(SIZES)}, or a model's folder.")
         piece = load_piece(folder, dtype=torch.float32)
-        module: Any = piece.module.encoder if piece.kind == "sam" else piece.module
-        config, revision = module.config, folder_revision(folder)
-        if not isinstance(config, EncoderConfig):
+        module = piece.module.encoder if isinstance(piece.module, Sam) else piece.module
+        if not isinstance(module, Encoder):
             raise ModelError(f"{name} hears nothing, so it cannot learn to tag.")
-        start = module.state_dict()
+        config, revision, start = module.config, folder_revision(folder), module.state_dict()
     config = replace(config, classes=classes)
     if isinstance(config, SsambaConfig):
         config = replace(config, pretraining=False)
-    makers: dict[str, Any] = {"nano": NanoEncoder, "dass": Dass, "ssamba": Ssamba, "eat": Eat}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        student = cast(nn.Module, makers[kind_of(config)](config))
+        student = build_encoder(config)
     own = student.state_dict()
     same = {key: value for key, value in start.items() if key in own and own[key].shape == value.shape}
     student.load_state_dict({**own, **same})

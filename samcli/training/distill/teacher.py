@@ -56,6 +56,8 @@ def hear_all(
     if "tag" not in model.tasks:
         raise ModelError(f"{model.name} cannot tag, so it cannot teach tags: name a tagger, such as dass-medium.")
     encoder = model.network.encoder if hasattr(model, "network") else model.encoder
+    if encoder.front_end.name != store.front_end:
+        raise ModelError(f"{model.name} reads other frames ({encoder.front_end.name}) than the student.")
     windows, width, path = windows_of(store), len(model.labels), folder / SCORES
     try:
         done = path.stat().st_size // width if path.exists() else 0

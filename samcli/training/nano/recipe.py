@@ -90,7 +90,7 @@ def train_nano(
         if recipe.loop.weights.words and not (out / "state" / SAVED).exists():  # a training that goes on brings its own
             count_lexicon(network, material, tokenizer, recipe)
     tokenizer.save(out / "tokenizer.json")
-    network.encoder.to(memory_format=torch.channels_last)
+    network.encoder.lay_out()
     judged = judge(material) if judge else None
     writer = Writer(tokenizer, material.scripts, recipe.words)
     # The plateau goes on through the first two stages: only the last one ends in a decay.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from samcli.checkpoints.format import save_module
-from samcli.models.encoders.nano import NanoEncoder
+from samcli.models.encoders.base import Encoder
 from samcli.models.sam import Sam
 from samcli.training.nano.corpus import Corpus
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def release(
-    network: Sam | NanoEncoder, tokenizer: Path | None, folder: Path, card: str = "", attribution: str = ""
+    network: Sam | Encoder, tokenizer: Path | None, folder: Path, card: str = "", attribution: str = ""
 ) -> None:
     """float16: three more bits than bfloat16 for numbers of this size, and the same bytes."""
     save_module(folder, network, network.config, tokenizer=tokenizer, card=card, dtype=torch.float16)
@@ -27,7 +27,7 @@ def release(
         (folder / "ATTRIBUTION.md").write_text(attribution, encoding="utf-8")
 
 
-def card(network: Sam | NanoEncoder, recipe: NanoRecipe, start: str | None = None) -> str:
+def card(network: Sam | Encoder, recipe: NanoRecipe, start: str | None = None) -> str:
     """What is known of a model when its training ends; its figures are for `sam eval` to find."""
     millions = sum(parameter.numel() for parameter in network.parameters()) / 1e6
     speaks = isinstance(network, Sam)

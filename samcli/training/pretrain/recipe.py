@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from samcli.models.encoders import ssamba
 from samcli.models.encoders.ssamba import Ssamba, SsambaConfig
-from samcli.models.presets import SSAMBA_BASE, SSAMBA_SMALL, SSAMBA_TINY
 from samcli.training.course import Course, Report
 from samcli.training.frames import FrameStore
 from samcli.training.lesson import CourseOptions, Outcome, Pace, Stage
@@ -28,10 +28,8 @@ from samcli.training.team import Team
 
 # `nano` learns on a laptop's processor; the others are the paper's.
 SIZES = {
-    "nano": replace(SSAMBA_BASE, width=64, layers=4, d_state=4),
-    "tiny": SSAMBA_TINY,
-    "small": SSAMBA_SMALL,
-    "base": SSAMBA_BASE,
+    "nano": replace(ssamba.BASE, width=64, layers=4, d_state=4),
+    **{name.removeprefix("ssamba-"): config for name, config in ssamba.SIZES.items()},
 }
 PACE = Pace(rate=1e-4, warm_up=1000, shape="cosine", betas=(0.95, 0.999), weight_decay=5e-7)
 FEWEST_HIDDEN, MOST_HIDDEN = 3, 5  # sides of the hidden squares, in patches
@@ -41,7 +39,7 @@ FEWEST_HIDDEN, MOST_HIDDEN = 3, 5  # sides of the hidden squares, in patches
 class PretrainRecipe:
     """The published choices are the defaults."""
 
-    encoder: SsambaConfig = SSAMBA_BASE
+    encoder: SsambaConfig = ssamba.BASE
     hidden: float = 400 / 512  # share of the patches
     steps: int = 0  # 0: as many as the epochs ask for
     epochs: float = 10.0  # over every window of the recordings

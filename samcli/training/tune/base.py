@@ -12,6 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from samcli.audio.front_end import KALDI
 from samcli.checkpoints.catalogue import DEFAULT
 from samcli.checkpoints.loading import load_tokenizer, locate
 from samcli.checkpoints.modules import Piece, load_piece
@@ -84,6 +85,8 @@ def load_base(name: str, *, offline: bool = False) -> Base:
     piece = load_piece(source.folder, dtype=torch.float32)
     if not head_layers(encoder_of(piece.module)) or not piece.labels:
         raise ModelError(f"{name} has no tag head that could learn names; sam-nano has.")
+    if encoder_of(piece.module).front_end.name != KALDI.name:
+        raise ModelError(f"{name} reads sound by another filter bank than tuning prepares; use --base sam-nano.")
     if source.snapshot is not None:  # the Hub's own name and commit: what it calls by another name may move on
         lasting = f"{source.snapshot.repo}@{source.snapshot.commit}"
     else:

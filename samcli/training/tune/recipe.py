@@ -31,7 +31,6 @@ from samcli.audio import SAMPLE_RATE
 from samcli.engine.inputs.find import find_inputs
 from samcli.errors import InputError, UsageError
 from samcli.models.adapters.tuned import encoder_of, vocabulary
-from samcli.models.encoders.nano import NanoEncoder
 from samcli.training.loop import LoopOptions, Report, Trainer
 from samcli.training.optimiser import Average, OptimiserOptions, schedule
 from samcli.training.tune.base import STATE, Base, TuneRecipe, prepare, remembered, taught_parameters
@@ -104,7 +103,7 @@ class Tuner(Trainer):
         encoder = encoder_of(network)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.options.autocast):
             remembered = self.base is None and batch.mel.shape[-1] == encoder.width and batch.mel.dtype == torch.float16
-            encoding = encoder.judged(batch.mel.float()) if remembered else encoder(batch.mel)
+            encoding = encoder.judge(batch.mel.float()) if remembered else encoder(batch.mel)
             before = None
             if self.base is not None:
                 with torch.no_grad():
@@ -123,7 +122,7 @@ class Tuner(Trainer):
             for group in optimiser.param_groups:
                 group["lr"] = self.recipe.head_rate * schedule(step, FIRST_STEPS, options)
             alone = dataclasses.replace(batch, words=None)
-            encoding = encoder.judged(batch.mel.float())
+            encoding = encoder.judge(batch.mel.float())
             total, _ = tune_losses(self.network, encoding, None, alone, self.classes, self.recipe.weights)
             if total.requires_grad:
                 total.backward()  # type: ignore[no-untyped-call]
@@ -161,8 +160,7 @@ def tune(
     before = copy.deepcopy(base.piece.module)
     network, config = prepare(base, recipe, taught, words)
     for one in (network, before):
-        if isinstance(encoder_of(one), NanoEncoder):
-            encoder_of(one).to(memory_format=torch.channels_last)
+        encoder_of(one).lay_out()
     classes = Classes(tuple(names.index(name) for name in taught), len(names), one_each(learners) and len(taught) > 1)
     epoch = recipe.epoch(len(learners))
     steps = recipe.steps(len(learners))
@@ -200,7 +198,7 @@ def tune(
         tuner.notes |= {"steps": steps}
         tuner._log({"step": 0} | judged(network), report)
     count = min(max(48, 2 * epoch), MOST_REMEMBERED)
-    if taught and isinstance(encoder_of(network), NanoEncoder):
+    if taught and encoder_of(network).judges_features:
         if recipe.method == "head" and count < MOST_REMEMBERED:
             note("hearing every recording through the encoder")
             batches = remembered(network, batches, count, options.autocast)

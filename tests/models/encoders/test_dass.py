@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from samcli.models.encoders.dass import CrossScan, Dass, DassConfig
-from samcli.models.encoders.layouts import recognise
-from samcli.models.encoders.published import dass_config
+from samcli.models.encoders.dass import KIND, LAYOUT, CrossScan, Dass, DassConfig, config_of
+from samcli.models.encoders.registry import recognise
 
 TOLERANCE = 1e-5
 
@@ -15,9 +14,9 @@ TOLERANCE = 1e-5
 @pytest.fixture(params=["dass_original", "dass_hf"])
 def published(request: Any, parity: Any) -> tuple[Dass, dict[str, torch.Tensor]]:
     weights, case = parity.load(request.param)
-    assert recognise(weights) == "dass"
-    ours = parity.ours(weights, "dass")
-    config = dass_config(parity.shapes(ours))
+    assert recognise(weights) is KIND
+    ours = parity.ours(weights, LAYOUT)
+    config = config_of(parity.shapes(ours), {})
     assert config == DassConfig(widths=(8, 16, 32, 64), depths=(1, 1, 2, 1), classes=7)
     return parity.fill(Dass(config), ours), case
 
@@ -44,7 +43,7 @@ def test_every_stage_on_the_way(published: Any, parity: Any) -> None:
 
 
 def test_both_layouts_are_one_model(parity: Any) -> None:
-    first, second = (parity.ours(parity.load(name)[0], "dass") for name in ("dass_original", "dass_hf"))
+    first, second = (parity.ours(parity.load(name)[0], LAYOUT) for name in ("dass_original", "dass_hf"))
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name].flatten(), second[name].flatten()) for name in first)
 
@@ -56,7 +55,7 @@ def test_convolution_shaped_weights_are_accepted(parity: Any) -> None:
         for key, value in weights.items()
     }
     config = DassConfig(widths=(8, 16, 32, 64), depths=(1, 1, 2, 1), classes=7)
-    model = parity.fill(Dass(config), parity.ours(wide, "dass"))
+    model = parity.fill(Dass(config), parity.ours(wide, LAYOUT))
     assert parity.worst(model.read(case["input"]).clip_logits, case["output"]) < TOLERANCE
 
 

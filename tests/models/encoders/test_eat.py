@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from samcli.errors import ModelError
-from samcli.models.encoders.eat import Eat, EatConfig, position_table
-from samcli.models.encoders.layouts import recognise, rename_eat
-from samcli.models.encoders.published import eat_config
+from samcli.models.encoders.eat import KIND, LAYOUT, Eat, EatConfig, config_of, position_table
+from samcli.models.encoders.registry import recognise
 
 TOLERANCE = 1e-5
 TINY = EatConfig(width=48, layers=2, heads=4, max_steps=72, classes=7)
@@ -19,9 +18,9 @@ TINY = EatConfig(width=48, layers=2, heads=4, max_steps=72, classes=7)
 @pytest.fixture
 def published(parity: Any) -> tuple[Eat, dict[str, torch.Tensor]]:
     weights, case = parity.load("eat")
-    assert recognise(weights) == "eat"
-    ours = parity.ours(weights, "eat")
-    config = eat_config(parity.shapes(ours), {"num_heads": 4})
+    assert recognise(weights) is KIND
+    ours = parity.ours(weights, LAYOUT)
+    config = config_of(parity.shapes(ours), {"num_heads": 4})
     assert config == TINY
     return parity.fill(Eat(config), ours), case
 
@@ -49,7 +48,7 @@ def test_every_part_on_the_way(published: Any, parity: Any) -> None:
 
 def test_the_other_copy_of_the_code_has_another_eps(parity: Any) -> None:
     weights, case = parity.load("eat")
-    model = parity.fill(Eat(replace(TINY, head_norm_eps=1e-5)), parity.ours(weights, "eat"))
+    model = parity.fill(Eat(replace(TINY, head_norm_eps=1e-5)), parity.ours(weights, LAYOUT))
     for length in ("", "_t128", "_t1024"):
         logits = model.read(case["input" + length].float()[:, 0]).clip_logits
         assert parity.worst(logits, case["output_fc_norm_eps1e-5" + length]) < TOLERANCE
@@ -67,8 +66,8 @@ def test_features_hold_each_step_with_its_bands(published: Any) -> None:
 def test_pretrained_encoder_has_no_head(parity: Any) -> None:
     weights, case = parity.load("eat")
     headless = {key: value for key, value in weights.items() if "fc_norm" not in key and "head" not in key}
-    ours = parity.ours(headless, "eat")
-    config = eat_config(parity.shapes(ours), {"num_heads": 4})
+    ours = parity.ours(headless, LAYOUT)
+    config = config_of(parity.shapes(ours), {"num_heads": 4})
     assert config.classes == 0
     model = parity.fill(Eat(config), ours)
     assert parity.worst(model.tokens(case["input"][:, 0]), case["features"]) < TOLERANCE
@@ -85,12 +84,12 @@ def test_fairseq_names(parity: Any) -> None:
     for row in rows:
         hub, fairseq = row[1], row[3]
         pretrained = fairseq.removeprefix("model.")
-        ours = set(rename_eat([hub, fairseq, pretrained]).values())
+        ours = set(LAYOUT.rename([hub, fairseq, pretrained]).values())
         assert len(ours) == 1 and ours < set(Eat(TINY).state_dict()), (hub, fairseq, ours)
 
 
 def test_fairseq_leftovers_are_dropped_and_strangers_kept() -> None:
-    names = rename_eat(
+    names = LAYOUT.rename(
         ["_ema.blocks.0.x", "modality_encoders.IMAGE.decoder.proj.weight", "recon_proj.weight", "stranger"]
     )
     assert list(names.values()) == ["", "", "", "stranger"]
@@ -123,4 +122,4 @@ def test_impossible_sizes_are_refused() -> None:
     with pytest.raises(ValueError, match="whole number"):
         EatConfig(mel_bins=100)
     with pytest.raises(ModelError, match="lack the tensor"):
-        eat_config({"blocks.0.attn.qkv.weight": (3, 1)})
+        config_of({"blocks.0.attn.qkv.weight": (3, 1)}, {})

@@ -2,14 +2,13 @@
 documentation, finds its place in our modules, and no place stays empty. No tensor has memory."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
 
-from samcli.models.encoders.layouts import LAYOUTS, recognise, same_numbers
-from samcli.models.encoders.published import CONFIGS
-from samcli.models.presets import PRESETS, build
+from samcli.models.encoders.registry import SIZES, build_encoder, recognise
+from samcli.models.layouts import same_numbers
 
 Shape = tuple[int, ...]
 Listing = dict[str, Shape]
@@ -141,12 +140,16 @@ def ssamba_pth(width: int) -> Listing:
     ],
 )
 def test_every_tensor_has_its_place(preset: str, kind: str, listing: Listing) -> None:
-    assert recognise(listing) == kind
-    names = LAYOUTS[kind](listing)
+    found = recognise(listing)
+    assert found is not None and found.name == kind and found.published is not None
+    names = found.published.layout.rename(listing)
     ours = {names[name]: shape for name, shape in listing.items() if names[name]}
     assert len(ours) == sum(1 for name in names.values() if name)  # no two names meet
-    assert CONFIGS[kind](ours, {}) == PRESETS[preset].config
-    module: nn.Module = build(preset)
+    config = SIZES[preset.removesuffix("-pretrain")]
+    config = replace(config, classes=0) if preset.endswith("-pretrain") else config
+    assert found.published.config(ours, {}) == config
+    with torch.device("meta"):
+        module = build_encoder(config)
     wanted = {name: tuple(value.shape) for name, value in module.state_dict().items()}
     assert ours.keys() == wanted.keys()
     assert [name for name in ours if not same_numbers(ours[name], wanted[name])] == []

@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from samcli.errors import ModelError
-from samcli.models.encoders.layouts import recognise
-from samcli.models.encoders.published import ssamba_config
-from samcli.models.encoders.ssamba import Ssamba, SsambaConfig
+from samcli.models.encoders.registry import recognise
+from samcli.models.encoders.ssamba import KIND, LAYOUT, Ssamba, SsambaConfig, config_of
 
 TOLERANCE = 1e-5
 TINY = SsambaConfig(width=32, layers=4, table_steps=8, classes=7)
@@ -18,9 +17,9 @@ TINY = SsambaConfig(width=32, layers=4, table_steps=8, classes=7)
 @pytest.fixture
 def published(parity: Any) -> tuple[Ssamba, dict[str, torch.Tensor]]:
     weights, case = parity.load("ssamba")
-    assert recognise(weights) == "ssamba"
-    ours = parity.ours(weights, "ssamba")
-    config = ssamba_config(parity.shapes(ours))
+    assert recognise(weights) is KIND
+    ours = parity.ours(weights, LAYOUT)
+    config = config_of(parity.shapes(ours), {})
     assert config == TINY
     return parity.fill(Ssamba(config), ours), case
 
@@ -41,7 +40,7 @@ def test_logits_at_three_lengths(published: Any, parity: Any, length: str) -> No
 )
 def test_variants(parity: Any, variant: str, change: dict[str, Any]) -> None:
     weights, case = parity.load("ssamba")
-    model = parity.fill(Ssamba(replace(TINY, **change)), parity.ours(weights, "ssamba"))
+    model = parity.fill(Ssamba(replace(TINY, **change)), parity.ours(weights, LAYOUT))
     assert parity.worst(model.read(case["input"]).clip_logits, case[variant]) < TOLERANCE
 
 
@@ -100,8 +99,8 @@ def test_pretraining_learns_every_parameter_but_the_head() -> None:
 
 def test_released_weights_have_no_head(parity: Any) -> None:
     weights, case = parity.load("ssamba")
-    ours = parity.ours({key: value for key, value in weights.items() if "mlp_head" not in key}, "ssamba")
-    model = parity.fill(Ssamba(ssamba_config(parity.shapes(ours))), ours)
+    ours = parity.ours({key: value for key, value in weights.items() if "mlp_head" not in key}, LAYOUT)
+    model = parity.fill(Ssamba(config_of(parity.shapes(ours), {})), ours)
     reading = model.read(case["input"])
     assert reading.clip_logits is None and reading.features.shape == (2, 8, 8 * 32)
 

@@ -174,7 +174,7 @@ def test_a_stopped_student_learns_on_to_the_same(
     """With batch norms and a running mean of the weights, which a state must hold too."""
     import signal
 
-    monkeypatch.setitem(distillation.STUDENTS, "nano", SMALL)
+    monkeypatch.setitem(distillation.SIZES, "nano", SMALL)
 
     def learn(folder: Path, stop: bool = False) -> torch.nn.Module:
         student, _ = make_student("nano", 3, seed=2)

@@ -1,5 +1,6 @@
 """Published sizes, on the meta device: the numbers that papers, cards and checkpoints state."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,15 +8,33 @@ import torch
 from torch import nn
 
 from samcli.checkpoints.catalogue import Entry, entries
-from samcli.errors import ModelError
-from samcli.models.adapters.lora import adapter_parameters, add_adapter
-from samcli.models.connectors import build_connector
-from samcli.models.encoders.dass import Dass, DassConfig
-from samcli.models.encoders.eat import Eat, EatConfig
-from samcli.models.encoders.ssamba import Ssamba, SsambaConfig
-from samcli.models.presets import PRESETS, build, sam_adapter
-from samcli.models.sam import Sam
+from samcli.models.adapters.lora import AdapterConfig, adapter_parameters, add_adapter
+from samcli.models.connectors import ConnectorConfig, build_connector
+from samcli.models.encoders.registry import ENCODERS, SIZES, build_encoder
+from samcli.models.sam import Sam, SamConfig
 from samcli.ssm.language.model import LanguageConfig, LanguageModel
+
+MAMBA_2_8B = LanguageConfig(d_model=2560, n_layer=64, d_state=16, layer="mamba", pad_vocab_size_multiple=8)
+SSLALM = SamConfig(encoder=SIZES["dass-medium"], language=MAMBA_2_8B, connector=ConnectorConfig("convolution"))
+WIDTHS = {"sam-130m": (768, 24), "sam-370m": (1024, 48), "sam-780m": (1536, 48), "sam-1.3b": (2048, 48),
+          "sam-2.7b": (2560, 64)}  # fmt: skip
+SAMS = {
+    name: SamConfig(SIZES["eat-base"], LanguageConfig(d_model=width, n_layer=layers), ConnectorConfig("concat"))
+    for name, (width, layers) in WIDTHS.items()
+}
+HEADLESS = {f"{name}-pretrain": replace(SIZES[name], classes=0) for name in ("eat-base", "eat-large")}
+
+
+def build(name: str) -> Any:
+    with torch.device("meta"):
+        if name in SAMS or name == "sslalm":
+            return Sam(SAMS.get(name, SSLALM))
+        return build_encoder({**SIZES, **HEADLESS}[name])
+
+
+def sam_adapter(rank: int) -> AdapterConfig:
+    """SAM's LoRA: on both projections of every block, alpha twice the rank."""
+    return AdapterConfig(kind="lora", rank=rank, alpha=2.0 * rank, targets=("in_proj", "out_proj"))
 
 
 def count(module: nn.Module) -> int:
@@ -55,7 +74,6 @@ MAMBA2 = {
 def test_mamba2_shapes_and_sizes(name: str) -> None:
     layers, width, heads, rows, channels, millions = MAMBA2[name]
     sam = build(name)
-    assert isinstance(sam, Sam)
     found = shapes(sam.language)
     mixer = "backbone.layers.0.mixer."
     assert found[mixer + "in_proj.weight"] == (rows, width)
@@ -83,7 +101,7 @@ def test_mamba2_shapes_and_sizes(name: str) -> None:
     ],
 )
 def test_adapter_sizes(name: str, rank: int, millions: float) -> None:
-    config: Any = PRESETS[name].config
+    config = SAMS[name]
     with torch.device("meta"):
         language = LanguageModel(config.language)
     before = count(language)
@@ -98,12 +116,11 @@ def test_adapter_sizes(name: str, rank: int, millions: float) -> None:
 
 def test_sslalm() -> None:
     """DASS, 32 tokens, Mamba 2.8B, LoRA on the input projection: 6.5 M, 42 to 61 M trained in all."""
-    preset, sam = PRESETS["sslalm"], build("sslalm")
-    assert isinstance(sam, Sam) and preset.adapter is not None
+    sam = build("sslalm")
     assert count(sam.language) == pytest.approx(2.77e9, rel=0.001)
     assert shapes(sam.language)["backbone.embedding.weight"] == (50280, 2560)
     assert sam.encoder.grid() == (32, 4) and sam.connector.tokens(32) == 32
-    add_adapter(sam.language, preset.adapter)
+    add_adapter(sam.language, AdapterConfig(rank=8, alpha=16.0, targets=("in_proj",)))
     adapter = sum(parameter.numel() for parameter in adapter_parameters(sam.language))
     assert adapter == pytest.approx(6.55e6, rel=0.002)
     assert 42e6 < adapter + count(sam.connector) + count(sam.encoder) < 64e6
@@ -111,14 +128,8 @@ def test_sslalm() -> None:
 
 def test_sam_reads_ten_seconds_as_64_tokens() -> None:
     sam = build("sam-130m")
-    assert isinstance(sam, Sam)
     assert sam.encoder.grid() == (64, 8) and sam.connector.tokens(64) == 64
     assert count(sam.connector) == 6144 * 768 + 768 + 768 * 768 + 768
-
-
-def test_presets_are_not_aligned() -> None:
-    """No trained connector was ever published: a preset may not claim to caption."""
-    assert not any(getattr(preset.config, "aligned", False) for preset in PRESETS.values())
 
 
 def test_dass_shapes_of_both_layouts() -> None:
@@ -149,26 +160,22 @@ def test_eat_and_ssamba_shapes() -> None:
 
 def test_connector_widths_follow_the_language_model() -> None:
     for name in MAMBA2:
-        config: Any = PRESETS[name].config
+        config = SAMS[name]
         with torch.device("meta"):
             connector = build_connector(config.connector, 768, (64, 8), config.language.d_model)
         assert shapes(connector)["mlp.2.weight"] == (config.language.d_model, config.language.d_model)
 
 
-def test_unknown_preset() -> None:
-    with pytest.raises(ModelError, match="there are sam-130m"):
-        build("sam-9000b")
+SOUND = [entry for entry in entries().values() if entry.kind in ENCODERS]
 
 
-SOUND = {"dass": DassConfig, "eat": EatConfig, "ssamba": SsambaConfig}
-
-
-@pytest.mark.parametrize("entry", [entry for entry in entries().values() if entry.kind in SOUND], ids=lambda e: e.name)
-def test_catalogued_encoders_are_the_presets(entry: Entry) -> None:
-    config = SOUND[entry.kind](**{k: tuple(v) if isinstance(v, list) else v for k, v in entry.config.items()})
-    assert config in [preset.config for preset in PRESETS.values()]
+@pytest.mark.parametrize("entry", SOUND, ids=lambda e: e.name)
+def test_catalogued_encoders_are_of_the_registered_sizes(entry: Entry) -> None:
+    fields = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.config.items()}
+    config = ENCODERS[entry.kind].config(**fields)
+    assert config in [*SIZES.values(), *HEADLESS.values()]
     with torch.device("meta"):
-        encoder: Any = {"dass": Dass, "eat": Eat, "ssamba": Ssamba}[entry.kind](config)
+        encoder = build_encoder(config)
     stored = sum(value.numel() for value in encoder.state_dict().values())  # weights and fixed tables
     if entry.parameters:
         assert stored == pytest.approx(entry.parameters, rel=0.03)
@@ -189,8 +196,7 @@ def test_catalogued_language_models(entry: Entry) -> None:
 
 
 @pytest.mark.parametrize("entry", [entry for entry in entries().values() if entry.parts], ids=lambda e: e.name)
-def test_catalogued_sams_are_made_of_the_presets_parts(entry: Entry) -> None:
-    preset: Any = PRESETS[entry.name].config
+def test_catalogued_sams_are_made_of_the_published_parts(entry: Entry) -> None:
     encoder, language = (entries()[entry.parts[role]] for role in ("encoder", "language"))
-    assert EatConfig(**encoder.config) == preset.encoder
-    assert LanguageConfig(**language.config) == preset.language
+    assert ENCODERS[encoder.kind].config(**encoder.config) == SAMS[entry.name].encoder
+    assert LanguageConfig(**language.config) == SAMS[entry.name].language
