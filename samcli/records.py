@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from samcli._version import __version__
@@ -23,6 +23,16 @@ class Tag:
 
     label: str
     score: float  # 0 to 1, from the classifier head, never from generated text
+
+
+@dataclass(frozen=True)
+class Event:
+    """A sound that a caption or an answer rests on, and when it was heard."""
+
+    label: str
+    score: float  # 0 to 1, from the classifier head
+    start: float  # seconds
+    end: float  # seconds
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,7 @@ class Record:
     version: str = __version__
     error: ErrorInfo | None = None
     warning: str | None = None
+    evidence: tuple[Event, ...] | None = None  # of a caption or an answer, where it rests on events; at most a dozen
 
     def __post_init__(self) -> None:
         for name in ("start", "end", "duration", "covered"):
@@ -63,8 +74,13 @@ class Record:
         for tag in self.tags or ():
             if not math.isfinite(tag.score):
                 raise ValueError(f"the score of {tag.label!r} must be finite, not {tag.score}")
+        for event in self.evidence or ():
+            if not all(math.isfinite(value) for value in (event.score, event.start, event.end)):
+                raise ValueError(f"the evidence of {event.label!r} must be finite")
         if self.tags is not None and not isinstance(self.tags, tuple):
             object.__setattr__(self, "tags", tuple(self.tags))
+        if self.evidence is not None and not isinstance(self.evidence, tuple):
+            object.__setattr__(self, "evidence", tuple(self.evidence))
 
     @property
     def text(self) -> str | None:
@@ -82,6 +98,8 @@ class Record:
         values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         if self.tags is not None:
             values["tags"] = [{"label": tag.label, "score": tag.score} for tag in self.tags]
+        if self.evidence is not None:
+            values["evidence"] = [asdict(event) for event in self.evidence]
         if self.error is not None:
             values["error"] = {"type": self.error.type, "message": self.error.message}
         return values
@@ -105,7 +123,9 @@ class Record:
         if not isinstance(known.get("silent"), bool | None):
             raise ValueError("the key 'silent' must be true, false or null")
         if known.get("tags") is not None:
-            known["tags"] = tuple(_tag(tag) for tag in _sequence(known["tags"]))
+            known["tags"] = tuple(_tag(tag) for tag in _sequence("tags", known["tags"]))
+        if known.get("evidence") is not None:
+            known["evidence"] = tuple(_event(event) for event in _sequence("evidence", known["evidence"]))
         if known.get("error") is not None:
             known["error"] = _error(known["error"])
         return cls(**known)
@@ -122,9 +142,9 @@ def _number(name: str, value: object) -> float | None:
         raise ValueError(f"the key {name!r} must be finite") from None
 
 
-def _sequence(value: object) -> Sequence[object]:
+def _sequence(name: str, value: object) -> Sequence[object]:
     if not isinstance(value, Sequence) or isinstance(value, str):
-        raise ValueError("the key 'tags' must be a list or null")
+        raise ValueError(f"the key {name!r} must be a list or null")
     return value
 
 
@@ -135,6 +155,14 @@ def _tag(value: object) -> Tag:
     if score is None:
         raise ValueError("a tag has a 'label' and a 'score'")
     return Tag(value["label"], score)
+
+
+def _event(value: object) -> Event:
+    if isinstance(value, Mapping) and isinstance(value.get("label"), str):
+        score, start, end = (_number(name, value.get(name)) for name in ("score", "start", "end"))
+        if score is not None and start is not None and end is not None:
+            return Event(value["label"], score, start, end)
+    raise ValueError("evidence has a 'label', a 'score', a 'start' and an 'end'")
 
 
 def _error(value: object) -> ErrorInfo:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from samcli.audio.resample import SAMPLE_RATE, Wave
 
@@ -59,14 +60,20 @@ def level_db(wave: Wave) -> float:
 
 def loudest_db(wave: Wave, rate: int = SAMPLE_RATE) -> float:
     """The level of the loudest tenth of a second, which a long quiet background cannot dilute."""
+    return max((QUIETEST_DB, *levels_db(wave, rate).tolist()))
+
+
+def levels_db(wave: Wave, rate: int = SAMPLE_RATE) -> NDArray[np.float64]:
+    """The level of every tenth of a second; a rest that is shorter has one of its own."""
     size = max(1, round(STRETCH_SECONDS * rate))
     whole = wave.size // size * size
     stretches = wave[:whole].reshape(-1, size)  # (stretches, size)
-    levels = [level_db(wave[whole:])] if wave.size > whole else [QUIETEST_DB]
-    if whole:
-        deviation = float(np.std(stretches, axis=1, dtype=np.float64).max())
-        levels.append(20.0 * float(np.log10(deviation)) if deviation > 0 else QUIETEST_DB)
-    return max(QUIETEST_DB, *levels)
+    deviations = np.std(stretches, axis=1, dtype=np.float64)
+    levels = np.full(len(stretches), QUIETEST_DB)
+    np.log10(deviations, out=levels, where=deviations > 0)
+    levels[deviations > 0] *= 20.0
+    rest = [level_db(wave[whole:])] if wave.size > whole else []
+    return np.maximum(QUIETEST_DB, np.concatenate([levels, rest]))
 
 
 def is_silent(wave: Wave, threshold_db: float = SILENCE_DB, rate: int = SAMPLE_RATE) -> bool:

@@ -22,6 +22,7 @@ class Window(NamedTuple):
     steps: Scores | None = None  # (steps, classes)
     encoding: Row | None = None  # still to be listened to
     judged: Scores | None = None  # (width,): the vector of a model that judges captions
+    levels: Scores | None = None  # (tenths of a second,): in dB of full scale
 
 
 @dataclass(eq=False)

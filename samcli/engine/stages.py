@@ -123,7 +123,7 @@ class Stages:
             self.pool.add(len(piece.wave), (segment, piece))
             return
         self.report.audio_seconds += end - start
-        segment.waiting[piece.order] = Window(start, end)
+        segment.waiting[piece.order] = Window(start, end, levels=piece.levels)
         self._advance(segment)
 
     def _begin(self, flush: bool) -> bool:
@@ -152,7 +152,7 @@ class Stages:
             segment.waiting[piece.order] = window
             self.report.audio_seconds += window.end - window.start
             self._successes += 1
-            scores = window.steps if window.clip is None else window.clip
+            scores = window.clip if window.steps is None else window.steps
             if scores is not None and not np.isfinite(scores).all():
                 self._fail_numbers(segment.file)
 
@@ -174,7 +174,7 @@ class Stages:
         """Gather windows in order, as far as they need no listening; end the segment after its last."""
         while (window := segment.waiting.get(segment.next)) is not None and window.encoding is None:
             del segment.waiting[segment.next]
-            segment.gatherer.add(window.start, window.end, window.clip, window.steps)
+            segment.gatherer.add(window.start, window.end, window.clip, window.steps, window.levels)
             segment.next += 1
         if segment.next == segment.expected:
             segment.expected, segment.heard = None, True  # this happens once

@@ -53,8 +53,13 @@ def _tidy(seconds: float) -> float:
 class Gatherer(Protocol):
     """Collects one segment."""
 
-    def add(self, start: float, end: float, clip: Scores | None, steps: Scores | None) -> None:
-        """The next window: probabilities (classes,) and (steps, classes); None where silent or not wanted."""
+    def add(
+        self, start: float, end: float, clip: Scores | None, steps: Scores | None, levels: Scores | None = None
+    ) -> None:
+        """The next window: probabilities (classes,) and (steps, classes), None where silent or not wanted, and levels.
+
+        Levels are those of every tenth of a second, in dB of full scale.
+        """
         ...
 
     def records(self, heard: Heard, text: str | None) -> list[Record]:

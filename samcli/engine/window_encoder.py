@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from samcli.engine.cores import Begun, Cores, encoded
 from samcli.engine.options import RunReport
@@ -57,16 +58,22 @@ class WindowEncoder:
                 steps=None if steps is None else steps[row, : tokens[row]],
                 encoding=kept[row],
                 judged=judged[row],
+                levels=piece.levels,
             )
             for row, piece in enumerate(pieces)
         ]
 
     def _scores(self, encoding: Encoding) -> tuple[Scores | None, Scores | None]:
-        """Probabilities (batch, classes) or (batch, steps, classes), whichever the task uses."""
+        """Probabilities (batch, classes) and (batch, steps, classes), as far as the task uses them."""
         if self.task.prompt is not None:
             return None, None
-        logits = encoding.step_logits if self.task.wants_steps else encoding.clip_logits
-        if logits is None:
+        clips, steps = _probabilities(encoding.clip_logits), None
+        if self.task.wants_steps:
+            steps = _probabilities(encoding.step_logits)
+        if (steps if self.task.wants_steps else clips) is None:
             raise ModelError(f"The model {self.model.name!r} has no tag scores of this kind.")
-        scores: Scores = logits.float().sigmoid().cpu().numpy()
-        return (None, scores) if self.task.wants_steps else (scores, None)
+        return clips, steps
+
+
+def _probabilities(logits: Tensor | None) -> Scores | None:
+    return None if logits is None else logits.float().sigmoid().cpu().numpy()

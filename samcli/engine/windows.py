@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from samcli.audio.windows import loudest_db
+from samcli.audio.windows import QUIETEST_DB, levels_db
 
 Wave = NDArray[np.float32]
 
@@ -30,7 +30,12 @@ class Piece(NamedTuple):
     start: int  # first sample, counted from the start of the recording
     wave: Wave  # (samples,)
     last: bool  # of its segment
-    level: float  # of its loudest tenth of a second, in dB of full scale; measured here because threads do the cutting
+    levels: NDArray[np.float64]  # of every tenth of a second, in dB of full scale; measured by the threads that cut
+
+    @property
+    def level(self) -> float:
+        """Of its loudest tenth of a second."""
+        return max((QUIETEST_DB, *self.levels.tolist()))
 
 
 def window_lengths(total: int, window: int, grain: int = 1) -> list[int]:
@@ -125,7 +130,7 @@ class _Cutter:
             taken.append(block)
             missing -= len(block)
         wave = taken[0] if len(taken) == 1 else np.concatenate(taken)
-        piece = Piece(self.number, self.order, self.position, wave, last, loudest_db(wave, self.rate))
+        piece = Piece(self.number, self.order, self.position, wave, last, levels_db(wave, self.rate))
         self.order, self.into = self.order + 1, self.into + length
         self.position, self.available = self.position + length, self.available - length
         return piece

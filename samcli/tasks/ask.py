@@ -26,7 +26,9 @@ class AskGatherer:
     def __init__(self, question: str) -> None:
         self.question = question
 
-    def add(self, start: float, end: float, clip: Scores | None, steps: Scores | None) -> None:
+    def add(
+        self, start: float, end: float, clip: Scores | None, steps: Scores | None, levels: Scores | None = None
+    ) -> None:
         pass
 
     def records(self, heard: Heard, text: str | None) -> list[Record]:

@@ -23,7 +23,9 @@ class CaptionTask:
 class CaptionGatherer:
     """The state of the language model holds all there is to gather."""
 
-    def add(self, start: float, end: float, clip: Scores | None, steps: Scores | None) -> None:
+    def add(
+        self, start: float, end: float, clip: Scores | None, steps: Scores | None, levels: Scores | None = None
+    ) -> None:
         pass
 
     def records(self, heard: Heard, text: str | None) -> list[Record]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from samcli.audio.windows import cut, loudest_db
+from samcli.audio.windows import cut, levels_db
 from samcli.engine.inputs.decode_ahead import Ended, Job
 from samcli.engine.inputs.find import Input
 from samcli.engine.inputs.sources import mono, open_input, resampled
@@ -55,7 +55,7 @@ def _heard(stages: Stages, item: Input, blocks: Iterable[Wave], options: RunOpti
         for order, length in enumerate(lengths):
             wave = segment.wave[offset : offset + length]
             last = order + 1 == len(lengths)
-            stages.take(job, Piece(0, order, start + offset, wave, last, loudest_db(wave, rate)))
+            stages.take(job, Piece(0, order, start + offset, wave, last, levels_db(wave, rate)))
             offset += length
         start += offset
         stages.take(job, Ended(start / rate, start / rate, None))

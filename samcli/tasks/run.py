@@ -48,6 +48,12 @@ def task_for(name: str, model: SoundModel | ModelFacts, options: RunOptions) -> 
         raise UsageError(f"There is no task {name!r}: choose {', '.join(TASKS)}.")
     if name not in model.tasks:
         raise ModelError(f"The model {model.name!r} cannot {VERBS[name]}; {CAPABLE} can: --model {CAPABLE}.")
+    if name in ("caption", "ask"):
+        from samcli.tasks.composed import composed
+
+        task = composed(name, model, options)
+        if task is not None and (name == "caption" or options.question.strip()):
+            return task
     if name == "caption":
         from samcli.tasks.caption import CaptionTask
 

@@ -77,7 +77,9 @@ class TagGatherer:
         self.choice = choice
         self.best: Scores | None = None
 
-    def add(self, start: float, end: float, clip: Scores | None, steps: Scores | None) -> None:
+    def add(
+        self, start: float, end: float, clip: Scores | None, steps: Scores | None, levels: Scores | None = None
+    ) -> None:
         if clip is not None:
             self.best = clip if self.best is None else np.maximum(self.best, clip)
 

@@ -122,7 +122,9 @@ class TimelineGatherer:
         self.choice = choice
         self.finder = EventFinder(choice, step_seconds)
 
-    def add(self, start: float, end: float, clip: Scores | None, steps: Scores | None) -> None:
+    def add(
+        self, start: float, end: float, clip: Scores | None, steps: Scores | None, levels: Scores | None = None
+    ) -> None:
         self.finder.add(start, end, steps)
 
     def records(self, heard: Heard, text: str | None) -> list[Record]:

@@ -24,6 +24,7 @@ class YesNo(NamedTuple):
 
     text: str
     truth: bool
+    thing: str  # the sound it asks for, as a noun phrase
 
     def right(self, answer: str) -> bool:
         return yes_or_no(answer) is self.truth
@@ -35,6 +36,11 @@ class Choice(NamedTuple):
     text: str
     options: tuple[str, ...]
     truth: int
+
+    @property
+    def lettered(self) -> str:
+        """The options as they stand in the question."""
+        return wording.lettered(self.options)
 
     def right(self, answer: str) -> bool:
         return chosen_letter(answer, self.options) == self.truth
@@ -67,8 +73,8 @@ def exam(clip: DevClip, audioset: Sequence[str], seed: int = 4) -> Exam | None:
     if len(wrong) < OPTIONS - 1:
         return None
     return Exam(
-        YesNo(wording.presence(kind, rng), True),
-        YesNo(wording.presence(lures[0], rng), False),
+        YesNo(wording.presence(kind, rng), True, kind.nouns[0].text),
+        YesNo(wording.presence(lures[0], rng), False, lures[0].nouns[0].text),
         _choice(kind, wrong, rng),
     )
 

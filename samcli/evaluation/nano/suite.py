@@ -13,16 +13,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from samcli.engine.hearing import Progress, hear
+from samcli.engine.hearing import Progress
+from samcli.engine.options import RunOptions
 from samcli.evaluation import figures as tables
 from samcli.evaluation.figures import Figure
+from samcli.evaluation.nano import long_words as nano_long
 from samcli.evaluation.nano import tags as nano_tags
 from samcli.evaluation.nano import words as nano_words
 from samcli.evaluation.nano.dev_sounds import RATE
 from samcli.evaluation.nano.measurement import Measurement
+from samcli.evaluation.nano.phrasings import asked_figures, phrasing_figures
 from samcli.evaluation.nano.quiz import exam
+from samcli.evaluation.nano.replies import replies
 from samcli.evaluation.nano.targets import MARKS
 from samcli.models.interface import SoundModel
+from samcli.tasks.composed import composed
 
 
 @dataclass(frozen=True)
@@ -33,10 +38,11 @@ class Extent:
     scenes: int = 300
     minutes: int = 100
     variants: int = 400  # everyday clips, at most
+    long: int = 60  # scenes of half a minute to two hours
 
     @classmethod
     def of(cls, quick: bool) -> Extent:
-        return cls(every=4, scenes=60, minutes=12, variants=60) if quick else cls()
+        return cls(every=4, scenes=60, minutes=12, variants=60, long=8) if quick else cls()
 
 
 def _quietly(what: str, done: int, total: int) -> None:
@@ -61,7 +67,7 @@ def measure(
     sounds = measurement.sounds
     speaks = {"caption", "ask"} <= model.tasks
     exams = [exam(clip, sounds.corpus.names) if clip.single else None for clip in sounds.clips]
-    heard = hear(
+    heard = replies(
         model,
         [clip.wave for clip in sounds.clips],
         [("", *(sheet.prompts if sheet else ())) if speaks else () for sheet in exams],
@@ -79,6 +85,12 @@ def measure(
         }.items():
             figures += found
             details[name] = entries
+    task = composed("caption", model, RunOptions()) if speaks else None
+    if task is not None:
+        found, details["long"] = nano_long.long_figures(sounds, model, task, extent.long, progress)
+        figures += found + phrasing_figures(sounds, model, task, heard, exams)
+        found, details["asked"] = asked_figures()
+        figures += found
     if "tag" in model.tasks:
         figures += nano_tags.tag_figures(sounds, model, heard)
         figures += nano_tags.timeline_figures(sounds, model, extent.minutes, progress)

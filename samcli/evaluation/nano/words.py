@@ -7,14 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from samcli.engine.hearing import Heard, Progress, hear
+from samcli.engine.hearing import Heard, Progress
 from samcli.evaluation.figures import Figure
+from samcli.evaluation.metrics.sentences import faults
 from samcli.evaluation.metrics.wording import commonest_share, distinct_share, invented, names_any, told_order
 from samcli.evaluation.nano.dev_sounds import RATE, DevSounds
 from samcli.evaluation.nano.quiz import Exam
+from samcli.evaluation.nano.replies import replies
 from samcli.evaluation.nano.special_inputs import captioned_as, recorded_waves, special_waves
 from samcli.evaluation.nano.targets import marked, marked_share
 from samcli.models.interface import SoundModel
+from samcli.text.labels import mentions
 
 Details = list[dict[str, Any]]
 
@@ -34,11 +37,14 @@ def caption_figures(sounds: DevSounds, heard: Sequence[Heard]) -> tuple[list[Fig
             }
         )
     named = [(clip, entry["named"]) for clip, entry in zip(sounds.clips, details, strict=True) if clip.single]
+    single = [entry for entry in details if entry["named"] is not None]
     figures = [
         marked_share("captions_name_sound", [hit for _, hit in named]),
         marked_share("captions_name_everyday", [hit for clip, hit in named if clip.clip.curated]),
         marked_share("captions_name_cross_source", [hit for clip, hit in named if not clip.clip.curated]),
+        marked_share("captions_nothing", [not mentions(entry["caption"]) for entry in single]),
         marked_share("captions_invent", [bool(entry["invented"]) for entry in details]),
+        marked_share("captions_repeat", ["repeated" in faults(entry["caption"]) for entry in details]),
     ]
     captions = [one.texts[0] for one in heard if not one.silent]
     if captions:
@@ -77,7 +83,7 @@ def answer_figures(
 def scene_figures(sounds: DevSounds, model: SoundModel, count: int, progress: Progress) -> tuple[list[Figure], Details]:
     """Captions of one sound followed by another."""
     scenes = sounds.two_event_scenes(count)
-    heard = hear(
+    heard = replies(
         model,
         [scene.wave for scene in scenes],
         [("",)] * len(scenes),
@@ -108,7 +114,7 @@ def special_figures(sounds: DevSounds, model: SoundModel, progress: Progress) ->
     """Captions of silence, tones, noise, speech and music."""
     groups = special_waves() | recorded_waves(sounds)
     entries = [(kind, wave) for kind, waves in groups.items() for wave in waves]
-    heard = hear(
+    heard = replies(
         model,
         [wave for _, wave in entries],
         [("",)] * len(entries),

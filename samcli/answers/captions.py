@@ -1,0 +1,248 @@
+"""Captions: a sentence of what is heard, and a short paragraph of a long recording."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from zlib import crc32
+
+from samcli.answers.clock import clock, often
+from samcli.answers.facts import Evidence, Facts, Sound, amount_within, overlap
+from samcli.answers.telling import guesses, told
+from samcli.text import inflection
+from samcli.text.sayings import ONCE
+
+SHORT = 30_000  # milliseconds up to which one sentence is enough
+MOST_SHORT, MOST_LONG = 4, 8  # sounds that are told
+MOST_MAIN = 6  # of the main ones
+MAIN = 0.1  # of the time, from which a sound is one of the main ones
+FILLS = 0.5
+MOST_PLACED = 3  # main sounds of which is told when
+THROUGHOUT = 0.85
+ALIKE = 0.8  # of the likeliest guess: another that is told beside it
+TOGETHER = 0.6  # of the briefer one's time
+NAMELESS = "A sound that is hard to name."
+LATER = "~"  # before a clause of what comes later
+LOUD_DB, SOFT_DB = -8.0, -36.0
+
+
+def caption(facts: Facts) -> tuple[str, tuple[Evidence, ...]]:
+    """What is heard, and the events it rests on; a recording in which nothing was heard has no caption."""
+    sounds = told(facts)
+    if not sounds:
+        return _guess(facts)
+    if facts.duration <= SHORT:
+        sounds = sorted(sounds[:MOST_SHORT], key=lambda sound: (sound.start, -sound.score))
+        return sentence(facts, sounds), facts.evidence(sounds)
+    sounds = sounds[:MOST_LONG]
+    return paragraph(facts, sounds), facts.evidence(sorted(sounds, key=lambda sound: -sound.account.total))
+
+
+def _guess(facts: Facts) -> tuple[str, tuple[Evidence, ...]]:
+    """The likeliest names, where nothing is sure."""
+    sounds = guesses(facts)
+    if not sounds:
+        return NAMELESS, ()
+    if len(sounds) > 1 and sounds[1].score < ALIKE * sounds[0].score:
+        sounds = sounds[:1]
+    lead = picker(facts)(("perhaps", "perhaps", "possibly", "maybe"))
+    return capital(f"{lead} {listed([sound.said.ongoing for sound in sounds], 'or')}."), facts.evidence(sounds)
+
+
+def sentence(facts: Facts, sounds: Sequence[Sound]) -> str:
+    """One sentence of a few sounds, in the order in which they begin."""
+    pick = picker(facts)
+    if len(sounds) == 1:
+        return capital(_lone(sounds[0], facts, pick)) + "."
+    behind = [sound for sound in sounds if sound.lasts and sound.share >= THROUGHOUT]
+    front = [sound for sound in sounds if sound not in behind]
+    if not front:
+        front, behind = behind[:1], behind[1:]
+    clauses = [clause(front[0], facts, pick)]
+    for before, sound in pairwise(front):
+        joint = overlap(sound.account, before.account) >= TOGETHER
+        clauses.append((" while " if joint else LATER) + clause(sound, facts, pick))
+    text = _chain(clauses, pick)
+    if behind:
+        text = _against(text, behind, pick)
+    return capital(text) + "."
+
+
+def _lone(sound: Sound, facts: Facts, pick: Picker) -> str:
+    """A sentence of one sound: what it does, how, and when, as far as that tells something."""
+    said = sound.said
+    said_how = manner(sound, facts)
+    placed = pick(("", _placed(sound, facts)))
+    loudness = pick(("", _loudness(sound)))
+    deed = pick(said.deeds)
+    present = f"{said.who} {inflection.present(deed, said.many)}"
+    going = f"{said.who} {inflection.progressive(deed, said.many)}"
+    heard = f"{said.noun} can be heard"
+    plain = pick((present, going, heard) if said.shape != ONCE else (present, heard, present))
+    if plain is heard and said_how in (" twice", " three times"):
+        plain = present
+    return f"{plain}{loudness if plain is not heard else ''}{said_how}{placed}"
+
+
+def clause(sound: Sound, facts: Facts, pick: Picker) -> str:
+    said = sound.said
+    return f"{said.who} {inflection.present(pick(said.deeds), said.many)}{manner(sound, facts)}"
+
+
+def manner(sound: Sound, facts: Facts) -> str:
+    """How often, in a word, where that is more than once."""
+    count = sound.count
+    if sound.lasts or count < 2:
+        return ""
+    if count == 2:
+        return " twice"
+    if count == 3:
+        return " three times"
+    return " several times" if count < 8 else " again and again"
+
+
+def _loudness(sound: Sound) -> str:
+    """Where the sound is plainly loud or soft, a word for it."""
+    return " loudly" if sound.level > LOUD_DB else " softly" if -100 < sound.level < SOFT_DB else ""
+
+
+def _placed(sound: Sound, facts: Facts) -> str:
+    """In which part of a short recording it is heard, or for how long."""
+    if sound.share >= THROUGHOUT:
+        return " throughout" if sound.lasts else ""
+    if sound.lasts and facts.duration >= 3000:
+        seconds = round(sound.account.total / 1000)
+        return " for a moment" if seconds < 2 else f" for {inflection.number(seconds)} seconds"
+    if sound.count == 1 and facts.duration >= 3000 and sound.share < 0.4:
+        middle = (sound.start + sound.end) / 2 / facts.duration
+        return " at the beginning" if middle < 0.3 else " at the end" if middle > 0.7 else " in the middle"
+    return ""
+
+
+def _chain(clauses: Sequence[str], pick: Picker) -> str:
+    """Clauses one after another; some come later than the one before, others at the same time."""
+    text, later = clauses[0], 0
+    for place, own in enumerate(clauses[1:], 1):
+        if not own.startswith(LATER):
+            text += own if " while " not in text else own.replace(" while ", " and ", 1)
+            continue
+        later += 1
+        own = own.removeprefix(LATER)
+        if place < len(clauses) - 1:
+            text += f", then {own}"
+        elif later == 1:
+            text += pick((", then ", " and then ", ", and then ", ", then ")) + own
+        else:
+            text += pick((", and finally ", ", and at last ", ", and then ")) + own
+    return text
+
+
+def _against(text: str, behind: Sequence[Sound], pick: Picker) -> str:
+    """With what goes on behind it all along."""
+    first = behind[0].said
+    going = listed([sound.said.ongoing for sound in behind])
+    simple = not any(word in text for word in (" while ", " then ", ", and "))
+    if len(behind) > 1 or not simple:
+        return f"{text}, with {going} all along"
+    return pick(
+        (f"{text} while {first.present}", f"{text}, with {going} all the while", f"{first.present} while {text}")
+    )
+
+
+def paragraph(facts: Facts, sounds: Sequence[Sound]) -> str:
+    """What fills a long recording, what comes now and then, what happens once and when."""
+    pick = picker(facts)
+    main = sorted((s for s in sounds if s.share >= MAIN), key=lambda sound: -sound.share)
+    rest = sorted((s for s in sounds if s.share < MAIN), key=lambda sound: sound.start)
+    sentences = []
+    if main:
+        sentences.append(_mainly(main, pick))
+        sentences += [_where(sound) for sound in main[:MOST_PLACED] if sound.share < FILLS]
+    now_and_then = [sound for sound in rest if sound.count > 1]
+    once = [sound for sound in rest if sound.count <= 1]
+    sentences += [_now_and_then(sound, facts) for sound in now_and_then]
+    if once:
+        sentences.append(_once(once, pick))
+    return " ".join(capital(text) + "." for text in sentences)
+
+
+def _mainly(main: Sequence[Sound], pick: Picker) -> str:
+    """One sentence of what fills the time."""
+    clauses = [sound.said.present for sound in main[:MOST_MAIN]]
+    most = [sound for sound in main[:MOST_MAIN] if sound.share >= FILLS]
+    rest = clauses[len(most) :]
+    if not most:
+        return f"{pick(('mainly', 'chiefly', 'for the most part'))} {listed(clauses)}"
+    if main[0].share >= THROUGHOUT:
+        text = f"{listed(clauses[: len(most)])} {pick(('throughout', 'from beginning to end', 'nearly all the time'))}"
+    else:
+        text = f"{pick(('most of the time', 'mostly'))} {listed(clauses[: len(most)])}"
+    return f"{text}, and for part of the time {listed(rest)}" if rest else text
+
+
+def _where(sound: Sound) -> str:
+    """In which part a main sound that does not fill the recording is heard."""
+    said = sound.said
+    subject = said.known()
+    if sound.count == 1:
+        event = sound.account.first[0]
+        return f"{subject} {'last' if said.nouns else 'lasts'} from {clock(event.start)} to {clock(event.end)}"
+    verb = "come and go" if said.nouns else "comes and goes"
+    return f"{subject} {verb} between {clock(sound.start)} and {clock(sound.end)}"
+
+
+def _now_and_then(sound: Sound, facts: Facts) -> str:
+    said, count = sound.said, sound.count
+    amount = often(count) if count <= 5 else "several times" if count < 12 else "again and again"
+    clause = (
+        f"{said.present} {amount}" if said.counted else f"{said.noun} {'are' if said.nouns else 'is'} heard {amount}"
+    )
+    if count == 2:
+        one, other = sound.account.first[0].start, sound.account.last[-1].start
+        return f"{clause}, at {clock(one)} and {clock(other)}"
+    half = facts.duration // 2
+    if sound.end < 0.4 * facts.duration or sound.start > 0.6 * facts.duration:
+        return f"{clause}, between {clock(sound.start)} and {clock(sound.end)}"
+    spread = amount_within(sound.account, 0, half)
+    if count > 5 and 0.2 < spread / max(1, sound.account.total) < 0.8:
+        return f"now and then {clause.removesuffix(' ' + amount)}, first at {clock(sound.start)}"
+    return f"{clause} between {clock(sound.start)} and {clock(sound.end)}"
+
+
+def _once(sounds: Sequence[Sound], pick: Picker) -> str:
+    parts = []
+    for place, sound in enumerate(sounds):
+        said = sound.said
+        clause = (
+            said.present if said.shape == ONCE or said.counted else f"{said.noun} {'are' if said.nouns else 'is'} heard"
+        )
+        parts.append(f"{clause} {'once, ' if place == 0 else ''}at {clock(sound.start)}")
+    return listed(parts)
+
+
+def listed(items: Sequence[str], word: str = "and") -> str:
+    """ "a, b and c" """
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} {word} {items[-1]}"
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+class Picker:
+    """Takes one of several wordings, always the same one of the same recording."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def __call__(self, choices: Sequence[str]) -> str:
+        self.seed = crc32(self.seed.to_bytes(4, "little"))
+        return choices[self.seed % len(choices)]
+
+
+def picker(facts: Facts, text: str = "") -> Picker:
+    """Of a recording: what it holds and how loud it is decide, so that two of one sound are not told alike."""
+    level = facts.digest.level
+    return Picker(crc32(f"{sorted(facts.accounts)[:4]} {facts.duration} {level.highest} {level.at} {text}".encode()))

@@ -1,0 +1,211 @@
+"""When: beginnings and ends, what comes first, before and after, and what is heard at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from samcli.answers.answer import Answer, Answerer, missing, not_known, one_of, said
+from samcli.answers.captions import listed
+from samcli.answers.clock import between, clock, often
+from samcli.answers.facts import Evidence, Facts, Sound, amount_within, overlap
+from samcli.answers.names import kin
+from samcli.answers.presence import NO_SOUND_NAMED
+from samcli.answers.telling import guesses, told
+from samcli.digest.events import Event
+from samcli.questions.meaning import Name, Question
+
+SHOWN = 8  # times that are listed
+NEAR = 500  # milliseconds within which two sounds begin together
+
+
+def found(facts: Facts, question: Question) -> tuple[Sound | None, Answer]:
+    """The sound that is asked about, or what to say when there is none."""
+    return by_name(facts, one_of(question))
+
+
+def by_name(facts: Facts, name: Name | None) -> tuple[Sound | None, Answer]:
+    if name is None:
+        return None, Answer(NO_SOUND_NAMED)
+    if name.label is None:
+        return None, not_known(name)
+    sound = facts.sound(name.label)
+    return sound, Answer("") if sound is not None else said(missing(name))
+
+
+def when(facts: Facts, question: Question) -> Answer:
+    sound, nothing = found(facts, question)
+    if sound is None:
+        return nothing
+    verb = "begin" if sound.said.nouns else "begins"
+    more = f", the first of {sound.count} times" if sound.count > 1 else ""
+    if sound.said.counted:
+        return _event(facts, sound, f"{sound.said.present} at {clock(sound.start)}{more}", sound.account.first[0])
+    return _event(facts, sound, f"{sound.said.known()} {verb} at {clock(sound.start)}{more}", sound.account.first[0])
+
+
+def until(facts: Facts, question: Question) -> Answer:
+    sound, nothing = found(facts, question)
+    if sound is None:
+        return nothing
+    last = sound.account.last[-1]
+    if last.end >= facts.duration - NEAR:
+        return _event(facts, sound, f"{sound.said.known()} can be heard to the end, at {clock(facts.duration)}", last)
+    verb = "end" if sound.said.nouns else "ends"
+    return _event(facts, sound, f"{sound.said.known()} {verb} at {clock(last.end)}", last)
+
+
+def times(facts: Facts, question: Question) -> Answer:
+    sound, nothing = found(facts, question)
+    if sound is None:
+        return nothing
+    events = sound.account.events
+    shown = [between(event.start, event.end).removeprefix("at ") for event in events[:SHOWN]]
+    if sound.account.complete and len(events) <= SHOWN:
+        return said(f"{sound.said.present}: {listed(shown)}", facts, sound)
+    first, last = clock(sound.start), clock(sound.account.last[-1].start)
+    plain = listed([clock(event.start) for event in sorted(sound.account.plainest[:5])])
+    return said(
+        f"{sound.said.present} {often(sound.count)} between {first} and {last}, most plainly at {plain}", facts, sound
+    )
+
+
+def _event(facts: Facts, sound: Sound, text: str, event: Event) -> Answer:
+    label = sound.said.label
+    return said(text)._replace(evidence=(Evidence(label, round(event.score, 4), event.start / 1000, event.end / 1000),))
+
+
+def in_order(facts: Facts) -> list[Sound]:
+    """What is told, by when it is first heard."""
+    sounds = told(facts) or guesses(facts, 1)
+    return sorted(sounds, key=lambda sound: (sound.start, -sound.score))
+
+
+def first(facts: Facts, question: Question) -> Answer:
+    sounds = in_order(facts)
+    if not sounds:
+        return Answer("Nothing can be made out for sure.")
+    beginning = [sound for sound in sounds if sound.start <= sounds[0].start + NEAR]
+    if len(beginning) > 1:
+        both = listed([sound.said.present for sound in beginning[:2]])
+        return said(f"{both}, together from {clock(sounds[0].start)} on", facts, *beginning[:2])
+    return said(f"first {sounds[0].said.present}, at {clock(sounds[0].start)}", facts, sounds[0])
+
+
+def last(facts: Facts, question: Question) -> Answer:
+    sounds = sorted(in_order(facts), key=lambda sound: (-sound.account.last[-1].end, -sound.account.last[-1].start))
+    if not sounds:
+        return Answer("Nothing can be made out for sure.")
+    end = sounds[0].account.last[-1].end
+    # Of those that go on to the same end, the one that began last is what one hears come last.
+    closing = [sound for sound in sounds if sound.account.last[-1].end >= end - NEAR]
+    latest = max(closing, key=lambda sound: sound.account.last[-1].start)
+    start = latest.account.last[-1].start
+    return said(f"last {latest.said.present}, {between(start, latest.account.last[-1].end)}", facts, latest)
+
+
+def before(facts: Facts, question: Question) -> Answer:
+    return _beside(facts, question, later=False)
+
+
+def after(facts: Facts, question: Question) -> Answer:
+    return _beside(facts, question, later=True)
+
+
+def _beside(facts: Facts, question: Question, later: bool) -> Answer:
+    name = next(iter((*question.other, *question.asked)), None)
+    sound, nothing = by_name(facts, name)
+    if sound is None:
+        return nothing
+    edge = sound.account.first[0].end if later else sound.start
+    neighbours: list[tuple[int, Sound, Event]] = []
+    for other in told(facts):
+        if kin(other.label, sound.label):
+            continue
+        for event in other.account.events:
+            # What begins after it has begun, or has begun before it begins.
+            distance = event.start - edge if later else edge - event.end
+            if event.start >= sound.start + NEAR if later else event.start < sound.start - NEAR:
+                neighbours.append((abs(distance), other, event))
+    word = "after" if later else "before"
+    if not neighbours:
+        return said(f"nothing else can be made out {word} {sound.said.known()}", facts, sound)
+    _, other, event = min(neighbours, key=lambda entry: (entry[0], entry[2].start))
+    text = f"{word} {sound.said.known()}, {other.said.present}, at {clock(event.start)}"
+    return said(text, facts, sound, other)
+
+
+def order(facts: Facts, question: Question) -> Answer:
+    names = (*question.asked, *question.other)
+    if len(names) < 2:
+        return Answer("Please name the two sounds whose order you ask about.")
+    one, nothing = by_name(facts, names[0])
+    other, missed = by_name(facts, names[1])
+    if one is None:
+        return nothing
+    if other is None:
+        return missed
+    early, late = (one, other) if one.start <= other.start else (other, one)
+    if abs(one.start - other.start) <= NEAR:
+        return said(f"no, they begin together, at {clock(early.start)}", facts, one, other)
+    lead = "yes" if early is one else "no"
+    text = f"{lead}, {early.said.present} at {clock(early.start)}, and {late.said.present} at {clock(late.start)}"
+    return said(text, facts, one, other)
+
+
+def at(facts: Facts, question: Question) -> Answer:
+    if question.span is None:
+        return first(facts, question)
+    start, end = (round(1000 * edge) for edge in question.span.within(facts.duration / 1000))
+    if end - start < 100:
+        return Answer(f"The recording ends at {clock(facts.duration)}.")
+    sounds = within(facts, start, end)
+    stretch = between(start, end)
+    if not sounds:
+        return said(f"nothing can be made out for sure {stretch}")
+    return said(f"{listed([sound.said.present for sound in sounds[:5]])} {stretch}", facts, *sounds[:5])
+
+
+def within(facts: Facts, start: int, end: int) -> list[Sound]:
+    """What is told of a stretch of time, by how much of it there is."""
+    amounts = [(amount_within(sound.account, start, end), sound) for sound in told(facts)]
+    return [sound for amount, sound in sorted(amounts, key=lambda entry: -entry[0]) if amount > 0]
+
+
+def together(facts: Facts, question: Question) -> Answer:
+    names = (*question.asked, *question.other)
+    if len(names) < 2:
+        return Answer("Please name the two sounds.")
+    pair = [by_name(facts, name) for name in names[:2]]
+    for sound, nothing in pair:
+        if sound is None:
+            return nothing
+    one, other = (sound for sound, _ in pair)
+    assert one is not None and other is not None
+    shared = _meeting(one.account.events, other.account.events)
+    if shared is None:
+        return said(f"no, {one.said.present} and {other.said.present} at different times", facts, one, other)
+    lead = "yes" if overlap(one.account, other.account) > 0.3 else "yes, for part of the time"
+    return said(f"{lead}, {one.said.present} while {other.said.present}, first at {clock(shared)}", facts, one, other)
+
+
+def _meeting(events: Sequence[Event], others: Sequence[Event]) -> int | None:
+    starts = [max(a.start, b.start) for a in events for b in others if min(a.end, b.end) - max(a.start, b.start) > 250]
+    return min(starts) if starts else None
+
+
+def continuous(facts: Facts, question: Question) -> Answer:
+    sound, nothing = found(facts, question)
+    if sound is None:
+        return nothing
+    if sound.count == 1 and sound.share >= 0.9:
+        return said(f"yes, {sound.said.present} without a break from beginning to end", facts, sound)
+    if sound.count == 1:
+        event = sound.account.first[0]
+        return said(f"{sound.said.present} without a break, but only {between(event.start, event.end)}", facts, sound)
+    return said(f"no, {sound.said.present} {often(sound.count)} with pauses between", facts, sound)
+
+
+ANSWERS: Mapping[str, Answerer] = {
+    "when": when, "until": until, "times": times, "first": first, "last": last, "before": before, "after": after,
+    "order": order, "at": at, "together": together, "continuous": continuous,
+}  # fmt: skip

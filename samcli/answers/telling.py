@@ -1,0 +1,67 @@
+"""Which sounds are told unasked, and under which name.
+
+A head gives one sound many names: a bark is also a dog, a pet and an animal, and a little a cat. Of names that hold at
+the same moments the plainest is told; another only where it is sure by itself.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from samcli.answers.facts import Facts, Sound, overlap
+from samcli.answers.names import HEADINGS, SAYABLE, kin
+from samcli.text.labels import narrower
+from samcli.text.sayings import saying
+
+MOST_LABELS = 40  # that are looked at
+UNDER = 0.35  # of a heading's chance: a name under it that likely is told instead
+SAME = 0.5  # of the briefer one's time, from which two names may be one sound
+
+
+def told(facts: Facts) -> list[Sound]:
+    """The sounds worth telling, the plainest first; no two names for one."""
+    found: list[Sound] = []
+    for label, chance in candidates(facts):
+        sound = named(facts, label, chance)
+        if sound is None or any(kin(label, other.label) for other in found):
+            continue
+        beside = any(overlap(sound.account, other.account) >= SAME for other in found)
+        if chance >= (facts.sureness.beside if beside else facts.sureness.told):
+            found.append(sound)
+    return found
+
+
+def guesses(facts: Facts, most: int = 2) -> list[Sound]:
+    """The likeliest names where nothing is sure."""
+    found: list[Sound] = []
+    for label, chance in candidates(facts):
+        sound = named(facts, label, chance)
+        if sound is not None and not any(kin(label, other.label) for other in found):
+            found.append(sound)
+        if len(found) == most:
+            break
+    return found
+
+
+def candidates(facts: Facts) -> list[tuple[str, float]]:
+    """Labels that may be told, the likeliest first; a heading only where nothing under it is nearly as likely."""
+    best = facts.digest.best
+    if best is None:
+        return []
+    labels, found = facts.rows.labels, []
+    for place in np.argsort(-best, kind="stable")[:MOST_LABELS].tolist():
+        chance, label = float(best[place]), labels[place]
+        if chance < facts.sureness.perhaps:
+            break
+        if label in HEADINGS:
+            below = [facts.place[name] for name in narrower(label) if name in facts.place and name not in HEADINGS]
+            if label not in SAYABLE or (below and float(best[below].max()) >= UNDER * chance):
+                continue
+        found.append((label, chance))
+    return found
+
+
+def named(facts: Facts, label: str, chance: float) -> Sound | None:
+    row = facts.place[label]
+    account = facts.accounts.get(row) or facts.guessed(row)
+    return None if account is None else Sound(label, saying(label), chance, account, facts.duration)

@@ -1,0 +1,1 @@
+"""What is kept of a recording: a bounded value, folded over its windows."""

@@ -1,0 +1,150 @@
+"""The digest of a recording: for each sound when it was heard, how often and how plainly; how loud it was, and when.
+
+    digest = Digest.empty(rows)
+    digest = digest.followed_by(window(rows, start, end, steps, clip, levels))
+
+Memory is bounded: a sound that was never nearly heard takes none, any other some dozens of events and at most 128 bins.
+Digests of neighbouring stretches of time join to the digest of both, exactly, however a recording was cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samcli.digest.course import Course
+from samcli.digest.events import Account, Event
+from samcli.digest.level import Level
+from samcli.digest.rows import Rows
+
+Scores = NDArray[np.float32]
+
+LOWER = 0.5  # of a threshold: an event goes on until its score falls below it
+TENTH = 100  # milliseconds over which a level is measured
+
+
+class Digest(NamedTuple):
+    """What is kept of the time from `start` to `end`, in milliseconds."""
+
+    start: int
+    end: int
+    courses: Mapping[int, Course]  # by row; a course may end before the digest does: since then nothing of it was heard
+    best: Scores | None = None  # (classes,): the highest of the windows' probabilities
+    heard: int = 0  # milliseconds that were not silent
+    level: Level = Level()
+    memory: Any = None  # a model's carried state beside it, which says what labels cannot: see `manner`
+
+    @classmethod
+    def empty(cls, start: int = 0) -> Digest:
+        return cls(start, start, {})
+
+    def followed_by(self, later: Digest) -> Digest:
+        """One digest of both; `later` begins where this one ends."""
+        if later.start != self.end:
+            raise ValueError(f"a digest from {later.start} ms cannot follow one that ends at {self.end} ms")
+        courses = dict(self.courses)
+        for row, course in self.courses.items():
+            if row not in later.courses and course.tail is not None and course.end == self.end:
+                courses[row] = course.silent_until(later.end)
+        for row, course in later.courses.items():
+            known = self.courses.get(row) or Course(self.start, self.start)
+            courses[row] = known.silent_until(later.start).followed_by(course)
+        best = [scores for scores in (self.best, later.best) if scores is not None]
+        return Digest(
+            self.start,
+            later.end,
+            courses,
+            np.maximum.reduce(best) if best else None,
+            self.heard + later.heard,
+            self.level.followed_by(later.level),
+            later.memory if later.memory is not None else self.memory,
+        )
+
+    def accounts(self) -> dict[int, Account]:
+        """Of each row that was heard at all."""
+        found = {row: course.silent_until(self.end).closed() for row, course in self.courses.items()}
+        return {row: account for row, account in found.items() if account.count}
+
+    @property
+    def duration(self) -> int:
+        return self.end - self.start
+
+
+def window(
+    rows: Rows,
+    start: float,
+    end: float,
+    steps: Scores | None,
+    clip: Scores | None = None,
+    levels: Scores | None = None,
+    step_seconds: float = 0.08,
+) -> Digest:
+    """The digest of one window: probabilities (steps, classes) and (classes,), None when it was silent.
+
+    `levels` (tenths of a second,) are in decibels of full scale.
+    """
+    first, last = milliseconds(start), milliseconds(end)
+    level = Level.of(first, levels, last)
+    if steps is None or not len(steps):
+        return Digest(first, last, {}, clip, 0, level)
+    edges = [min(last, first + round(1000 * step_seconds * place)) for place in range(len(steps))] + [last]
+    courses = {row: _course(runs, first, last) for row, runs in _runs(rows, steps, edges, levels).items()}
+    return Digest(first, last, courses, clip, last - first, level)
+
+
+def milliseconds(seconds: float) -> int:
+    return round(1000 * seconds)
+
+
+def _runs(rows: Rows, steps: Scores, edges: list[int], levels: Scores | None) -> dict[int, list[Event]]:
+    """The unbroken runs of each row above its lower threshold."""
+    heights = steps / rows.thresholds  # (steps, classes)
+    plain = heights.max(0) >= LOWER
+    found: dict[int, list[Event]] = {}
+    for row in np.flatnonzero(rows.above[:, plain].any(1)).tolist():
+        columns = rows.members[row]
+        columns = columns[plain[columns]]
+        own = heights[:, columns]
+        best = own.max(1)  # (steps,)
+        bounds = np.flatnonzero(np.diff(np.concatenate([[False], best >= LOWER, [False]])))
+        for begin, finish in zip(bounds[::2].tolist(), bounds[1::2].tolist(), strict=True):
+            at = begin + int(best[begin:finish].argmax())
+            member = int(columns[int(own[at].argmax())])
+            found.setdefault(row, []).append(
+                Event(
+                    edges[begin],
+                    edges[finish],
+                    float(best[at]),
+                    float(steps[at, member]),
+                    member,
+                    _loudest(levels, edges[begin] - edges[0], edges[finish] - edges[0]),
+                )
+            )
+    return found
+
+
+def _loudest(levels: Scores | None, start: int, end: int) -> int:
+    """The loudest tenth of a second from `start` to `end`, in tenths of a decibel."""
+    if levels is None or not len(levels):
+        return -1000
+    within = levels[min(start // TENTH, len(levels) - 1) : max(start // TENTH + 1, -(-end // TENTH))]
+    return round(10 * float(within.max()))
+
+
+def _course(runs: list[Event], start: int, end: int) -> Course:
+    """The course of a window by its runs."""
+    course: Course | None = None
+    for run in runs:
+        own = _alone(run, start, end)
+        course = own if course is None else course.silent_until(own.start).followed_by(own)
+    assert course is not None
+    if course.start > start:
+        course = Course(start, course.start).followed_by(course)
+    return course.silent_until(end)
+
+
+def _alone(run: Event, start: int, end: int) -> Course:
+    return Course(run.start, run.end, run, run)

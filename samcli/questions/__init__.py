@@ -1,0 +1,1 @@
+"""What a question means: an intent, and the sounds it names."""

@@ -1,0 +1,172 @@
+"""What a person means: one or two questions, each an intent with the sounds it names.
+
+The network says the intent and which words are names; the lexicon says whose. Where a word is unknown to the lexicon
+(a slip of the fingers), the network's own opinion counts, then the nearest spelling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import torch
+
+from samcli.questions import lexicon
+from samcli.questions.intents import INTENTS, NEEDS_SOUND, ROLES, SEVERAL
+from samcli.questions.reader import QuestionReader, packed, shipped
+from samcli.questions.times import Span, span_of
+from samcli.questions.words import split
+from samcli.text.labels import broader, labels
+
+MOST_PARTS = 3
+SURE = 0.5  # of a sound by the network alone
+PRONOUNS = frozenset(
+    ["it", "its", "they", "them", "their", "that", "this", "those", "these", "he", "she", "him", "her", "one", "ones"]
+)
+# Words that are no name even where the network takes them for one.
+NO_NAMES = frozenset(
+    [
+        "anything",
+        "something",
+        "nothing",
+        "everything",
+        "anyone",
+        "sound",
+        "sounds",
+        "noise",
+        "noises",
+        "audio",
+        "recording",
+        "clip",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Name:
+    """A sound as the question calls it."""
+
+    words: str
+    label: str | None  # None: a word for which we know no sound
+
+
+@dataclass(frozen=True)
+class Question:
+    """One thing that is asked."""
+
+    intent: str
+    asked: tuple[Name, ...] = ()
+    other: tuple[Name, ...] = ()  # what it is put in relation to
+    span: Span | None = None  # the stretch of time it is about
+    lettered: str = ""  # the letters of its options, where it has some: "abc"
+    text: str = ""
+
+
+def understand(text: str, reader: QuestionReader | None = None) -> tuple[Question, ...]:
+    """The questions in a text, in order; at least one."""
+    reader = reader or shipped()
+    words = split(text)
+    if not any(word[:1].isalnum() for word in words):
+        return (Question("refuse", text=text),)
+    found: list[Question] = []
+    for part in _parts(reader, words):
+        question = _read(reader, part)
+        if found:
+            question = _carried(question, found[-1])
+        found.append(question)
+    return tuple(found)
+
+
+def _parts(reader: QuestionReader, words: list[str]) -> list[list[str]]:
+    """The text cut where another question begins."""
+    with torch.inference_mode():
+        begins = reader(*packed([words], reader.config.buckets)).begins[0]
+    places = [place for place in range(1, len(words)) if begins[place] > 0]
+    bounds = [0, *places[: MOST_PARTS - 1], len(words)]
+    parts = [words[a:b] for a, b in pairwise(bounds)]
+    # A part without a word of its own ("?", "and") belongs to the one before.
+    return [part for part in parts if sum(word[:1].isalnum() for word in part) >= 1] or [words]
+
+
+def _read(reader: QuestionReader, words: list[str]) -> Question:
+    with torch.inference_mode():
+        read = reader(*packed([words], reader.config.buckets))
+        roles = [ROLES[int(role)] for role in read.role[0].argmax(-1)]
+        sounds = reader.sound(read.word[0]).softmax(-1)
+        order = read.intent[0].argsort(descending=True).tolist()
+    named: dict[str, list[Name]] = {"asked": [], "other": []}
+    for kind, start, end in _spans(roles):
+        name = _name(words[start:end], sounds[start:end])
+        if name is not None:
+            named[kind].append(name)
+    span = span_of(words)
+    intent = INTENTS[order[0]]
+    if intent in NEEDS_SOUND and not named["asked"] and not named["other"] and not PRONOUNS & set(words):
+        # It names nothing: the likeliest that needs no name.
+        intent = next(INTENTS[place] for place in order if INTENTS[place] not in NEEDS_SOUND)
+    text = " ".join(words)
+    if intent not in SEVERAL:
+        named = {kind: one_sound(names) for kind, names in named.items()}
+    elif intent == "order" and not named["other"]:
+        named = {"asked": named["asked"][:1], "other": named["asked"][1:]}
+    return Question(intent, tuple(named["asked"]), tuple(named["other"]), span, _letters(words), text)
+
+
+def _spans(roles: Sequence[str]) -> list[tuple[str, int, int]]:
+    """Stretches of words that are one name: its role, first word and the one behind its last."""
+    found: list[tuple[str, int, int]] = []
+    for place, role in enumerate(roles):
+        start, _, kind = role.partition("-")
+        if kind not in ("asked", "other"):
+            continue
+        if start == "I" and found and found[-1][0] == kind and found[-1][2] == place:
+            found[-1] = (kind, found[-1][1], place + 1)
+        else:
+            found.append((kind, place, place + 1))
+    return found
+
+
+def _name(words: Sequence[str], sounds: torch.Tensor) -> Name | None:
+    plain = [word for word in words if word[:1].isalnum()]
+    text = " ".join(words)
+    if not plain or all(word in PRONOUNS | NO_NAMES for word in plain):
+        return None
+    known = lexicon.find(plain)
+    if known:
+        return Name(text, known[0])
+    chance, place = sounds.mean(0).max(-1)
+    names = labels()
+    if chance > SURE and int(place) < len(names):
+        return Name(text, names[int(place)])
+    close = next((label for word in plain if (label := lexicon.alike(word)) is not None), None)
+    return Name(text, close)
+
+
+def one_sound(names: list[Name]) -> list[Name]:
+    """Of several names for one sound ("the door ... slammed") the narrowest that is known."""
+    known = [name for name in names if name.label is not None]
+    for name in known:
+        above = broader(name.label or "")
+        if all(other.label == name.label or other.label in above for other in known):
+            return [name]
+    return known[:1] or names[:1]
+
+
+def _carried(question: Question, before: Question) -> Question:
+    """With the sound of the question before it, where it only points at one."""
+    if question.asked or question.other or question.intent not in NEEDS_SOUND:
+        return question
+    if question.intent in ("before", "after"):
+        return replace(question, other=before.asked or before.other)
+    return replace(question, asked=before.asked or before.other)
+
+
+def _letters(words: Sequence[str]) -> str:
+    """The letters before the options, when at least the first two are there."""
+    found = ""
+    for word, mark in zip(words, [*words[1:], ""], strict=True):
+        expected = "abcdefgh"[len(found)] if len(found) < 8 else ""
+        if word == expected and mark in (")", ".", ":"):
+            found += word
+    return found if len(found) > 1 else ""

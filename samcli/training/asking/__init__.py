@@ -1,0 +1,1 @@
+"""Training of the question reader: grammars, noise, the loop."""

@@ -1,0 +1,156 @@
+"""The question reader's training: questions from the grammars, for as long as one has.
+
+python -m samcli.training.asking.train OUT MINUTES [EARLIER]
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from random import Random
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from samcli.questions.intents import INTENTS
+from samcli.questions.reader import WEIGHTS, QuestionReader, ReaderConfig, load, packed, save
+from samcli.questions.words import MOST_WORDS, split
+from samcli.training.asking.grammar import Question
+from samcli.training.asking.naming import NO_SOUND
+from samcli.training.asking.noise import BY_ITSELF, ask, ask_two
+
+# How much oftener than once an intent is drawn: wide ones have more ways of being put.
+SHARES = {"present": 5.0, "choice": 2.5, "refuse": 4.5, "foreign": 2.2, "which": 1.5, "count": 1.3, "at": 1.3}
+TWO = 0.08  # of all: two questions in one
+IGNORED = -100
+POOL = 8  # batches that are drawn at once
+TWICE = 2  # how often each is seen
+
+
+@dataclass(frozen=True)
+class AskingRecipe:
+    minutes: float = 15.0  # of one processor core
+    batch: int = 128
+    rate: float = 2.5e-3
+    least_rate: float = 3e-5
+    warmup: int = 100
+    decay: float = 0.02
+    average: float = 0.995
+    pieces_dropped: float = 0.1  # of a word's pieces, so that a word is read by any part of it
+    seed: int = 22
+
+
+def kept_back() -> frozenset[str]:
+    """The questions by which the reader is judged: none of them is learnt from."""
+    folder = files("samcli") / "evaluation" / "questions"
+    lines = [
+        line for name in ("people.tsv", "held.tsv") for line in (folder / name).read_text(encoding="utf-8").splitlines()
+    ]
+    return frozenset(_plain(split(line.split("\t")[-1])) for line in lines if not line.startswith("#"))
+
+
+def _plain(words: Sequence[str]) -> str:
+    return " ".join(word for word in words if word[:1].isalnum())
+
+
+def questions(rng: Random) -> Iterator[Question]:
+    """Without end."""
+    judged = kept_back()
+    names = list(INTENTS)
+    weights = [SHARES.get(name, 1.0) for name in names]
+    joined = [name for name in names if name not in BY_ITSELF]
+    while True:
+        if rng.random() < TWO:
+            question = ask_two(rng.choice(joined), rng.choice(joined), rng)
+        else:
+            question = ask(rng.choices(names, weights)[0], rng)
+        if 0 < len(question.words) <= MOST_WORDS and _plain(question.words) not in judged:
+            yield question
+
+
+def batches(recipe: AskingRecipe) -> Iterator[list[Question]]:
+    """Questions of like length together, so that little is computed for padding; each comes twice."""
+    rng = Random(recipe.seed)
+    source = questions(rng)
+    while True:
+        pool = sorted((next(source) for _ in range(POOL * recipe.batch)), key=lambda question: len(question.words))
+        parts = [pool[at : at + recipe.batch] for at in range(0, len(pool), recipe.batch)]
+        for _ in range(TWICE):
+            yield from rng.sample(parts, len(parts))
+
+
+def train(recipe: AskingRecipe, folder: Path, begun: QuestionReader | None = None) -> QuestionReader:
+    """A reader from nothing, or one that was begun before taken further."""
+    torch.manual_seed(recipe.seed)
+    torch.set_num_threads(1)
+    config = ReaderConfig()
+    reader, mean = QuestionReader(config), QuestionReader(config)
+    if begun is not None:
+        reader.load_state_dict(begun.state_dict())
+    mean.load_state_dict(reader.state_dict())
+    optimiser = torch.optim.AdamW(reader.parameters(), lr=recipe.rate, weight_decay=recipe.decay, betas=(0.9, 0.98))
+    source, began, step = batches(recipe), time.process_time(), 0
+    while (spent := (time.process_time() - began) / 60 / recipe.minutes) < 1:
+        rate = recipe.least_rate + (recipe.rate - recipe.least_rate) * 0.5 * (1 + math.cos(math.pi * spent))
+        for group in optimiser.param_groups:
+            group["lr"] = rate * min(1.0, (step + 1) / recipe.warmup)
+        loss, parts = losses(reader, next(source), recipe.pieces_dropped)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(reader.parameters(), 1.0)
+        optimiser.step()
+        keep = min(recipe.average, (step + 1) / (step + 10))
+        with torch.no_grad():
+            for slow, quick in zip(mean.parameters(), reader.parameters(), strict=True):
+                slow.lerp_(quick, 1 - keep)
+        step += 1
+        if step % 50 == 0:
+            sys.stderr.write(f"{step} steps, {spent:.0%}: " + " ".join(f"{part:.3f}" for part in parts) + "\n")
+            save(mean, folder)
+    save(mean, folder)
+    return mean
+
+
+def losses(reader: QuestionReader, batch: Sequence[Question], dropped: float) -> tuple[Tensor, list[float]]:
+    """The sum to learn by, and its parts: intent, role, sound, where a second question begins."""
+    table, offsets, lengths = packed([question.words for question in batch], reader.config.buckets)
+    table = table.masked_fill(torch.rand(len(table)) < dropped, 0)
+    read = reader(table, offsets, lengths)
+    whole = torch.tensor(
+        [INTENTS.index(question.intent) if not any(question.begins) else IGNORED for question in batch]
+    )
+    role = _padded([question.roles for question in batch])
+    other = reader.config.sounds
+    sound = _padded(
+        [
+            [
+                (place if place != NO_SOUND else other) if role in (1, 2, 3, 4) else IGNORED
+                for place, role in zip(q.sounds, q.roles, strict=True)
+            ]
+            for q in batch
+        ]
+    )
+    begins = _padded([question.begins for question in batch])
+    parts = [
+        F.cross_entropy(read.intent, whole, ignore_index=IGNORED, label_smoothing=0.02),
+        F.cross_entropy(read.role.flatten(0, 1), role.flatten(), ignore_index=IGNORED),
+        F.cross_entropy(reader.sound(read.word[sound != IGNORED]), sound[sound != IGNORED]),
+        F.binary_cross_entropy_with_logits(read.begins[begins >= 0], begins[begins >= 0].float()),
+    ]
+    return parts[0] + 2 * parts[1] + 0.5 * parts[2] + 2 * parts[3], [float(part.detach()) for part in parts]
+
+
+def _padded(rows: Sequence[Sequence[int]]) -> Tensor:
+    longest = max(len(row) for row in rows)
+    return torch.tensor([[*row, *[IGNORED] * (longest - len(row))] for row in rows])
+
+
+if __name__ == "__main__":
+    out, minutes, *earlier = sys.argv[1:]
+    train(AskingRecipe(minutes=float(minutes)), Path(out), load(Path(earlier[0]) / WEIGHTS) if earlier else None)

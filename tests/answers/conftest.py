@@ -1,0 +1,47 @@
+"""Recordings that never sounded: digests made of scores that say plainly what is heard when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from samcli.answers.facts import Facts, Sureness
+from samcli.digest.digest import Digest, window
+from samcli.digest.rows import Rows
+from samcli.text.labels import labels
+
+Sounding = tuple[str, float, float]  # label, start, end in seconds
+STEP = 0.08
+
+
+def facts_of(sounds: Sequence[Sounding], seconds: float = 120.0, score: float = 0.9) -> Facts:
+    """The facts of a recording in which these labels are heard."""
+    rows = Rows.of(labels(), 0.3)
+    place = {label: index for index, label in enumerate(labels())}
+    digest, at = Digest.empty(), 0.0
+    while at < seconds:
+        end = min(seconds, at + 10)
+        steps = np.full((round((end - at) / STEP), len(place)), 0.005, np.float32)
+        for label, start, stop in sounds:
+            first, last = (round((edge - at) / STEP) for edge in (start, stop))
+            steps[max(0, first) : max(0, last), place[label]] = score
+        levels = np.full(round((end - at) * 10), -50.0, np.float32)
+        for _, start, stop in sounds:
+            levels[max(0, round((start - at) * 10)) : max(0, round((stop - at) * 10))] = -20.0
+        digest = digest.followed_by(window(rows, at, end, steps, steps.max(0), levels))
+        at = end
+    return Facts(digest, rows, Sureness())
+
+
+@pytest.fixture(scope="session")
+def made() -> Callable[..., Facts]:
+    return facts_of
+
+
+@pytest.fixture(scope="session")
+def street() -> Facts:
+    """Two minutes: rain in the first, a dog three times, a siren near the end."""
+    barks = [("Bark", 10.0, 11.2), ("Bark", 30.0, 31.2), ("Bark", 70.4, 71.6)]
+    return facts_of([("Rain", 0.0, 60.0), *barks, ("Siren", 90.4, 95.2)])

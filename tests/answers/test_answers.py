@@ -1,0 +1,145 @@
+"""Answers say what the digest holds, in sentences, and rest on events."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from random import Random
+
+import pytest
+
+from samcli.answers.answer import answer, answerers
+from samcli.answers.captions import caption
+from samcli.answers.facts import Facts
+from samcli.evaluation.metrics.wording import yes_or_no
+from samcli.questions.intents import INTENTS
+from samcli.questions.meaning import Name, Question
+from samcli.questions.times import Span
+from samcli.text.labels import labels
+
+DOG, SIREN, RAIN, CAT = (
+    Name(word, label) for word, label in (("dog", "Dog"), ("siren", "Siren"), ("rain", "Rain"), ("cat", "Cat"))
+)
+
+
+def said(
+    facts: Facts, intent: str, *asked: Name, other: tuple[Name, ...] = (), span: Span | None = None, lettered: str = ""
+) -> str:
+    return answer(facts, (Question(intent, asked, other, span, lettered),)).text
+
+
+@pytest.mark.parametrize(
+    ("intent", "asked", "other", "text"),
+    [
+        ("present", (DOG,), (), "Yes, a dog barks."),
+        ("present", (CAT,), (), "No, no cat is heard."),
+        ("absent", (CAT,), (), "That is right: no cat is heard."),
+        ("absent", (DOG,), (), "That is not so: a dog barks."),
+        ("both", (DOG, SIREN), (), "Yes, a dog barks and a siren wails."),
+        ("both", (DOG, CAT), (), "No: a dog barks, but no cat is heard."),
+        ("choice", (CAT, DOG), (), "A dog."),
+        ("absent_of", (DOG, CAT, RAIN), (), "A cat is not heard."),
+        ("when", (SIREN,), (), "The siren begins at 1:30."),
+        ("when", (DOG,), (), "A dog barks at 0:10, the first of 3 times."),
+        ("until", (RAIN,), (), "The rain ends at 1:00."),
+        ("times", (DOG,), (), "A dog barks: from 0:10 to 0:11, from 0:30 to 0:31 and from 1:10 to 1:11."),
+        ("count", (DOG,), (), "A dog barks three times."),
+        ("count", (CAT,), (), "Not once: no cat is heard."),
+        ("long", (SIREN,), (), "A siren wails for 4.8 seconds, from 1:30 to 1:35."),
+        ("share", (RAIN,), (), "Rain can be heard for about 50 % of the time."),
+        ("first", (), (), "First rain falls, at 0:00."),
+        ("last", (), (), "Last a siren wails, from 1:30 to 1:35."),
+        ("before", (), (SIREN,), "Before the siren, a dog barks, at 1:10."),
+        ("after", (), (RAIN,), "After the rain, a dog barks, at 1:10."),
+        ("order", (DOG,), (SIREN,), "Yes, a dog barks at 0:10, and a siren wails at 1:30."),
+        ("order", (SIREN,), (DOG,), "No, a dog barks at 0:10, and a siren wails at 1:30."),
+        ("more", (DOG, RAIN), (), "Rain more than a dog: 1 minute against 3.6 seconds."),
+        ("main", (), (), "Rain, for about 50 % of the time."),
+        ("kinds", (), (), "Three kinds of sound: barking, rain and a siren."),
+        ("length", (), (), "The recording lasts 2 minutes."),
+        ("continuous", (RAIN,), (), "Rain falls without a break, but only from 0:00 to 1:00."),
+        ("rare", (), (), "A siren wails once, at 1:30."),
+        ("kind", (Name("animal", "Animal"),), (), "Barking."),
+        ("only", (RAIN,), (), "No, a dog barks and a siren wails as well."),
+        ("else", (), (RAIN,), "Besides rain, a dog barks and a siren wails."),
+        ("together", (RAIN, SIREN), (), "No, rain falls and a siren wails at different times."),
+        ("together", (RAIN, DOG), (), "Yes, rain falls while a dog barks, first at 0:10."),
+    ],
+)  # fmt: skip
+def test_what_is_said(street: Facts, intent: str, asked: tuple[Name, ...], other: tuple[Name, ...], text: str) -> None:
+    assert said(street, intent, *asked, other=other) == text
+
+
+def test_a_stretch_of_time(street: Facts) -> None:
+    assert said(street, "at", span=Span(85.0, 95.0)) == "A siren wails from 1:25 to 1:35."
+    assert said(street, "present", DOG, span=Span(80.0, None)) == "No, no dog is heard then."
+    assert said(street, "present", DOG, span=Span(0.0, 0.5, True)).startswith("Yes, a dog barks from 0:10")
+
+
+def test_options_with_letters_are_answered_by_their_letter(street: Facts) -> None:
+    assert said(street, "choice", CAT, SIREN, lettered="ab") == "b) siren."
+
+
+def test_evidence_is_of_what_was_heard(street: Facts) -> None:
+    found = answer(street, (Question("present", (DOG,)),)).evidence
+    assert [(event.label, event.start, event.end) for event in found] == [
+        ("Bark", 10.0, 11.2),
+        ("Bark", 30.0, 31.2),
+        ("Bark", 70.4, 71.6),
+    ]
+    assert answer(street, (Question("present", (CAT,)),)).evidence == ()
+
+
+def test_captions(street: Facts, made: Callable[..., Facts]) -> None:
+    text, evidence = caption(street)
+    assert re.fullmatch(
+        r"(Mostly|Most of the time) rain falls\. A dog barks three times.* A siren .* at 1:30\.", text
+    ), text
+    assert 0 < len(evidence) <= 12
+    assert "then" in caption(made([("Bark", 1.0, 2.0), ("Slam", 5.0, 5.6)], 10.0))[0]
+    assert caption(made([("Train", 1.0, 8.0)], 10.0, score=0.4))[0].endswith("a train passing.")
+
+
+def test_an_hour_of_one_sound(made: Callable[..., Facts]) -> None:
+    hour = made([("Rain", 0.0, 3600.0), ("Gunshot, gunfire", 2530.0, 2531.0)], 3600.0)
+    text, _ = caption(hour)
+    assert "ain" in text and text.endswith("at 42:10.")
+    assert said(hour, "continuous", RAIN) == "Yes, rain falls without a break from beginning to end."
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_every_answer_is_a_sentence(made: Callable[..., Facts], seed: int) -> None:
+    """Whatever is heard and asked: no phrase twice, evidence inside the recording, a yes names what was heard."""
+    rng = Random(seed)
+    seconds = rng.choice((4.0, 25.0, 90.0, 400.0))
+    sounds = []
+    for label in rng.sample(labels()[:500], rng.randrange(0, 6)):
+        at = rng.uniform(0, seconds - 1)
+        sounds.append((label, at, min(seconds, at + rng.uniform(0.4, seconds / 2))))
+    facts = made(sounds, seconds, rng.choice((0.35, 0.6, 0.95)))
+    names = [Name(label.lower(), label) for label in rng.sample(labels(), 3)] + [
+        Name("it", sound[0]) for sound in sounds[:2]
+    ]
+    for intent in INTENTS:
+        for asked in ((), (names[0],), (names[-1], names[1]), (Name("unicorn", None),), tuple(names)):
+            found = answer(facts, (Question(intent, asked, span=Span(0.0, 3.0) if intent == "at" else None),))
+            check(found.text, seconds)
+            assert len(found.evidence) <= 12
+            assert all(0 <= event.start <= event.end <= seconds + 0.01 for event in found.evidence)
+            if intent == "present" and yes_or_no(found.text):
+                assert found.evidence
+    check(caption(facts)[0], seconds)
+
+
+def check(text: str, seconds: float) -> None:
+    assert text[0].isupper() or text[0] in '"' or text[0].isdigit(), text
+    assert text.endswith((".", "!")), text
+    words = re.findall(r"[\w:'-]+|[.,;:]", text.lower())
+    for size in range(1, len(words) // 2 + 1):
+        for at in range(len(words) - 2 * size + 1):
+            assert words[at : at + size] != words[at + size : at + 2 * size] or words[at] == "no", text
+    assert "  " not in text and "~" not in text and " ," not in text, text
+
+
+def test_every_intent_has_an_answer() -> None:
+    assert set(answerers()) == set(INTENTS)
