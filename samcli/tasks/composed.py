@@ -22,7 +22,7 @@ from samcli.records import Event, Record
 from samcli.text.labels import labels as audioset_labels
 
 if TYPE_CHECKING:
-    from samcli.engine.ray.engine import About
+    from samcli.engine.model_facts import ModelFacts
     from samcli.models.interface import SoundModel
     from samcli.questions.meaning import Question
 
@@ -84,7 +84,7 @@ class ComposedGatherer:
         return Answer(*caption(facts))
 
 
-def composed(name: str, model: SoundModel | About, options: RunOptions) -> ComposedTask | None:
+def composed(name: str, model: SoundModel | ModelFacts, options: RunOptions) -> ComposedTask | None:
     """The task, where a model's scores bear it out; None where its language model is to speak."""
     spoken = options.segment is not None or options.refine or options.refine_with or options.beams is not None
     if spoken or model.step_seconds is None or "tag" not in model.tasks or not known(model.labels):

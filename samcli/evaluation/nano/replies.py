@@ -21,15 +21,18 @@ def replies(
     model: SoundModel,
     waves: Sequence[Wave],
     prompts: Sequence[Sequence[str]],
+    *,
+    rate: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[Heard]:
     """Each sound heard, with a text for each of its prompts ("" is a caption)."""
     task = composed("caption", model, RunOptions())
     if task is None:
-        return hear(model, waves, prompts, progress=progress)
-    heard = hear(model, waves, steps=True, progress=progress)
+        return hear(model, waves, prompts, rate=rate, progress=progress)
+    rate = rate or model.sample_rate
+    heard = hear(model, waves, rate=rate, steps=True, progress=progress)
     for one, wave, own in zip(heard, waves, prompts, strict=True):
-        facts = None if one.silent else facts_of(task, one, wave, model.sample_rate)
+        facts = None if one.silent else facts_of(task, one, wave, rate)
         one.texts = [reply(facts, prompt) for prompt in own]
     return heard
 
