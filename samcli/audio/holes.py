@@ -10,6 +10,7 @@ from __future__ import annotations
 from samcli.audio.files import Steady
 
 HOLE_BLOCK = 1 << 20  # bytes looked at together on the way through a hole
+WIDEST = 1 << 29  # bytes of holes that are crossed in one file, which takes half a second
 # Bytes read without any sound after which no more is hoped for. FFmpeg keeps twice as many of a bare stream in memory;
 # in a container, there may be much beside the sound.
 BARE_PATIENCE, PATIENCE = 1 << 24, 1 << 26
@@ -38,7 +39,7 @@ class Sieve:
         self._barren = 0
 
     def read(self, size: int = -1) -> bytes:
-        if self._barren >= self._patience and not self.unsearched:
+        if (self._barren >= self._patience or self.left_out >= WIDEST) and not self.unsearched:
             self.unsearched = self._rest()
         if self.unsearched:
             return b""
@@ -70,7 +71,7 @@ class Sieve:
         """To the end of a hole, give or take a block."""
         like = filling * HOLE_BLOCK
         start = at = self.file.tell()
-        while self.file.read(HOLE_BLOCK) == like:
+        while at - start + self.left_out < WIDEST and self.file.read(HOLE_BLOCK) == like:
             at += HOLE_BLOCK
         self.file.seek(at)
         self.left_out += at - start

@@ -127,16 +127,17 @@ def test_a_tail_is_told_of_in_bytes(tmp_path: Path, sound: Any) -> None:
     assert re.search("(89|90) MB of the file hold no sound", reader.warning)
 
 
-def test_a_container_is_not_searched_for_ever(tmp_path: Path, sound: Any) -> None:
-    path = tmp_path / "tail.flv"
-    data = sound("flv")
+@pytest.mark.parametrize(("kind", "most"), [("flv", 80), ("mp3", 540)])
+def test_no_tail_is_searched_for_ever(tmp_path: Path, sound: Any, kind: str, most: int) -> None:
+    path = tmp_path / "tail"
+    data = sound(kind)
     path.write_bytes(data)
     os.truncate(path, len(data) + 3000 * MEGABYTE)
     file = Counting(path)
     with open_sound(file) as reader:
         for _ in reader:
             pass
-    assert file.bytes < 80 * MEGABYTE
+    assert file.bytes < most * MEGABYTE
     assert reader.covered == pytest.approx(3.0, abs=0.1)
     assert reader.warning is not None
     assert "were not searched" in reader.warning
