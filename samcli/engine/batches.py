@@ -17,8 +17,8 @@ from typing import Any, Generic, Literal, TypeVar
 
 import torch
 
-from samcli.engine.model_facts import first_weight
 from samcli.errors import SamError
+from samcli.models.facts import first_weight
 
 Entry = TypeVar("Entry")
 Result = TypeVar("Result")

@@ -29,9 +29,9 @@ from typing import TYPE_CHECKING
 
 from samcli._version import __version__
 from samcli.engine.inputs.find import Input
-from samcli.engine.model_facts import ModelFacts, dtype_of
 from samcli.engine.options import RunOptions
 from samcli.errors import OutputError
+from samcli.models.facts import ModelFacts, dtype_of
 from samcli.records import SCHEMA, Record
 from samcli.writers.disk import Folder
 from samcli.writers.files import fitting

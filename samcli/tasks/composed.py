@@ -22,7 +22,7 @@ from samcli.records import Event, Record
 from samcli.text.labels import labels as audioset_labels
 
 if TYPE_CHECKING:
-    from samcli.engine.model_facts import ModelFacts
+    from samcli.models.facts import ModelFacts
     from samcli.models.interface import SoundModel
     from samcli.questions.meaning import Question
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from samcli.engine.inputs.find import Input
 from samcli.engine.journal import Journal
-from samcli.engine.model_facts import ModelFacts
 from samcli.engine.options import TIMELINE_THRESHOLD, RunOptions, RunReport
 from samcli.engine.ray.engine import Crew
 from samcli.engine.task import Task
 from samcli.errors import ModelError, UsageError
+from samcli.models.facts import ModelFacts
 from samcli.records import TASKS, Record
 
 if TYPE_CHECKING:

@@ -18,11 +18,11 @@ from samcli.engine.allocator import keep_freed_memory
 from samcli.engine.inputs.decode_ahead import Job
 from samcli.engine.inputs.find import Input
 from samcli.engine.journal import Journal
-from samcli.engine.model_facts import ModelFacts
 from samcli.engine.options import RunOptions, RunReport
 from samcli.engine.ray.lots import Lots, Shift
 from samcli.engine.task import Task
 from samcli.errors import ModelError, UsageError
+from samcli.models.facts import ModelFacts
 from samcli.records import Record
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from typing import Any, Protocol
 from samcli.engine.inputs.decode_ahead import Job
 from samcli.engine.inputs.find import Input
 from samcli.engine.journal import Journal
-from samcli.engine.model_facts import ModelFacts
 from samcli.engine.options import RunOptions, RunReport
 from samcli.engine.segments import Done, error_record
 from samcli.engine.task import Task
 from samcli.errors import InputError, ModelError, UsageError
+from samcli.models.facts import ModelFacts
 
 MOST_TRIES = 2  # deaths of a worker that one file may be held to account for
 PATIENCE_SECONDS = 5.0
