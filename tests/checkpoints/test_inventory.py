@@ -198,7 +198,7 @@ def test_removal_keeps_its_hands_off_everything_else(
         "mine": "your own folder",
         "org/linked": "not in the cache",
         "org/absent": "not in the cache",
-        "../mine": "no model's name",
+        "../mine": "not a model name",
         "/": "your own folder",
     }
     for name, sentence in said.items():

@@ -252,8 +252,8 @@ def test_names_that_lead_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "file": "is a file, not a model's folder",
         "empty": "holds no weights",
         "dass-smal": "Did you mean dass-small",
-        "no such thing": "no model's name",
-        "": "no model's name",
+        "no such thing": "not a model name",
+        "": "not a model name",
         "ssamba-base": "sam models convert",
         "mamba2-130m-original": "sam models convert",
     }
@@ -341,10 +341,10 @@ def test_what_is_no_adapter_or_no_place_for_one(sam_folder: Path, tmp_path: Path
     one = with_adapter(tmp_path / "one", 1)
     tagger = published("dass, Hub", tmp_path / "tagger")
     said = {
-        f"{sam_folder}+{tmp_path / 'nowhere'}": "no adapter's folder",
-        f"{sam_folder}+": "no adapter's folder",
+        f"{sam_folder}+{tmp_path / 'nowhere'}": "not an adapter folder",
+        f"{sam_folder}+": "not an adapter folder",
         f"{tagger}+{one}": "no language model",
-        f"{sam_folder}+{sam_folder}": "no adapter's folder",
+        f"{sam_folder}+{sam_folder}": "not an adapter folder",
     }
     for name, sentence in said.items():
         with pytest.raises(ModelError, match=sentence):

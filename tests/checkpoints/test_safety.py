@@ -347,7 +347,7 @@ def test_published_configs_with_infinity_load(folder: Path) -> None:
 def test_a_tokenizer_that_is_none(raw: bytes, folder: Path) -> None:
     (folder / "tokenizer.json").write_bytes(raw)
     (folder / "config.json").write_text(json.dumps({"model_type": "mamba2", "vocab_size": 64, "n_groups": 1}))
-    assert "no tokenizer" in refusal(lambda: load_folder(folder))
+    assert "not a tokenizer" in refusal(lambda: load_folder(folder))
 
 
 LAYOUTS = {

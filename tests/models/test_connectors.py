@@ -72,9 +72,9 @@ def test_order_of_the_separated_sequences() -> None:
         assert [int(value) for value in known[0, :, 0]] == [0 if at == "|" else 1 + int(at[0]) for at in order]
 
 
-def test_nothing_is_put_beside_tokens_that_mix_steps() -> None:
+def test_steps_cannot_be_spread_over_tokens_that_mix_them() -> None:
     connector = build_connector(ConnectorConfig(kind="convolution"), 12, (32, 4), 16)
-    with pytest.raises(ValueError, match="mix steps"):
+    with pytest.raises(ValueError, match="mixes steps"):
         connector.spread_steps(torch.zeros(1, 31, 16), torch.tensor([31]))
 
 

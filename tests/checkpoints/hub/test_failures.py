@@ -25,9 +25,9 @@ def test_sentences_for_ids_revisions_and_pickles(hub: HubServer, client: Client)
         "org/pickled": "sam models convert org/pickled",
         "org/nothing": "holds no weights",
         "org/unknown": "no config.json",
-        "not a model": "no model's name, folder or Hub id",
+        "not a model": "not a model name, a folder or a Hub id",
         "org/model@../../x": "cannot be a revision",
-        "../../etc": "no model's name, folder or Hub id",
+        "../../etc": "not a model name, a folder or a Hub id",
     }
     for name, sentence in said.items():
         found = client.run("resolve", name)
