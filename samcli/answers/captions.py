@@ -17,7 +17,7 @@ MOST_SHORT, MOST_LONG = 4, 8  # sounds that are told
 MOST_MAIN = 6  # of the main ones
 MAIN = 0.1  # of the time, from which a sound is one of the main ones
 FILLS = 0.5
-MOST_PLACED = 3  # main sounds of which is told when
+MOST_PLACED, PLACED = 2, 0.6  # main sounds of which is told when: those of a part of the time
 THROUGHOUT = 0.85
 ALIKE = 0.8  # of the likeliest guess: another that is told beside it
 TOGETHER = 0.6  # of the briefer one's time
@@ -157,7 +157,8 @@ def paragraph(facts: Facts, sounds: Sequence[Sound]) -> str:
     sentences = []
     if main:
         sentences.append(_mainly(main, pick))
-        sentences += [_where(sound) for sound in main[:MOST_PLACED] if sound.share < FILLS]
+        placed = [sound for sound in main if sound.end - sound.start < PLACED * facts.duration]
+        sentences += [_where(sound) for sound in placed[:MOST_PLACED]]
     now_and_then = [sound for sound in rest if sound.count > 1]
     once = [sound for sound in rest if sound.count <= 1]
     sentences += [_now_and_then(sound, facts) for sound in now_and_then]

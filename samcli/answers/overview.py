@@ -85,7 +85,7 @@ def place(facts: Facts, question: Question) -> Answer:
     best = facts.digest.best
     rooms = {label: facts.chance(label) for label in PLACES if label in facts.place} if best is not None else {}
     likeliest = max(rooms, key=lambda label: rooms[label], default=None)
-    if likeliest is not None and rooms[likeliest] >= facts.sureness.heard:
+    if likeliest is not None and rooms[likeliest] >= facts.sureness.plainly:
         return said(f"it sounds like {PLACES[likeliest]}")
     sounds = told(facts)
     outside = [sound for sound in sounds if sound.label in OUTSIDE]

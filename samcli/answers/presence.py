@@ -32,7 +32,8 @@ def present(facts: Facts, question: Question) -> Answer:
         return said(f"no, {missing(name)}")
     if question.span is not None:
         return _present_within(facts, name, sound, question)
-    return said(f"yes, {sound.said.present}", facts, sound)
+    lead = "yes, " if sound.score >= facts.sureness.plainly else "yes, it seems that "
+    return said(f"{lead}{sound.said.present}", facts, sound)
 
 
 def _present_within(facts: Facts, name: Name, sound: Sound, question: Question) -> Answer:
@@ -101,7 +102,7 @@ def choice(facts: Facts, question: Question) -> Answer:
     sound = facts.sound(name.label)
     if len(question.lettered) == len(names):
         return said("", facts, sound)._replace(text=f"{question.lettered[-place]}) {name.words}.")
-    if best < facts.sureness.perhaps / 2:
+    if best < facts.sureness.heard / 2:
         return said(
             f"neither: {listed([missing(one) for one in names if one.label])}"
             if len(names) == 2
@@ -143,7 +144,7 @@ def kind(facts: Facts, question: Question) -> Answer:
     under = {name.label, *narrower(name.label)}
     sounds = [sound for sound in (*told(facts), *guesses(facts, 6)) if sound.label in under - {name.label}]
     sounds = list({sound.label: sound for sound in sounds}.values())
-    sure = [sound for sound in sounds if sound.score >= facts.sureness.heard]
+    sure = [sound for sound in sounds if sound.score >= facts.sureness.plainly]
     if sure:
         return said(listed([sound.said.noun for sound in sure[:4]]), facts, *sure[:4])
     whole = facts.sound(name.label)

@@ -15,6 +15,8 @@ from samcli.text.sayings import saying
 
 MOST_LABELS = 40  # that are looked at
 UNDER = 0.35  # of a heading's chance: a name under it that likely is told instead
+NOISES = frozenset({"Pink noise", "White noise", "Noise", "Static", "Hum", "Mains hum", "Hiss", "Environmental noise"})
+ROOM_DB = -45.0  # below it a noise is the room's or the microphone's own, which nobody would tell
 SAME = 0.5  # of the briefer one's time, from which two names may be one sound
 
 
@@ -64,4 +66,6 @@ def candidates(facts: Facts) -> list[tuple[str, float]]:
 def named(facts: Facts, label: str, chance: float) -> Sound | None:
     row = facts.place[label]
     account = facts.accounts.get(row) or facts.guessed(row)
-    return None if account is None else Sound(label, saying(label), chance, account, facts.duration)
+    if account is None or (label in NOISES and -100 < account.plainest[0].level / 10 < ROOM_DB):
+        return None
+    return Sound(label, saying(label), chance, account, facts.duration)

@@ -10,7 +10,7 @@ Digests of neighbouring stretches of time join to the digest of both, exactly, h
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,6 @@ class Digest(NamedTuple):
     best: Scores | None = None  # (classes,): the highest of the windows' probabilities
     heard: int = 0  # milliseconds that were not silent
     level: Level = Level()
-    memory: Any = None  # a model's carried state beside it, which says what labels cannot: see `manner`
 
     @classmethod
     def empty(cls, start: int = 0) -> Digest:
@@ -60,7 +59,6 @@ class Digest(NamedTuple):
             np.maximum.reduce(best) if best else None,
             self.heard + later.heard,
             self.level.followed_by(later.level),
-            later.memory if later.memory is not None else self.memory,
         )
 
     def accounts(self) -> dict[int, Account]:

@@ -27,6 +27,7 @@ from samcli.text.inflection import NUMBERS
 from samcli.text.labels import broader, labels, mentions
 from samcli.text.sayings import saying
 
+CLOCK = re.compile(r"\d+(?::\d\d)+")
 NEAR = 2.0  # seconds
 AROUND = 12.0  # seconds before or after a sound in which another is its neighbour
 SHARE_POINTS = 0.1
@@ -68,7 +69,7 @@ def ask(facts: Facts, question: str) -> Answer:
 
 def _captions(marks: Marks, scene: LongScene, facts: Facts, sounds: DevSounds) -> None:
     text, _ = caption(facts)
-    broken = [fault for part in re.split(r"(?<=[.!?]) ", text) for fault in faults(part)]
+    broken = [fault for part in re.split(r"(?<=[.!?]) ", CLOCK.sub("noon", text)) for fault in faults(part)]
     marks.add("caption_sound", not broken, "", text, broken)
     for place in range(len(scene.clips) - 1):
         if scene.share(place) >= MAIN_SHARE:

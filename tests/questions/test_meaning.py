@@ -1,0 +1,82 @@
+"""Questions as people put them, read by the reader that is shipped."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from samcli.questions.intents import INTENTS, ROLES
+from samcli.questions.lexicon import alike, find
+from samcli.questions.meaning import understand
+from samcli.questions.words import split
+from samcli.training.asking.train import kept_back, questions
+
+
+@pytest.mark.parametrize(
+    ("text", "intent", "label"),
+    [
+        ("Is there a dog?", "present", "Dog"),
+        ("is there a puppy, please", "present", "Dog"),
+        ("Can you hear a siren? Answer yes or no.", "present", "Siren"),
+        ("is there no rain?", "absent", "Rain"),
+        ("when does the siren start?", "when", "Siren"),
+        ("how many times does the dog bark", "count", "Bark"),
+        ("how long is the music heard?", "long", "Music"),
+        ("what share of the time is there traffic?", "share", "Traffic noise, roadway noise"),
+        ("is the rain constant?", "continuous", "Rain"),
+        ("what is heard after the thunder?", "after", "Thunder"),
+        ("What do you hear?", "which", None),
+        ("list all sounds", "list", None),
+        ("describe the recording", "describe", None),
+        ("what comes first?", "first", None),
+        ("what is the loudest sound", "loudest", None),
+        ("what are they saying?", "refuse", None),
+        ("what is the capital of peru", "refuse", None),
+        ("gibt es hier Musik und Regen?", "foreign", None),
+    ],
+)
+def test_one_question(text: str, intent: str, label: str | None) -> None:
+    found = understand(text)
+    assert [question.intent for question in found] == [intent]
+    names = (*found[0].asked, *found[0].other)
+    assert (names[0].label if names else None) == label
+
+
+def test_two_questions_in_one() -> None:
+    found = understand("Is there a siren? And how long does it last?")
+    assert [question.intent for question in found] == ["present", "long"]
+    assert [question.asked[0].label for question in found] == ["Siren", "Siren"]
+
+
+def test_options_keep_their_order_and_letters() -> None:
+    found = understand("Which of these is heard? a) a cat b) a dog c) a cow")[0]
+    assert found.intent == "choice" and found.lettered == "abc"
+    assert [name.label for name in found.asked] == ["Cat", "Dog", "Cattle, bovinae"]
+
+
+@pytest.mark.parametrize("text", ["", "?", "...", "\U0001f415", "a" * 5000, "dog " * 500, "\x00\n\t", "¿¿¿"])
+def test_anything_at_all_is_read(text: str) -> None:
+    found = understand(text)
+    assert 1 <= len(found) <= 3 and all(question.intent in INTENTS for question in found)
+
+
+def test_words_that_are_no_label() -> None:
+    for word, label in (("lorry", "Truck"), ("hoovering", "Vacuum cleaner"), ("someone's talking", "Speech")):
+        assert find(word.split()) == (label,)
+    assert find(["unicorn"]) == () and alike("thnuder") == "Thunder"
+    assert find(["a", "man", "coughing"]) == ("Cough",)
+
+
+def test_no_judged_question_is_learnt_from() -> None:
+    judged, source = kept_back(), questions(Random(7))
+    assert len(judged) > 500
+    for _ in range(400):
+        question = next(source)
+        assert len(question.words) == len(question.roles) == len(question.sounds) == len(question.begins)
+        assert all(0 <= role < len(ROLES) for role in question.roles)
+        assert " ".join(word for word in question.words if word[:1].isalnum()) not in judged
+
+
+def test_words_survive_typing() -> None:
+    assert split("What\u2019s  THAT\u2026 at 1:30?") == ["what's", "that", ".", ".", ".", "at", "1:30", "?"]
