@@ -24,6 +24,7 @@ SURE = 0.5  # of a sound by the network alone
 PRONOUNS = frozenset(
     ["it", "its", "they", "them", "their", "that", "this", "those", "these", "he", "she", "him", "her", "one", "ones"]
 )
+NOBODY = frozenset("someone somebody anyone anybody someones somebodys people".split())
 # Intents about the whole recording, and what they are when a sound is named.
 ASKED_OF_ALL = {"length": "long", "silent": "present"}
 BEYOND = frozenset({"refuse", "foreign", "help"})
@@ -103,8 +104,12 @@ def _read(reader: QuestionReader, words: list[str]) -> Question:
         name = _name(words[start:end], sounds[start:end])
         if name is not None:
             named[kind].append(name)
+    named = {kind: without_doers(names) for kind, names in named.items()}
     span = span_of(words)
     intent = INTENTS[order[0]]
+    bare = tuple(word for word in words if word[:1].isalnum() and word not in lexicon.STOPS)
+    if intent in BEYOND and bare in lexicon.lexicon():  # nothing but the name of a sound: "dog?"
+        return Question("present", (Name(" ".join(bare), lexicon.lexicon()[bare]),), text=" ".join(words))
     if intent in NEEDS_SOUND and not named["asked"] and not named["other"] and not PRONOUNS & set(words):
         # It names nothing: the likeliest that needs no name.
         intent = next(INTENTS[place] for place in order if INTENTS[place] not in NEEDS_SOUND)
@@ -160,6 +165,12 @@ def _mended(intent: str, names: Sequence[Name], words: Sequence[str]) -> str:
     if intent in BEYOND and all(word in said or word in lexicon.STOPS for word in words if word[:1].isalnum()):
         return "present"  # nothing but the name of a sound: "dog?"
     return intent
+
+
+def without_doers(names: list[Name]) -> list[Name]:
+    """Without "someone" and the like, where what they do is named too."""
+    real = [name for name in names if not set(name.words.split()) <= NOBODY]
+    return real or names
 
 
 def one_sound(names: list[Name]) -> list[Name]:
