@@ -24,6 +24,10 @@ SURE = 0.5  # of a sound by the network alone
 PRONOUNS = frozenset(
     ["it", "its", "they", "them", "their", "that", "this", "those", "these", "he", "she", "him", "her", "one", "ones"]
 )
+NOBODY = frozenset("someone somebody anyone anybody someones somebodys people".split())
+# Intents about the whole recording, and what they are when a sound is named.
+ASKED_OF_ALL = {"length": "long", "silent": "present"}
+BEYOND = frozenset({"refuse", "foreign", "help"})
 # Words that are no name even where the network takes them for one.
 NO_NAMES = frozenset(
     [
@@ -100,12 +104,19 @@ def _read(reader: QuestionReader, words: list[str]) -> Question:
         name = _name(words[start:end], sounds[start:end])
         if name is not None:
             named[kind].append(name)
+    named = {kind: without_doers(names) for kind, names in named.items()}
     span = span_of(words)
     intent = INTENTS[order[0]]
+    bare = tuple(word for word in words if word[:1].isalnum() and word not in lexicon.STOPS)
+    if intent in BEYOND and bare in lexicon.lexicon():  # nothing but the name of a sound: "dog?"
+        return Question("present", (Name(" ".join(bare), lexicon.lexicon()[bare]),), text=" ".join(words))
     if intent in NEEDS_SOUND and not named["asked"] and not named["other"] and not PRONOUNS & set(words):
         # It names nothing: the likeliest that needs no name.
         intent = next(INTENTS[place] for place in order if INTENTS[place] not in NEEDS_SOUND)
     text = " ".join(words)
+    intent = _mended(intent, named["asked"] + named["other"], words)
+    if intent not in NEEDS_SOUND:
+        named = {"asked": [], "other": []}
     if intent not in SEVERAL:
         named = {kind: one_sound(names) for kind, names in named.items()}
     elif intent == "order" and not named["other"]:
@@ -141,6 +152,25 @@ def _name(words: Sequence[str], sounds: torch.Tensor) -> Name | None:
         return Name(text, names[int(place)])
     close = next((label for word in plain if (label := lexicon.alike(word)) is not None), None)
     return Name(text, close)
+
+
+def _mended(intent: str, names: Sequence[Name], words: Sequence[str]) -> str:
+    """The intent, where the sounds that are named leave no doubt of another."""
+    known = [name for name in names if name.label not in (None, "Silence")]
+    if not known:
+        return intent
+    if intent in ASKED_OF_ALL:
+        return ASKED_OF_ALL[intent]
+    said = {word for name in known for word in name.words.split()}
+    if intent in BEYOND and all(word in said or word in lexicon.STOPS for word in words if word[:1].isalnum()):
+        return "present"  # nothing but the name of a sound: "dog?"
+    return intent
+
+
+def without_doers(names: list[Name]) -> list[Name]:
+    """Without "someone" and the like, where what they do is named too."""
+    real = [name for name in names if not set(name.words.split()) <= NOBODY]
+    return real or names
 
 
 def one_sound(names: list[Name]) -> list[Name]:
