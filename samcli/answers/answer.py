@@ -1,15 +1,13 @@
-"""A question about a recording, answered from its facts."""
+"""What an answer is: sentences, and the events that they rest on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 from samcli.answers.captions import capital
 from samcli.answers.facts import Evidence, Facts, Sound
 from samcli.questions.meaning import Name, Question
-
-MOST_EVIDENCE = 12
 
 
 class Answer(NamedTuple):
@@ -20,21 +18,6 @@ class Answer(NamedTuple):
 
 
 Answerer = Callable[[Facts, Question], Answer]
-
-
-def answer(facts: Facts, questions: tuple[Question, ...]) -> Answer:
-    """All questions of one text, answered in turn; what was said once is not said again."""
-    found = [answerers()[question.intent](facts, question) for question in questions]
-    texts = list(dict.fromkeys(one.text for one in found))
-    evidence = dict.fromkeys(event for one in found for event in one.evidence)
-    ordered = sorted(list(evidence)[:MOST_EVIDENCE], key=lambda event: (event.start, event.label))
-    return Answer(" ".join(texts), tuple(ordered))
-
-
-def answerers() -> Mapping[str, Answerer]:
-    from samcli.answers import amounts, moments, overview, presence
-
-    return {**presence.ANSWERS, **moments.ANSWERS, **amounts.ANSWERS, **overview.ANSWERS}
 
 
 def said(text: str, facts: Facts | None = None, *sounds: Sound | None) -> Answer:

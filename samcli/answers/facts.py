@@ -50,7 +50,7 @@ class Sound:
 
     @property
     def count(self) -> int:
-        return self.account.count
+        return self.account.number
 
     @property
     def start(self) -> int:

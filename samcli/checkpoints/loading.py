@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from samcli.checkpoints import catalogue
+from samcli.checkpoints.device import enough_memory, pick_device
 from samcli.checkpoints.hub import client as hub
 from samcli.checkpoints.hub.cache import Snapshot, cached_snapshot, is_offline
 from samcli.checkpoints.safety import DamagedFile, member, read_header
 from samcli.checkpoints.shards import weight_files
-from samcli.errors import ModelError, UsageError
+from samcli.errors import ModelError
 
 if TYPE_CHECKING:
     import torch
@@ -271,44 +272,3 @@ def folder_revision(folder: Path) -> str:
             while block := file.read(2**20):
                 digest.update(block)
     return digest.hexdigest()[:12]
-
-
-class enough_memory:
-    """`with enough_memory(name):` turns a failed allocation into a sentence."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        import torch
-
-        full = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
-        if isinstance(error, Exception) and full:
-            raise ModelError(
-                f"There is not enough memory for {self.name}; try --dtype bfloat16 or a smaller model."
-            ) from error
-
-
-def pick_device(device: str) -> str:
-    """`auto` becomes cuda, mps or cpu, whichever is there, in that order; a device that is not there is refused."""
-    import torch
-
-    if device == "auto":
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        kind = torch.device(device)
-    except RuntimeError:
-        raise UsageError(f"'{device}' is not a device; use auto, cpu, cuda, cuda:0 or mps.") from None
-    there = {
-        "cpu": True,
-        "cuda": (kind.index or 0) < torch.cuda.device_count(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if not there.get(kind.type, False):
-        raise UsageError(f"The device '{device}' is unavailable; use --device cpu or auto.")
-    return device

@@ -40,7 +40,7 @@ class Event(NamedTuple):
 class Account(NamedTuple):
     """What is kept of the events of one sound."""
 
-    count: int = 0
+    number: int = 0
     total: int = 0  # milliseconds
     first: tuple[Event, ...] = ()
     last: tuple[Event, ...] = ()
@@ -62,8 +62,8 @@ class Account(NamedTuple):
 
     def merged(self, later: Account) -> Account:
         """With the account of a later stretch of time."""
-        if not self.count or not later.count:
-            return self if self.count else later
+        if not self.number or not later.number:
+            return self if self.number else later
         width = max(self.width, later.width)
         bins = dict(coarser(self.bins, self.width, width))
         for place, amount in coarser(later.bins, later.width, width):
@@ -73,7 +73,7 @@ class Account(NamedTuple):
             kept, width = coarser(kept, width, 2 * width), 2 * width
         plain = nsmallest(KEPT, {*self.plainest, *later.plainest}, key=lambda event: (-event.height, event.start))
         return Account(
-            self.count + later.count,
+            self.number + later.number,
             self.total + later.total,
             (self.first + later.first)[:KEPT],
             (self.last + later.last)[-KEPT:],
@@ -91,7 +91,7 @@ class Account(NamedTuple):
 
     @property
     def complete(self) -> bool:
-        return len(self.events) == self.count
+        return len(self.events) == self.number
 
 
 def coarser(bins: tuple[tuple[int, int], ...], width: int, wider: int) -> tuple[tuple[int, int], ...]:

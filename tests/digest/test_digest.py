@@ -87,7 +87,7 @@ def test_events_are_those_of_the_timeline(seed: int) -> None:
         if not expected:
             assert row not in found
             continue
-        assert found[row].count == len(expected)
+        assert found[row].number == len(expected)
         assert found[row].total == sum(end - start for start, end in expected)
         assert [(event.start, event.end) for event in found[row].first] == expected[:KEPT]
         assert [(event.start, event.end) for event in found[row].last] == expected[-KEPT:]
@@ -117,7 +117,7 @@ def test_hours_take_no_more_than_minutes() -> None:
     for account in digest.accounts().values():
         assert len(account.events) <= 3 * KEPT and len(account.bins) <= BINS
         assert sum(amount for _, amount in account.bins) == account.total
-    assert max(account.count for account in digest.accounts().values()) > 100 and len(digest.level.bins) <= BINS
+    assert max(account.number for account in digest.accounts().values()) > 100 and len(digest.level.bins) <= BINS
 
 
 def test_a_gap_in_time_is_refused() -> None:

@@ -17,15 +17,15 @@ from samcli.engine.hearing import Progress
 from samcli.engine.options import RunOptions
 from samcli.evaluation import figures as tables
 from samcli.evaluation.figures import Figure
-from samcli.evaluation.nano import long_words as nano_long
 from samcli.evaluation.nano import tags as nano_tags
 from samcli.evaluation.nano import words as nano_words
 from samcli.evaluation.nano.dev_sounds import RATE
 from samcli.evaluation.nano.measurement import Measurement
-from samcli.evaluation.nano.phrasings import asked_figures, phrasing_figures
-from samcli.evaluation.nano.quiz import exam
-from samcli.evaluation.nano.replies import replies
 from samcli.evaluation.nano.targets import MARKS
+from samcli.evaluation.told import long_words as nano_long
+from samcli.evaluation.told.phrasings import asked_figures, phrasing_figures
+from samcli.evaluation.told.quiz import exam
+from samcli.evaluation.told.replies import replies
 from samcli.models.interface import SoundModel
 from samcli.tasks.composed import composed
 

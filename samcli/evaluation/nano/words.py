@@ -12,10 +12,10 @@ from samcli.evaluation.figures import Figure
 from samcli.evaluation.metrics.sentences import faults
 from samcli.evaluation.metrics.wording import commonest_share, distinct_share, invented, names_any, told_order
 from samcli.evaluation.nano.dev_sounds import RATE, DevSounds
-from samcli.evaluation.nano.quiz import Exam
-from samcli.evaluation.nano.replies import replies
 from samcli.evaluation.nano.special_inputs import captioned_as, recorded_waves, special_waves
 from samcli.evaluation.nano.targets import marked, marked_share
+from samcli.evaluation.told.quiz import Exam
+from samcli.evaluation.told.replies import replies
 from samcli.models.interface import SoundModel
 from samcli.text.labels import mentions
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from samcli.evaluation.metrics.wording import invented, names_any, names_of_kind, told_order
 from samcli.evaluation.nano.dev_sounds import DevClip, distinguishable
-from samcli.evaluation.nano.quiz import exam
+from samcli.evaluation.told.quiz import exam
 from samcli.text.labels import labels
 from samcli.training.language.captions import write_caption
 from samcli.training.language.scenes import Event, Scene

@@ -15,9 +15,9 @@ from samcli.checkpoints.tiny import tiny_random
 from samcli.evaluation.metrics.wording import names_any
 from samcli.evaluation.nano.dev_sounds import DevSounds, corpus_of
 from samcli.evaluation.nano.dev_tags import cross_source_accuracy, everyday_accuracy, tag_figures, teacher_agreement
-from samcli.evaluation.nano.quiz import exam
 from samcli.evaluation.nano.suite import Extent, measure, nano_figures, report_markdown, report_rows
 from samcli.evaluation.nano.targets import MARKS
+from samcli.evaluation.told.quiz import exam
 from samcli.models.interface import Encoding, SpeakOptions
 from samcli.text.labels import labels
 from samcli.training.nano.corpus import Targets

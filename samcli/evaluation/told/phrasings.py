@@ -11,9 +11,9 @@ from samcli.engine.hearing import Heard
 from samcli.evaluation.asking import judged, phrasings
 from samcli.evaluation.figures import Figure
 from samcli.evaluation.nano.dev_sounds import DevSounds
-from samcli.evaluation.nano.quiz import Exam
-from samcli.evaluation.nano.replies import facts_of, reply
 from samcli.evaluation.nano.targets import marked_share
+from samcli.evaluation.told.quiz import Exam
+from samcli.evaluation.told.replies import facts_of, reply
 from samcli.models.interface import SoundModel
 from samcli.tasks.composed import ComposedTask
 from samcli.text.sayings import without_article

@@ -9,17 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from samcli.answers.answer import Answer, answer
+from samcli.answers.answer import Answer
 from samcli.answers.captions import caption
 from samcli.answers.facts import Facts
+from samcli.answers.reply import answer
 from samcli.engine.hearing import Progress
 from samcli.evaluation.figures import Figure
 from samcli.evaluation.metrics.sentences import faults
 from samcli.evaluation.metrics.wording import names_any, names_of, shares_words, yes_or_no
 from samcli.evaluation.nano.dev_sounds import HEARD_BY_TEACHER, DevSounds
-from samcli.evaluation.nano.long_scenes import MAIN_SHARE, LongScene, digests, long_scenes
 from samcli.evaluation.nano.minute_scenes import timeline_classes
 from samcli.evaluation.nano.targets import marked, marked_share
+from samcli.evaluation.told.long_scenes import MAIN_SHARE, LongScene, digests, long_scenes
 from samcli.models.interface import SoundModel
 from samcli.questions.meaning import understand
 from samcli.tasks.composed import ComposedTask

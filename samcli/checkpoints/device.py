@@ -1,0 +1,48 @@
+"""Where a model goes: the device it runs on, and what is said when its memory is too small."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from samcli.errors import ModelError, UsageError
+
+
+class enough_memory:
+    """`with enough_memory(name):` turns a failed allocation into a sentence."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        import torch
+
+        full = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
+        if isinstance(error, Exception) and full:
+            raise ModelError(
+                f"There is not enough memory for {self.name}; try --dtype bfloat16 or a smaller model."
+            ) from error
+
+
+def pick_device(device: str) -> str:
+    """`auto` becomes cuda, mps or cpu, whichever is there, in that order; a device that is not there is refused."""
+    import torch
+
+    if device == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        kind = torch.device(device)
+    except RuntimeError:
+        raise UsageError(f"'{device}' is not a device; use auto, cpu, cuda, cuda:0 or mps.") from None
+    there = {
+        "cpu": True,
+        "cuda": (kind.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not there.get(kind.type, False):
+        raise UsageError(f"The device '{device}' is unavailable; use --device cpu or auto.")
+    return device
