@@ -122,17 +122,18 @@ def base_of(name: str) -> str:
 def locate_base(adapter: str, *, offline: bool = False, progress: bool = False) -> ModelFiles:
     """The model that an adapter was trained on. It may name any, so only a known one is fetched without being asked."""
     base = base_of(adapter)
-    known = base == catalogue.DEFAULT or Path(base).expanduser().is_dir()
-    known = known or catalogue.find(base.partition("@")[0]) is not None
-    if not known:
-        repo, revision = catalogue.split_revision(base)
-        known = cached_snapshot(repo, revision or "main") is not None
-    if not known:
+    known = catalogue.find(base.partition("@")[0]) is not None or Path(base).expanduser().is_dir()
+    if base != catalogue.DEFAULT and not known and not _is_cached(base):
         raise ModelError(
             f"{adapter} was trained on {base}, which is neither here nor one that sam knows. "
             f"If you trust it, fetch it: sam models pull {base}"
         )
     return locate(base, offline=offline, progress=progress)
+
+
+def _is_cached(name: str) -> bool:
+    repo, revision = catalogue.split_revision(name)
+    return cached_snapshot(repo, revision or "main") is not None
 
 
 def split_adapters(name: str) -> tuple[str, tuple[str, ...]]:

@@ -125,5 +125,5 @@ def test_what_needs_an_extra_names_it_before_work_begins(name: str, ended: dict[
 def test_nothing_but_the_compiled_loops_asks_for_an_extra_at_once(ended: dict[str, tuple[int, str, str]]) -> None:
     """The longer trainings, too, begin without one."""
     missing = {name: stderr for name, (_, _, stderr) in ended.items() if name.startswith("samcli.")}
-    assert {name: stderr for name, stderr in missing.items() if stderr != "numba is missing"} == {}
-    assert all(name.startswith("samcli.loops") for name in missing)
+    assert set(missing.values()) <= {"numba is missing", "llvmlite is missing"}
+    assert all(".loops." in name for name in missing)
