@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from samcli.audio.resample import SAMPLE_RATE, Wave
 
+Levels = NDArray[np.float64]  # in decibels of full scale
+
 WINDOW_SECONDS = 10.0
 QUIETEST_DB = -120.0  # what digital silence is given, so that levels stay finite
 SILENCE_DB = -70.0  # between the dither of 16 bits (-96 dB) and the quietest useful field recordings (-60 dB)
@@ -60,10 +62,10 @@ def level_db(wave: Wave) -> float:
 
 def loudest_db(wave: Wave, rate: int = SAMPLE_RATE) -> float:
     """The level of the loudest tenth of a second, which a long quiet background cannot dilute."""
-    return max((QUIETEST_DB, *levels_db(wave, rate).tolist()))
+    return max(QUIETEST_DB, float(levels_db(wave, rate).max(initial=QUIETEST_DB)))
 
 
-def levels_db(wave: Wave, rate: int = SAMPLE_RATE) -> NDArray[np.float64]:
+def levels_db(wave: Wave, rate: int = SAMPLE_RATE) -> Levels:
     """The level of every tenth of a second; a rest that is shorter has one of its own."""
     size = max(1, round(STRETCH_SECONDS * rate))
     whole = wave.size // size * size
@@ -73,7 +75,8 @@ def levels_db(wave: Wave, rate: int = SAMPLE_RATE) -> NDArray[np.float64]:
     np.log10(deviations, out=levels, where=deviations > 0)
     levels[deviations > 0] *= 20.0
     rest = [level_db(wave[whole:])] if wave.size > whole else []
-    return np.maximum(QUIETEST_DB, np.concatenate([levels, rest]))
+    found: Levels = np.maximum(QUIETEST_DB, np.concatenate([levels, rest]))
+    return found
 
 
 def is_silent(wave: Wave, threshold_db: float = SILENCE_DB, rate: int = SAMPLE_RATE) -> bool:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from samcli.audio.windows import Levels
 from samcli.digest.course import Course
 from samcli.digest.events import Account, Event
 from samcli.digest.level import Level
@@ -77,7 +78,7 @@ def window(
     end: float,
     steps: Scores | None,
     clip: Scores | None = None,
-    levels: Scores | None = None,
+    levels: Levels | None = None,
     step_seconds: float = 0.08,
 ) -> Digest:
     """The digest of one window: probabilities (steps, classes) and (classes,), None when it was silent.
@@ -97,7 +98,7 @@ def milliseconds(seconds: float) -> int:
     return round(1000 * seconds)
 
 
-def _runs(rows: Rows, steps: Scores, edges: list[int], levels: Scores | None) -> dict[int, list[Event]]:
+def _runs(rows: Rows, steps: Scores, edges: list[int], levels: Levels | None) -> dict[int, list[Event]]:
     """The unbroken runs of each row above its lower threshold."""
     heights = steps / rows.thresholds  # (steps, classes)
     plain = heights.max(0) >= LOWER
@@ -124,7 +125,7 @@ def _runs(rows: Rows, steps: Scores, edges: list[int], levels: Scores | None) ->
     return found
 
 
-def _loudest(levels: Scores | None, start: int, end: int) -> int:
+def _loudest(levels: Levels | None, start: int, end: int) -> int:
     """The loudest tenth of a second from `start` to `end`, in tenths of a decibel."""
     if levels is None or not len(levels):
         return -1000

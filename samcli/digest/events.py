@@ -40,7 +40,7 @@ class Event(NamedTuple):
 class Account(NamedTuple):
     """What is kept of the events of one sound."""
 
-    count: int = 0
+    count: int = 0  # type: ignore[assignment]  # of events; a tuple's own method of that name is not needed
     total: int = 0  # milliseconds
     first: tuple[Event, ...] = ()
     last: tuple[Event, ...] = ()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+
+from samcli.audio.windows import Levels
 
 BINS = 128
 FIRST_WIDTH = 1000  # milliseconds of a bin, doubled whenever there would be too many
@@ -35,7 +36,7 @@ class Level(NamedTuple):
     at: int = 0  # milliseconds
 
     @classmethod
-    def of(cls, start: int, levels: NDArray[np.float32] | None, end: int) -> Level:
+    def of(cls, start: int, levels: Levels | None, end: int) -> Level:
         """Of levels every tenth of a second from `start` on."""
         if levels is None or not len(levels):
             return cls()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from samcli.audio.windows import Levels
 from samcli.engine.inputs.decode_ahead import Ended, Job
 from samcli.engine.rows import Row
 from samcli.engine.task import Gatherer, Heard, Scores
@@ -21,7 +22,7 @@ class Window(NamedTuple):
     steps: Scores | None = None  # (steps, classes)
     encoding: Row | None = None  # still to be listened to
     judged: Scores | None = None  # (width,): the vector of a model that judges captions
-    levels: Scores | None = None  # (tenths of a second,): in dB of full scale
+    levels: Levels | None = None  # (tenths of a second,): in dB of full scale
 
 
 @dataclass(eq=False)

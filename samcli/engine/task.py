@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from samcli.audio.windows import Levels
 from samcli.records import Record
 
 Scores = NDArray[np.float32]
@@ -54,7 +55,7 @@ class Gatherer(Protocol):
     """Collects one segment."""
 
     def add(
-        self, start: float, end: float, clip: Scores | None, steps: Scores | None, levels: Scores | None = None
+        self, start: float, end: float, clip: Scores | None, steps: Scores | None, levels: Levels | None = None
     ) -> None:
         """The next window: probabilities (classes,) and (steps, classes), None where silent or not wanted, and levels.
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from samcli.audio.windows import QUIETEST_DB, levels_db
+from samcli.audio.windows import QUIETEST_DB, Levels, levels_db
 
 Wave = NDArray[np.float32]
 
@@ -30,12 +30,12 @@ class Piece(NamedTuple):
     start: int  # first sample, counted from the start of the recording
     wave: Wave  # (samples,)
     last: bool  # of its segment
-    levels: NDArray[np.float64]  # of every tenth of a second, in dB of full scale; measured by the threads that cut
+    levels: Levels  # of every tenth of a second, in dB of full scale; measured by the threads that cut
 
     @property
     def level(self) -> float:
         """Of its loudest tenth of a second."""
-        return max((QUIETEST_DB, *self.levels.tolist()))
+        return max(QUIETEST_DB, float(self.levels.max(initial=QUIETEST_DB)))
 
 
 def window_lengths(total: int, window: int, grain: int = 1) -> list[int]:

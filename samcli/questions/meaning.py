@@ -24,7 +24,7 @@ SURE = 0.5  # of a sound by the network alone
 PRONOUNS = frozenset(
     ["it", "its", "they", "them", "their", "that", "this", "those", "these", "he", "she", "him", "her", "one", "ones"]
 )
-NOBODY = frozenset("someone somebody anyone anybody someones somebodys people".split())
+NOBODY = frozenset(["someone", "somebody", "anyone", "anybody", "someones", "somebodys", "people"])
 # Intents about the whole recording, and what they are when a sound is named.
 ASKED_OF_ALL = {"length": "long", "silent": "present"}
 BEYOND = frozenset({"refuse", "foreign", "help"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from samcli.audio.windows import Levels
 from samcli.engine.task import Heard, Scores
 from samcli.records import Record
 
@@ -24,7 +25,7 @@ class CaptionGatherer:
     """The state of the language model holds all there is to gather."""
 
     def add(
-        self, start: float, end: float, clip: Scores | None, steps: Scores | None, levels: Scores | None = None
+        self, start: float, end: float, clip: Scores | None, steps: Scores | None, levels: Levels | None = None
     ) -> None:
         pass
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from samcli.answers.answer import Answer, answer
 from samcli.answers.captions import caption
 from samcli.answers.facts import Facts, Sureness
+from samcli.audio.windows import Levels
 from samcli.digest.digest import Digest, window
 from samcli.digest.rows import Rows
 from samcli.engine.options import RunOptions
@@ -61,7 +62,7 @@ class ComposedGatherer:
         self.digest: Digest | None = None
 
     def add(
-        self, start: float, end: float, clip: Scores | None, steps: Scores | None, levels: Scores | None = None
+        self, start: float, end: float, clip: Scores | None, steps: Scores | None, levels: Levels | None = None
     ) -> None:
         now = window(self.task.rows, start, end, steps, clip, levels, self.task.step_seconds)
         self.digest = now if self.digest is None else self.digest.followed_by(now)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from samcli.audio.windows import Levels
 from samcli.engine.options import DEFAULT_THRESHOLD, DEFAULT_TOP_K
 from samcli.engine.task import Heard, Scores
 from samcli.errors import UsageError
@@ -78,7 +79,7 @@ class TagGatherer:
         self.best: Scores | None = None
 
     def add(
-        self, start: float, end: float, clip: Scores | None, steps: Scores | None, levels: Scores | None = None
+        self, start: float, end: float, clip: Scores | None, steps: Scores | None, levels: Levels | None = None
     ) -> None:
         if clip is not None:
             self.best = clip if self.best is None else np.maximum(self.best, clip)

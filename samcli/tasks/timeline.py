@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from samcli.audio.windows import Levels
 from samcli.engine.task import Heard, Scores
 from samcli.records import Record, Tag
 from samcli.tasks.tag import DIGITS, Choice
@@ -123,7 +124,7 @@ class TimelineGatherer:
         self.finder = EventFinder(choice, step_seconds)
 
     def add(
-        self, start: float, end: float, clip: Scores | None, steps: Scores | None, levels: Scores | None = None
+        self, start: float, end: float, clip: Scores | None, steps: Scores | None, levels: Levels | None = None
     ) -> None:
         self.finder.add(start, end, steps)
 
