@@ -21,7 +21,12 @@ MOST_PLACED, PLACED = 2, 0.6  # main sounds of which is told when: those of a pa
 THROUGHOUT = 0.85
 ALIKE = 0.8  # of the likeliest guess: another that is told beside it
 TOGETHER = 0.6  # of the briefer one's time
-NAMELESS = "A sound that is hard to name."
+NAMELESS = (
+    "{what} is heard that is hard to name.", "there is {what}, but what it is cannot be told.", "{what} can be heard.",
+    "what makes {what} here is hard to tell.", "{what} is heard; its source is unclear.",
+    "{what} that cannot be made out is heard.", "one hears {what} of an unknown kind.",
+)  # fmt: skip
+FAINT = 200  # tenths of a decibel below the loudest moment, from where on nothing much is heard
 LATER = "~"  # before a clause of what comes later
 LOUD_DB, SOFT_DB = -8.0, -36.0
 
@@ -42,11 +47,22 @@ def _guess(facts: Facts) -> tuple[str, tuple[Evidence, ...]]:
     """The likeliest names, where nothing is sure."""
     sounds = guesses(facts)
     if not sounds:
-        return NAMELESS, ()
+        return nameless(facts), ()
     if len(sounds) > 1 and sounds[1].score < ALIKE * sounds[0].score:
         sounds = sounds[:1]
     lead = picker(facts)(("perhaps", "perhaps", "possibly", "maybe"))
     return capital(f"{lead} {listed([sound.said.ongoing for sound in sounds], 'or')}."), facts.evidence(sounds)
+
+
+def nameless(facts: Facts) -> str:
+    """What can be said of sounds without a name: how long and how loud they are."""
+    level = facts.digest.level
+    tenths = sum(own.tenths for _, own in level.bins if own.highest > level.highest - FAINT)
+    length = "short" if tenths < 10 else "long" if tenths > 50 else ""
+    loudness = "loud" if level.highest > 10 * LOUD_DB else "quiet" if level.highest < 10 * SOFT_DB else ""
+    noun = f"{', '.join(filter(None, (length, loudness)))} sound".strip()
+    what = f"{inflection.article(noun)} {noun}"
+    return capital(picker(facts)(NAMELESS).format(what=what))
 
 
 def sentence(facts: Facts, sounds: Sequence[Sound]) -> str:

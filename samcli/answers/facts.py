@@ -25,7 +25,7 @@ class Sureness:
     plainly: float = 0.3  # that it is there for sure
     told: float = 0.7  # that it is told without being asked for
     beside: float = 0.92  # that it is told beside another sound of the same moments
-    perhaps: float = 0.4  # that it is told as a guess, when nothing is sure
+    perhaps: float = 0.38  # that it is told as a guess, when nothing is sure
     steps: float = 0.3  # per time step: that an event is open
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from samcli.answers.answer import Answer, Answerer, said
-from samcli.answers.captions import NAMELESS, caption, listed
+from samcli.answers.captions import caption, listed, nameless
 from samcli.answers.clock import between, clock, often
 from samcli.answers.facts import Facts
 from samcli.answers.moments import at, in_order
@@ -31,7 +31,7 @@ def which(facts: Facts, question: Question) -> Answer:
     if not sounds:
         maybe = guesses(facts)
         if not maybe:
-            return Answer(NAMELESS)
+            return Answer(nameless(facts))
         return said(f"perhaps {listed([sound.said.ongoing for sound in maybe], 'or')}", facts, *maybe)
     return said(listed([sound.said.ongoing for sound in sounds[:6]]), facts, *sounds[:6])
 
@@ -39,7 +39,7 @@ def which(facts: Facts, question: Question) -> Answer:
 def every(facts: Facts, question: Question) -> Answer:
     sounds = in_order(facts)
     if not sounds:
-        return Answer(NAMELESS)
+        return Answer(nameless(facts))
     parts = []
     for sound in sounds[:LISTED]:
         times = (

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from samcli.audio.resample import SAMPLE_RATE, Wave
 
-WINDOW_SECONDS = 10.0
-Levels = NDArray[np.float64]  # (tenths of a second,): in dB of full scale
+Levels = NDArray[np.float64]  # in decibels of full scale
 
+WINDOW_SECONDS = 10.0
 QUIETEST_DB = -120.0  # what digital silence is given, so that levels stay finite
 SILENCE_DB = -70.0  # between the dither of 16 bits (-96 dB) and the quietest useful field recordings (-60 dB)
 STRETCH_SECONDS = 0.1  # long enough to hold a click, short enough not to dilute it
@@ -62,7 +62,7 @@ def level_db(wave: Wave) -> float:
 
 def loudest_db(wave: Wave, rate: int = SAMPLE_RATE) -> float:
     """The level of the loudest tenth of a second, which a long quiet background cannot dilute."""
-    return float(max((QUIETEST_DB, *levels_db(wave, rate).tolist())))
+    return max(QUIETEST_DB, float(levels_db(wave, rate).max(initial=QUIETEST_DB)))
 
 
 def levels_db(wave: Wave, rate: int = SAMPLE_RATE) -> Levels:

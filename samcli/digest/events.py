@@ -40,7 +40,7 @@ class Event(NamedTuple):
 class Account(NamedTuple):
     """What is kept of the events of one sound."""
 
-    number: int = 0
+    number: int = 0  # of events
     total: int = 0  # milliseconds
     first: tuple[Event, ...] = ()
     last: tuple[Event, ...] = ()

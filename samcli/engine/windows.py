@@ -35,7 +35,7 @@ class Piece(NamedTuple):
     @property
     def level(self) -> float:
         """Of its loudest tenth of a second."""
-        return float(max((QUIETEST_DB, *self.levels.tolist())))
+        return max(QUIETEST_DB, float(self.levels.max(initial=QUIETEST_DB)))
 
 
 def window_lengths(total: int, window: int, grain: int = 1) -> list[int]:
