@@ -21,12 +21,12 @@ from samcli.text.sayings import LASTING, Saying, saying
 class Sureness:
     """From which probability on what is said; for each model its own."""
 
-    heard: float = 0.07  # that it is there, when asked for
-    plainly: float = 0.3  # that it is there for sure
-    told: float = 0.7  # that it is told without being asked for
-    beside: float = 0.92  # that it is told beside another sound of the same moments
-    perhaps: float = 0.38  # that it is told as a guess, when nothing is sure
-    steps: float = 0.3  # per time step: that an event is open
+    heard: float = 0.05  # that it is there, when asked for
+    plainly: float = 0.25  # that it is there for sure
+    told: float = 0.2  # that it is told without being asked for
+    beside: float = 0.6  # that it is told beside another sound of the same moments
+    perhaps: float = 0.2  # that it is told as a guess, when nothing is sure
+    steps: float = 0.2  # per time step: that an event is open
 
 
 @dataclass(frozen=True, eq=False)
