@@ -62,9 +62,7 @@ def test_every_entry_of_the_catalogue_makes_sense() -> None:
 def test_published_sizes(name: str) -> None:
     """The parameters of the architecture at the catalogue's sizes are those that its authors print."""
     entry = catalogue.entries()[name]
-    config = KINDS(entry.kind)(
-        **{key: tuple(v) if isinstance(v, list) else v for key, v in entry.config.items()}
-    )
+    config = KINDS(entry.kind)(**{key: tuple(v) if isinstance(v, list) else v for key, v in entry.config.items()})
     module = build(entry.kind, config)
     counted = sum(parameter.numel() for parameter in module.parameters())
     assert entry.parameters is not None and abs(counted / entry.parameters - 1) < 0.04  # printed in whole millions

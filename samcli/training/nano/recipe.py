@@ -66,8 +66,7 @@ def prepare(corpus: Corpus, cache: Path, without: Sequence[str] = ()) -> Materia
     ready = (cache / "index.json").exists()
     store = FeatureStore(cache) if ready else build_features(corpus.folder, corpus.clips, cache)
     made = synthetic_clips()
-    kept = tuple(clip for clip in corpus.clips if clip.split != "train" or clip.source not in set(without))
-    corpus = replace(corpus, clips=kept).plus(clip for clip, _ in made)
+    corpus = corpus.without(without).plus(clip for clip, _ in made)
     for clip, wave in made:
         store.add(clip, log_power(resampled(wave, SYNTHETIC_RATE, SAMPLE_RATE)))
     targets = Targets(corpus)
@@ -116,8 +115,9 @@ def train_nano(
     at = recipe.ear_steps if ears is None else 0
     learn(0, at, hearing, Parts.EARS, None)
     if at and recipe.ear_steps_again:
-        material = material.with_opinions(hear_again(nano_of(averaged(trainer)), material, out, report))
-        writer = Writer(tokenizer, material.scripts, recipe.words)
+        if recipe.teacher:  # labels alone are no opinions
+            material = material.with_opinions(hear_again(nano_of(averaged(trainer)), material, out, report))
+            writer = Writer(tokenizer, material.scripts, recipe.words)
         learn(at, at + recipe.ear_steps_again, hearing, Parts.EARS, None)
         at += recipe.ear_steps_again
     if recipe.word_steps:
