@@ -55,8 +55,9 @@ class FrontEnd(ABC):
         return self.features(wave[None], torch.tensor([len(wave)]))[0][0]
 
     def stream(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
-        """The same frames from a wave that comes in blocks; here it is gathered first."""
-        yield self.of_wave(torch.cat([torch.zeros(0), *blocks]))
+        """Log band powers of a wave that comes in blocks; here it is gathered first."""
+        wave = torch.cat([torch.zeros(0), *blocks])
+        yield self.log_power(wave[None], torch.tensor([len(wave)]))[0][0]
 
 
 class KaldiFrontEnd(FrontEnd):

@@ -105,7 +105,7 @@ def make_frames(
 
 
 def read_frames(item: Input, front_end: FrontEnd = KALDI) -> Frames:
-    """All frames of one recording, at least one."""
+    """All frames of one recording, at least one: log band powers as they were recorded."""
     if item.problem is not None:
         raise InputError(item.problem[1], item.problem[0])
     with open_input(item, front_end.sample_rate) as reader:

@@ -121,6 +121,7 @@ class Trainer:
             for group in self.optimiser.param_groups:
                 group["lr"] = group["peak"] * share
             batch = next(stream)
+            torch.manual_seed(self.step)  # what a step draws, a resumed run draws again
             for name, value in self._gradient(self.network, batch).items():
                 sums[name] = sums.get(name, 0.0) + value
             if helper is not None:
@@ -157,6 +158,8 @@ class Trainer:
             if now - saved > options.save_every_seconds or last or stopping.asked:
                 self.save()
                 saved = now
+            if last and helper is not None:
+                helper.end()
             if stopping.asked and not last:
                 return stopping.obey()
 
@@ -192,8 +195,8 @@ class Trainer:
     def save(self) -> None:
         """Written aside, then renamed: a stop in mid-write leaves the previous state."""
         state = {
-            "network": self._learned(self.network),
-            "average": self._learned(self.average.network),
+            "network": self._kept(self.network),
+            "average": self._kept(self.average.network),
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
             "notes": self.notes,
@@ -202,10 +205,9 @@ class Trainer:
         torch.save(state, packed)
         write_whole(self.out / SAVED, packed.getvalue(), own=2)
 
-    def _learned(self, network: nn.Module) -> dict[str, Any]:
-        """What training changes of a network; the rest is where it came from."""
-        frozen = {name for name, parameter in self.network.named_parameters() if not parameter.requires_grad}
-        return {name: value for name, value in network.state_dict().items() if name not in frozen}
+    def _kept(self, network: nn.Module) -> dict[str, Any]:
+        """What a resumed run cannot find elsewhere: all of it, for what is frozen in one stage learned in another."""
+        return network.state_dict()
 
     def _load(self) -> None:
         state = read_state(self.out / SAVED)

@@ -31,7 +31,8 @@ class SecondCore:
         self.ready = context.Value("i", 0)
         self.process = context.Process(target=self._work, args=(network, batches, gradient, os.getpid()), daemon=True)
         self.process.start()
-        cores = sorted(os.sched_getaffinity(0))
+        self.cores = os.sched_getaffinity(0)
+        cores = sorted(self.cores)
         if len(cores) > 1:  # each to its own, so that neither waits for the other
             os.sched_setaffinity(0, set(cores[:-1]))
             torch.set_num_threads(len(cores) - 1)
@@ -56,6 +57,13 @@ class SecondCore:
             position += size
         self.ready.value = 0
         return True
+
+    def end(self) -> None:
+        """Give its core back: a next stage has another helper."""
+        self.process.terminate()
+        self.process.join()
+        os.sched_setaffinity(0, self.cores)
+        torch.set_num_threads(len(self.cores))
 
     def _work(self, network: nn.Module, batches: Callable[[], Iterable[Any]], gradient: Gradient, parent: int) -> None:
         """Until `parent`, which may be gone already, is."""

@@ -36,7 +36,7 @@ from samcli.writers.disk import own_file
 PICKLE_INDEX = "pytorch_model.bin.index.json"
 SMALL_FILES = (
     "config.json", "preprocessor_config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
-    "special_tokens_map.json", "adapter_config.json", PICKLE_INDEX,
+    "special_tokens_map.json", "adapter_config.json", "labels.json", "calibration.json", PICKLE_INDEX,
 )  # fmt: skip
 
 

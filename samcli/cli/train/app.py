@@ -131,7 +131,7 @@ def nano(
     material = Corpus.read(corpus, labels())
     network = train_nano(material, out, recipe, trunk_file(flags.trunk), start, ears, report=report)
     made, tokenizer = (network.encoder, None) if flags.tags_only else (network, out / "tokenizer.json")
-    release(made, tokenizer, out / "model", card(made, recipe, flags.start), attribution(material))
+    release(made, tokenizer, out / "model", card(made, recipe, flags.start), attribution(material, recipe.without))
     streams.write(f"{out / 'model'}\n")
     return ExitCode.OK
 
@@ -163,8 +163,6 @@ def recipe_of(flags: NanoFlags) -> NanoRecipe:
         if flags.variant not in VARIANTS:
             raise UsageError(f"There is no --variant {flags.variant!r}: choose {', '.join(VARIANTS)}.")
         recipe = VARIANTS[flags.variant](recipe)
-    if flags.steps is not None:
-        recipe = recipe.scaled(flags.steps / recipe.steps)
     if flags.without is not None:
         recipe = replace(recipe, without=tuple(part.strip() for part in flags.without.split(",")))
     if flags.start is not None or flags.ears is not None:  # reading from targets is behind it
@@ -173,11 +171,13 @@ def recipe_of(flags: NanoFlags) -> NanoRecipe:
         recipe = replace(recipe, ear_steps=0, ear_steps_again=0)
     if flags.tags_only:
         recipe = replace(recipe, read_steps=0, word_steps=0)
-    return recipe
+    return recipe if flags.steps is None else recipe.scaled(flags.steps / recipe.steps)
 
 
 def describe(line: dict[str, Any], steps: int) -> str:
     """A line of the training's log, in words."""
+    if "opinions" in line:
+        return f"hearing the clips again, {line['opinions']} of {line['of']}"
     figures = [f"{name} {value:.4g}" for name, value in line.items() if name not in ("step", "seconds")]
     words = f"step {line.get('step', 0)} of {steps}  " + "  ".join(figures)
     return words + (f"  after {span(line['seconds'])}" if "seconds" in line else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +17,7 @@ from samcli.cli.train.shared import CourseFlags, course_options, end, find_sound
 from samcli.errors import UsageError
 
 if TYPE_CHECKING:
+    from samcli.engine.inputs.find import Input
     from samcli.training.distill.recipe import DistillRecipe
     from samcli.training.distill.teacher import TeacherLabels
     from samcli.training.frames import FrameStore
@@ -92,14 +94,17 @@ def distill(
             workshop.open(begun | settings(recipe))
             streams.note(f"reading {len(inputs)} recordings")
             made = make_frames(
-                inputs, workshop.state / "frames", lambda done, of: streams.status(f"reading {done} of {of}")
+                inputs,
+                workshop.state / "frames",
+                lambda done, of: streams.status(f"reading {done} of {of}"),
+                distillation.front_end_of(flags.student),
             )
             say_skipped(made.skipped)
             if not teacher.endswith(".npz"):
-                said_by(teacher, made, workshop.state, flags, team)
+                said_by(teacher, inputs, made, workshop.state, flags, team)
         team.wait()
         store = FrameStore(workshop.state / "frames")
-        said = said_by(teacher, store, workshop.state, flags, team)
+        said = said_by(teacher, inputs, store, workshop.state, flags, team)
         known = known_targets(Path(folders[0]), store, said) if len(folders) == 1 else {}
         network, _ = distillation.make_student(flags.student, len(said.labels), flags.seed)
         streams.note(f"learning from {store.seconds / 3600:.2f} hours of sound, {len(known)} windows with labels")
@@ -118,16 +123,22 @@ def labels_of(folders: list[str]) -> str:
     raise UsageError("Say who teaches: --teacher dass-medium, or a file of its labels (.npz).")
 
 
-def said_by(teacher: str, store: FrameStore, folder: Path, flags: DistillFlags, team: Team) -> TeacherLabels:
+def said_by(
+    teacher: str, inputs: Sequence[Input], store: FrameStore, folder: Path, flags: DistillFlags, team: Team
+) -> TeacherLabels:
     """What the teacher says of every ten seconds; it listens once."""
     from samcli.checkpoints.loading import load_model
-    from samcli.training.distill.teacher import hear_all, read_labels
+    from samcli.training.distill.teacher import heard_by, read_labels
 
     if teacher.endswith(".npz"):
         return read_labels(Path(teacher), store)
     streams = output()
     model = load_model(teacher, device=str(team.device), offline=flags.offline, progress=streams.shows_status)
-    return hear_all(model, store, folder, lambda done, of: streams.status(f"{teacher} hears {done} of {of} windows"))
+
+    def progress(done: int, of: int) -> None:
+        streams.status(f"{teacher} hears {done} of {of} windows")
+
+    return heard_by(model, inputs, store, folder, progress)
 
 
 def recipe_of(flags: DistillFlags, team: Team) -> DistillRecipe:

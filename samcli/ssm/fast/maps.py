@@ -1,6 +1,6 @@
 """Convolutions over maps of time and frequency, each with its activation as one pass where oneDNN has it.
 
-The maps of an encoder's stem are large: every pass over them that is saved counts.
+The first maps of an encoder are large: every pass over them that is saved counts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "none": lambda x: x,
     "relu": F.relu,
     "hardswish": F.hardswish,
-    "gelu": F.gelu,
     "swish": F.silu,
 }
 Pair = tuple[int, ...]
@@ -37,7 +36,7 @@ def convolved(
     stride: Pair = (1, 1),
     padding: Pair = (1, 1),
     groups: int = 1,
-    activation: str = "gelu",
+    activation: str = "none",
 ) -> Tensor:
     """The activation of a convolution."""
     if kernels.onednn_applies(x, weight) and onednn_convolutions():

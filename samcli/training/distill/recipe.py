@@ -15,17 +15,25 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
-from torch.nn.utils.rnn import pad_sequence
 
+from samcli.audio.front_end import FrontEnd
 from samcli.errors import ModelError, UsageError
 from samcli.models.encoders.base import Encoder
 from samcli.models.encoders.registry import SIZES, build_encoder
 from samcli.models.encoders.ssamba import SsambaConfig
 from samcli.models.sam import SamNetwork
 from samcli.training.course import Course, Report
-from samcli.training.distill.teacher import WINDOW, Probabilities, TeacherLabels, rarity, window_frames, windows_of
+from samcli.training.distill.teacher import (
+    WINDOW,
+    Probabilities,
+    TeacherLabels,
+    rarity,
+    read_all,
+    window_frames,
+    windows_of,
+)
 from samcli.training.frames import FrameStore
 from samcli.training.lesson import CourseOptions, Outcome, Pace, Stage
 from samcli.training.order import Weighted, generator
@@ -57,7 +65,7 @@ class DistillRecipe:
 
 
 class Pair(NamedTuple):
-    mel: Tensor  # (batch, frames, mel bins) of raw log energies
+    mel: Tensor  # (batch, frames, bands) as the student reads them
     frames: Tensor  # (batch,) valid ones
     target: Tensor  # (batch, classes): what is known
     teacher: Tensor  # (batch, classes): the teacher's probabilities
@@ -67,9 +75,10 @@ class Imitation:
     """The lesson: windows mixed in pairs and blotted, with what the teacher says."""
 
     def __init__(
-        self, network: nn.Module, store: FrameStore, teacher: TeacherLabels, known: dict[int, Probabilities],
+        self, network: Encoder, store: FrameStore, teacher: TeacherLabels, known: dict[int, Probabilities],
         recipe: DistillRecipe,
     ) -> None:  # fmt: skip
+        self.front_end = network.front_end
         self.network, self.store, self.teacher, self.known, self.recipe = network, store, teacher, known, recipe
         self.windows = windows_of(store)
         self.order = Weighted(rarity(teacher.scores) if recipe.balanced else np.ones(len(self.windows)),
@@ -82,7 +91,7 @@ class Imitation:
         examples = [self.example(place) for place in places]
         mels, targets, taught = zip(*examples, strict=True)
         return Pair(
-            pad_sequence([torch.from_numpy(mel) for mel in mels], batch_first=True),
+            read_all(self.front_end, mels),
             torch.tensor([len(mel) for mel in mels]),
             torch.from_numpy(np.stack(targets)),
             torch.from_numpy(np.stack(taught)),
@@ -155,6 +164,11 @@ def distill(
     finished = Course(network, [stage], folder, recipe.course, team).run(report)
     network.eval()
     return finished
+
+
+def front_end_of(student: str) -> FrontEnd:
+    """What a student reads."""
+    return make_student(student, 1, 0)[0].front_end
 
 
 def make_student(name: str, classes: int, seed: int) -> tuple[Encoder, str]:

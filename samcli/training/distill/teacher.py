@@ -13,12 +13,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from samcli.audio.front_end import FrontEnd
+from samcli.engine.inputs.find import Input
 from samcli.errors import ModelError, UsageError
+from samcli.models.encoders.base import Encoder
 from samcli.text.labels import labels
-from samcli.training.frames import FrameStore
+from samcli.training.frames import FrameStore, make_frames
 from samcli.training.nano.corpus import Clip, Corpus, Targets
 from samcli.writers.disk import own_file
 from samcli.writers.files import explain
@@ -26,7 +29,7 @@ from samcli.writers.files import explain
 WINDOW = 1000  # frames: the teacher judges ten seconds at a time
 AT_ONCE = 8  # windows before the teacher
 CLEAR = 0.1  # probability from which a class counts for how rare a window is
-SCORES = "teacher.u8"
+SCORES, OWN_FRAMES = "teacher.u8", "teacher-frames"
 
 Probabilities = NDArray[np.float32]  # (windows, classes)
 
@@ -38,6 +41,11 @@ def windows_of(store: FrameStore) -> list[tuple[int, int]]:
 
 def window_frames(store: FrameStore, number: int, at: int) -> NDArray[np.float32]:
     return np.array(store[number][at * WINDOW : (at + 1) * WINDOW], np.float32)
+
+
+def read_all(front_end: FrontEnd, windows: Sequence[NDArray[np.float32]]) -> Tensor:
+    """What an encoder reads of windows of log power: (batch, frames, bands), zero behind their ends."""
+    return pad_sequence([front_end.read(torch.from_numpy(window)[None])[0] for window in windows], batch_first=True)
 
 
 class TeacherLabels(NamedTuple):
@@ -54,11 +62,9 @@ def hear_all(
     model: Any, store: FrameStore, folder: Path, progress: Callable[[int, int], None] = lambda done, of: None
 ) -> TeacherLabels:
     """The teacher's labels, each window judged once: a stopped run goes on where it was."""
-    if "tag" not in model.tasks:
-        raise ModelError(f"{model.name} cannot tag, so it cannot teach tags: name a tagger, such as dass-medium.")
-    encoder = model.encoder
+    encoder = hearing_part(model)
     if encoder.front_end.name != store.front_end:
-        raise ModelError(f"{model.name} reads other frames ({encoder.front_end.name}) than the student.")
+        raise ModelError(f"{model.name} reads other frames ({encoder.front_end.name}) than were made of the sound.")
     windows, width, path = windows_of(store), len(model.labels), folder / SCORES
     try:
         done = path.stat().st_size // width if path.exists() else 0
@@ -67,8 +73,7 @@ def hear_all(
             file.seek(done * width)
             while done < len(windows):
                 part = windows[done : done + AT_ONCE]
-                mels = [window_frames(store, *window) for window in part]
-                file.write(ask(encoder, mels).tobytes())
+                file.write(ask(encoder, [window_frames(store, *window) for window in part]).tobytes())
                 file.flush()
                 done += len(part)
                 progress(done, len(windows))
@@ -77,11 +82,39 @@ def hear_all(
     return TeacherLabels(np.memmap(path, np.uint8, "r").reshape(-1, width), tuple(model.labels))
 
 
+def heard_by(
+    model: Any,
+    inputs: Sequence[Input],
+    store: FrameStore,
+    folder: Path,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> TeacherLabels:
+    """The teacher's labels of a student's store; a teacher that reads other frames is given its own."""
+    front_end = hearing_part(model).front_end
+    if front_end.name == store.front_end:
+        return hear_all(model, store, folder, progress)
+    own = make_frames(inputs, folder / OWN_FRAMES, front_end=front_end)
+    said = hear_all(model, own, folder, progress)
+    rows = {(own.names[number], at): row for row, (number, at) in enumerate(windows_of(own))}
+    # At a border the one may have started one window more than the other.
+    wanted = [(store.names[number], at) for number, at in windows_of(store)]
+    chosen = [rows.get((name, at), rows.get((name, at - 1), 0)) for name, at in wanted]
+    return TeacherLabels(np.ascontiguousarray(said.scores[chosen]), said.labels)
+
+
+def hearing_part(model: Any) -> Encoder:
+    """The encoder of a model that tags."""
+    if "tag" not in model.tasks:
+        raise ModelError(f"{model.name} cannot tag, so it cannot teach tags: name a tagger, such as dass-medium.")
+    encoder: Encoder = model.network.encoder if hasattr(model, "network") else model.encoder
+    return encoder
+
+
 @torch.no_grad()
-def ask(encoder: nn.Module, mels: Sequence[NDArray[np.float32]]) -> NDArray[np.uint8]:
+def ask(encoder: Encoder, windows: Sequence[NDArray[np.float32]]) -> NDArray[np.uint8]:
     device = next(encoder.parameters()).device
-    frames = torch.tensor([len(mel) for mel in mels], device=device)
-    heard = encoder(pad_sequence([torch.from_numpy(mel) for mel in mels], batch_first=True).to(device), frames)
+    frames = torch.tensor([len(window) for window in windows], device=device)
+    heard = encoder(read_all(encoder.front_end, windows).to(device), frames)
     roots = torch.sigmoid(heard.clip_logits.float()).sqrt() * 255
     return np.asarray(roots.round().to(torch.uint8).cpu().numpy())
 

@@ -25,6 +25,7 @@ from samcli.training.nano.mixer import (
     BINS,
     FRAMES_PER_SECOND,
     FRAMES_PER_STEP,
+    QUIET,
     SILENCE,
     FloatArray,
     Mixer,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 
 PLAIN = 0.5  # how far a lone sound must stand out to be named
+FAR_DB = 60.0  # below full scale, at which a scene's loudest sound may have been recorded
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,8 @@ class SceneBatches(IterableDataset[Batch]):
                 name[row], surely[row] = self.contest.entry(scene.placed[0].clip)
         clip_target = 1 - absent
         mel = np.stack([scene.mel for scene in scenes]).reshape(len(scenes) * windows, -1, BINS)
-        mel = self._levelled(mel, rng)
+        silent = np.repeat([[sound.clip.label for sound in scene.placed] == [QUIET] for scene in scenes], windows)
+        mel = self._levelled(mel, np.where(silent, MOST_GAIN_DB, MOST_GAIN_DB + FAR_DB), rng)
         several = windows > 1  # a lone sound may be missing from a window
         words = None
         if self.writer is not None:
@@ -168,14 +171,14 @@ class SceneBatches(IterableDataset[Batch]):
             words,
         )
 
-    def _levelled(self, mel: FloatArray, rng: np.random.Generator) -> FloatArray:
+    def _levelled(self, mel: FloatArray, most_gain_db: NDArray[np.float64], rng: np.random.Generator) -> FloatArray:
         """Log power (windows, frames, bins) as the front end would give it, give or take some decibels."""
         options, count = self.options, len(mel)
         quiet = np.where(rng.random(count) < options.quiet, rng.uniform(0, 25, count), 0)
         wanted = LEVEL_DB + rng.normal(0, options.level_db, count) - quiet
         power = np.exp(mel)
         level = 10 * np.log10(power.mean(2).max(1) + float(SILENCE))
-        gain = 10 ** (np.minimum(wanted - level, MOST_GAIN_DB + 60) / 10)
+        gain = 10 ** (np.minimum(wanted - level, most_gain_db) / 10)
         return np.asarray(normalised(power * gain[:, None, None].astype(np.float32)), np.float32)
 
     def scene(self, mixer: Mixer, frames: int, rng: np.random.Generator) -> Mixture:
@@ -183,7 +186,7 @@ class SceneBatches(IterableDataset[Batch]):
         clips: list[Clip] = []
         while len(clips) < sounds:
             clip = self.sampler.draw(rng)
-            if clip.label == "silence":  # nothing can be heard beside it
+            if clip.label == QUIET:  # nothing can be heard beside it
                 clips = [clip]
                 break
             if all(clip.label != other.label for other in clips):

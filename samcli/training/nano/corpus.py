@@ -74,6 +74,12 @@ class Corpus:
         silent = np.zeros((1, CLASSES), np.float32)
         return replace(self, clips=self.clips + added, teacher=self.teacher | {clip.file: silent for clip in added})
 
+    def without(self, sources: Iterable[str]) -> Corpus:
+        """The same, but nothing of these sources is learned from."""
+        left_out = set(sources)
+        kept = tuple(clip for clip in self.clips if clip.split != "train" or clip.source not in left_out)
+        return replace(self, clips=kept)
+
     def split(self, name: str) -> list[Clip]:
         return [clip for clip in self.clips if clip.split == name]
 

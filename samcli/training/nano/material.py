@@ -39,8 +39,7 @@ def prepare(corpus: Corpus, cache: Path, without: Sequence[str] = ()) -> Materia
     ready = (cache / "index.json").exists()
     store = FeatureStore(cache) if ready else build_features(corpus.folder, corpus.clips, cache)
     made = synthetic_clips()
-    kept = tuple(clip for clip in corpus.clips if clip.split != "train" or clip.source not in set(without))
-    corpus = replace(corpus, clips=kept).plus(clip for clip, _ in made)
+    corpus = corpus.without(without).plus(clip for clip, _ in made)
     for clip, wave in made:
         store.add(clip, log_power(resampled(wave, SYNTHETIC_RATE, SAMPLE_RATE)))
     targets = Targets(corpus)

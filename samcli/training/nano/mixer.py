@@ -20,6 +20,7 @@ FloatArray = NDArray[np.float32]
 
 BINS = 128
 SILENCE = np.float32(1e-12)  # power
+QUIET = "silence"  # the label of what holds nothing
 FRAMES_PER_SECOND = 100
 FRAMES_PER_STEP = 8  # the encoder's
 NATS_PER_DB = np.float32(np.log(10) / 10)
@@ -84,7 +85,8 @@ class Mixer:
             if room:
                 power = smear(power, room)
             level = float(rng.uniform(*levels)) if number else 0.0
-            peak = float(power.mean(1).max()) or 1.0
+            # Silence is no louder than it was recorded.
+            peak = 1.0 if clip.label == QUIET else float(power.mean(1).max()) or 1.0
             power *= np.float32(10 ** (level / 10) / peak)
             placed.append(Placed(clip, spans, level, crop))
             layers.append(power)

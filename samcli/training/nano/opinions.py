@@ -29,17 +29,19 @@ STORED = "opinions.npz"
 def hear_again(encoder: NanoEncoder, material: Material, out: Path, report: Report) -> Opinions:
     """Every training clip's opinions; computed once and kept in OUT."""
     path = out / STORED
-    if path.exists():
-        with np.load(path) as stored:
-            return dict(stored)
+    if not path.exists():
+        write_whole(path, _packed(_heard_in_all(encoder, material, report)))
+    with np.load(path) as stored:  # a first run goes on with what a resumed one will find
+        return {name: rows.astype(np.float32) for name, rows in stored.items()}
+
+
+def _heard_in_all(encoder: NanoEncoder, material: Material, report: Report) -> Opinions:
     opinions: Opinions = {}
     clips = [clip for clip in material.corpus.split("train") if clip.source != "synthetic"]
     for number, clip in enumerate(clips):
         opinions[clip.file] = joined(heard(encoder, material, clip), material.corpus.teacher[clip.file])
         if number % 1000 == 0:
             report({"opinions": number, "of": len(clips)})
-    packed = _packed(opinions)
-    write_whole(path, packed)
     return opinions
 
 

@@ -83,8 +83,9 @@ def train_nano(
     at = recipe.ear_steps if ears is None else 0
     learn(0, at, hearing, Parts.EARS, None)
     if at and recipe.ear_steps_again:
-        material = material.with_opinions(hear_again(nano_of(averaged(trainer)), material, out, report))
-        writer = Writer(tokenizer, material.scripts, recipe.words)
+        if recipe.teacher:  # labels alone are no opinions
+            material = material.with_opinions(hear_again(nano_of(averaged(trainer)), material, out, report))
+            writer = Writer(tokenizer, material.scripts, recipe.words)
         learn(at, at + recipe.ear_steps_again, hearing, Parts.EARS, None)
         at += recipe.ear_steps_again
     if recipe.word_steps:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,17 +37,17 @@ def card(network: SamNetwork | Encoder, recipe: NanoRecipe, start: str | None = 
     return (
         f"# A model trained by sam\n\n"
         f"{millions:.1f} million parameters: {what}, trained for\n"
-        f"{recipe.loop.steps:,} steps by `sam train nano` (seed {recipe.seed}).{begun}\n\n"
+        f"{recipe.steps:,} steps by `sam train nano` (seed {recipe.seed}).{begun}\n\n"
         f"Whose sounds it learned from: [ATTRIBUTION.md](ATTRIBUTION.md).\n\n"
         f"Measure it before you trust it: `sam eval CORPUS --model THIS_FOLDER --markdown` prints the table that "
         f"belongs here.\n"
     )
 
 
-def attribution(corpus: Corpus) -> str:
-    """Whom the model owes its sounds: every source with its licence, every recordist by name."""
+def attribution(corpus: Corpus, without: Sequence[str] = ()) -> str:
+    """Whom the model owes its sounds: every source but those left out with its licence, every recordist by name."""
     clips, seconds = Counter[str](), Counter[str]()
-    for clip in corpus.split("train"):
+    for clip in corpus.without(without).split("train"):
         clips[clip.source] += 1
         seconds[clip.source] += clip.seconds  # type: ignore[assignment]
     licences: dict[str, str] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import accumulate, pairwise
 from typing import Literal
 
 from samcli.models.connector_base import ConnectorConfig, Kind
@@ -46,15 +47,17 @@ class NanoRecipe:
         return self.ear_steps + self.ear_steps_again + self.read_steps + self.word_steps
 
     def scaled(self, share: float) -> NanoRecipe:
-        """The same stages, shorter or longer."""
+        """The same stages, shorter or longer; what rounding takes from one it gives to its neighbour."""
         optimiser = self.loop.optimiser
         warm_up = max(1, min(optimiser.warm_up, round(self.steps * share / 10)))
+        lasts = accumulate((self.ear_steps, self.ear_steps_again, self.read_steps, self.word_steps), initial=0)
+        ears, again, read, words = (last - first for first, last in pairwise(round(at * share) for at in lasts))
         return replace(
             self,
-            ear_steps=round(self.ear_steps * share),
-            ear_steps_again=round(self.ear_steps_again * share),
-            read_steps=round(self.read_steps * share),
-            word_steps=round(self.word_steps * share),
+            ear_steps=ears,
+            ear_steps_again=again,
+            read_steps=read,
+            word_steps=words,
             loop=replace(self.loop, optimiser=replace(optimiser, warm_up=warm_up)),
         )
 

@@ -83,6 +83,11 @@ class Tuner(Trainer):
         self.notes["seconds"] = self.seconds
         super().save()
 
+    def _kept(self, network: nn.Module) -> dict[str, Any]:
+        """What learns; the rest is the base's."""
+        frozen = {name for name, parameter in self.network.named_parameters() if not parameter.requires_grad}
+        return {name: value for name, value in network.state_dict().items() if name not in frozen}
+
     def _optimiser(self) -> torch.optim.Optimizer:
         recipe = self.recipe
         own = {id(parameter) for parameter in taught_parameters(self.network)}

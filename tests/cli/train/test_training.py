@@ -12,10 +12,24 @@ def test_without_flags_it_is_the_shipped_recipe():
 
 def test_fewer_steps_keep_the_shares_of_the_stages():
     whole = NanoRecipe()
-    tenth = recipe_of(NanoFlags(steps=whole.loop.steps // 10))
-    assert tenth.loop.steps * 10 == whole.loop.steps
-    assert tenth.tag_steps == pytest.approx(whole.tag_steps / 10, abs=1)
-    assert tenth.read_steps == pytest.approx(whole.read_steps / 10, abs=1)
+    tenth = recipe_of(NanoFlags(steps=whole.steps // 10))
+    assert tenth.steps * 10 == whole.steps
+    for stage in ("ear_steps", "ear_steps_again", "read_steps", "word_steps"):
+        assert getattr(tenth, stage) == pytest.approx(getattr(whole, stage) / 10, abs=1)
+
+
+@pytest.mark.parametrize("steps", [10, 11, 97, 1000])
+@pytest.mark.parametrize("flags", [{}, {"tags_only": True}, {"ears": "sam-nano"}, {"start": "sam-nano"}])
+def test_the_steps_asked_for_are_the_steps_made(steps, flags):
+    """Whatever stages are left of them, and however they are rounded."""
+    recipe = recipe_of(NanoFlags(steps=steps, **flags))
+    assert recipe.steps == steps
+    assert (recipe.ear_steps > 0) == (recipe.ear_steps_again > 0) == ("ears" not in flags)
+    assert (recipe.word_steps > 0) == ("tags_only" not in flags)
+
+
+def test_sources_to_leave_out_are_named_with_commas():
+    assert recipe_of(NanoFlags(without="game/one, talk")).without == ("game/one", "talk")
 
 
 def test_a_bigger_size_is_bigger():

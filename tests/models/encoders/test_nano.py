@@ -33,7 +33,7 @@ def encoder() -> NanoEncoder:
 
 def test_rows_of_a_padded_batch_equal_rows_alone(encoder: NanoEncoder) -> None:
     frames = torch.tensor([1, 7, 8, 9, 50, 100])
-    mel = torch.randn(6, 100, 128, dtype=torch.float64) 
+    mel = torch.randn(6, 100, 128, dtype=torch.float64)
     together = encoder(mel, frames)
     for row, count in enumerate(frames.tolist()):
         alone = encoder(mel[row : row + 1, :count])
@@ -66,9 +66,9 @@ def test_every_choice_of_kernels_hears_the_same() -> None:
     network = NanoEncoder(NanoConfig(layers=2))
     network.train()
     with torch.no_grad():
-        network(torch.randn(4, 64, 128) )
+        network(torch.randn(4, 64, 128))
     network.eval()
-    mel, frames = torch.randn(3, 250, 128) , torch.tensor([250, 201, 90])
+    mel, frames = torch.randn(3, 250, 128), torch.tensor([250, 201, 90])
     with torch.inference_mode():
         quick = network(mel, frames)
         kernels.force("torch")

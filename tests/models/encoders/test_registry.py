@@ -35,9 +35,12 @@ class Loudness(FrontEnd):
     def counts(self, lengths: Tensor) -> Tensor:
         return (-(-lengths // self.hop)).clamp(min=1)
 
-    def features(self, waves: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def log_power(self, waves: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         waves = F.pad(waves, (0, max(self.hop - waves.shape[1], -waves.shape[1] % self.hop)))
-        return waves.unflatten(1, (-1, self.hop)).square().mean(-1, keepdim=True), self.counts(lengths)
+        return waves.unflatten(1, (-1, self.hop)).square().mean(-1, keepdim=True).log(), self.counts(lengths)
+
+    def read(self, log_power: Tensor) -> Tensor:
+        return log_power.exp()
 
 
 @dataclass(frozen=True)

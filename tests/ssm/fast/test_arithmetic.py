@@ -40,7 +40,6 @@ def widened(x: Any, out: Any) -> None:
         ("exp2", torch.exp2, 3e-7),
         ("silu", F.silu, 3e-7),
         ("softplus", F.softplus, 3e-7),
-        ("gelu", F.gelu, 5e-7),
     ],
 )
 def test_functions(name: str, exact: Callable[[torch.Tensor], torch.Tensor], tolerance: float) -> None:
@@ -53,9 +52,8 @@ def test_functions(name: str, exact: Callable[[torch.Tensor], torch.Tensor], tol
 
 def test_what_is_no_number_stays_none() -> None:
     x, found = np.array([np.nan], np.float32), np.zeros(1, np.float32)
-    for name in ("silu", "gelu"):
-        each(getattr(arithmetic, name), x, found)
-        assert np.isnan(found[0]), name
+    each(arithmetic.silu, x, found)
+    assert np.isnan(found[0])
 
 
 def test_powers_end_where_float32_does() -> None:

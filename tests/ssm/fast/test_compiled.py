@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba")
 
-from samcli.models.encoders.nano import ConvNorm
 from samcli.ssm.bidirectional import BidirectionalConfig, BidirectionalMamba2
 from samcli.ssm.fast import kernels, report
 from samcli.ssm.fast.compiled import decoding as compiled_decoding
@@ -163,18 +162,6 @@ def test_windows(length: int, taps: int, dtype: torch.dtype) -> None:
             assert quick.dtype is dtype
             for row, valid in enumerate([length] * 3 if given_lengths is None else lengths.tolist()):
                 assert close(quick[row, :valid], exact[row, :valid], dtype)
-
-
-@pytest.mark.parametrize("time, bands, channels", [(24, 8, 48), (29, 3, 50), (30, 4, 64)])
-def test_convolutions(time: int, bands: int, channels: int) -> None:
-    torch.manual_seed(0)
-    made = ConvNorm(channels, channels, (1, 1), residual=True).eval()
-    x = torch.randn(2, channels, time, bands).contiguous(memory_format=torch.channels_last)
-    with torch.no_grad():
-        quick = made(x)
-        with plain():
-            exact = made(x)
-    assert quick.shape == exact.shape and close(quick, exact)
 
 
 def test_norms() -> None:

@@ -11,6 +11,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from samcli.audio.decode import read_sound
+from samcli.audio.front_end import EVEN_32K
 from samcli.checkpoints.loading import load_model
 from samcli.engine.inputs.find import find_inputs
 from samcli.errors import ModelError, UsageError
@@ -32,6 +34,7 @@ from samcli.training.distill.teacher import (
     SCORES,
     TeacherLabels,
     hear_all,
+    heard_by,
     known_targets,
     rarity,
     read_labels,
@@ -43,15 +46,13 @@ from samcli.training.team import Team
 from samcli.training.workshop import Workshop
 from tests.training.conftest import make_corpus
 
-SMALL = NanoConfig(
-    trunk="tiny", hidden=16, layers=1, mixer=BidirectionalConfig(d_model=16, d_state=8, head_dim=8)
-)
+SMALL = NanoConfig(trunk="tiny", hidden=16, layers=1, mixer=BidirectionalConfig(d_model=16, d_state=8, head_dim=8))
 RECIPE = DistillRecipe(steps=6, pace=Pace(1e-2, 1), course=CourseOptions(batch=3, average=0.9, report_every=2))
 
 
 @pytest.fixture(scope="module")
 def store(sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> FrameStore:
-    return make_frames(find_inputs([sounds]), tmp_path_factory.mktemp("frames"))
+    return make_frames(find_inputs([sounds]), tmp_path_factory.mktemp("frames"), front_end=EVEN_32K)
 
 
 def taught(store: FrameStore, classes: int = 3) -> TeacherLabels:
@@ -68,7 +69,6 @@ def test_the_store_holds_what_can_be_read(sounds: Path, tmp_path: Path) -> None:
     made = make_frames(inputs, tmp_path / "frames")
     assert [Path(name).name for name in made.names] == ["one.wav", "three.wav"] and made.lengths == [38, 218]
     assert [Path(name).name for name in made.skipped] == ["bad.wav"]
-    from samcli.audio.decode import read_sound
     from samcli.audio.fbank import log_mel
 
     expected = log_mel(torch.from_numpy(read_sound(sounds / "three.wav"))[None])[0]
@@ -93,6 +93,32 @@ def test_the_teacher_listens_once_and_goes_on_where_it_was(store: FrameStore, tm
     languageless.tasks = frozenset({"caption"})
     with pytest.raises(ModelError, match="cannot teach tags"):
         hear_all(languageless, store, tmp_path)
+
+
+def test_a_teacher_that_reads_other_frames_is_given_its_own(sounds: Path, tmp_path: Path) -> None:
+    inputs = find_inputs([sounds])
+    teacher: Any = load_model("tiny-random")
+    store = make_frames(inputs, tmp_path / "frames")  # as DASS and its like read them
+    with pytest.raises(ModelError, match="reads other frames"):
+        hear_all(teacher, store, tmp_path)
+    said = heard_by(teacher, inputs, store, tmp_path)
+    assert len(said.scores) == len(windows_of(store)) == 4
+    for number, name in enumerate(store.names):
+        wave = torch.from_numpy(read_sound(name, teacher.sample_rate))[None]
+        with torch.no_grad():
+            logits = teacher.encode(wave, torch.tensor([wave.shape[1]])).clip_logits[0]
+        assert np.allclose(said.of(number), logits.sigmoid(), atol=0.01)
+
+
+def test_a_student_hears_the_level_that_it_will_hear(store: FrameStore) -> None:
+    """Sounds are mixed as they were recorded; what the student reads of them is brought to level as in use."""
+    student, _ = make_student("nano", 3, seed=0)
+    still = replace(RECIPE, mix=0.0, bands=0, frames=0, balanced=False)
+    lesson = Imitation(student, store, taught(store), {}, still)
+    place = 0
+    batch = lesson.batch([place])
+    wave = torch.from_numpy(read_sound(store.names[windows_of(store)[lesson.order[place]][0]], 32_000))
+    assert torch.allclose(batch.mel[0], EVEN_32K.of_wave(wave), atol=0.02)  # half precision
 
 
 def test_cached_labels_reach_their_windows(store: FrameStore, tmp_path: Path) -> None:
@@ -128,6 +154,8 @@ def test_a_corpus_adds_what_its_labels_say(tmp_path: Path) -> None:
 
 def test_the_loss_is_half_cross_entropy_and_half_divergence(store: FrameStore) -> None:
     class Fixed(torch.nn.Module):
+        front_end = EVEN_32K
+
         def forward(self, mel: torch.Tensor, frames: torch.Tensor) -> Any:
             return type("Heard", (), {"clip_logits": logits})
 
@@ -197,7 +225,7 @@ def test_a_stopped_student_learns_on_to_the_same(
     workshop.deliver(again, again.config, labels=("a", "b", "c"), card="# card\n")
     model = load_model(str(tmp_path / "out"))
     assert model.labels == ("a", "b", "c") and model.tasks == {"tag"}
-    heard = model.encode(torch.randn(1, 16000 * 21) * 0.1, torch.tensor([16000 * 21]))  # longer than two windows
+    heard = model.encode(torch.randn(1, 32000 * 21) * 0.1, torch.tensor([32000 * 21]))  # longer than two windows
     assert heard.step_logits is not None and heard.step_logits.shape[1] == 125 + 125 + 13
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from samcli.audio.front_end import EVEN_32K
 from samcli.text.tokenizer import train_tokenizer
 from samcli.training.nano.batches import BatchOptions, Sampler, SceneBatches
 from samcli.training.nano.corpus import Clip
@@ -26,9 +27,9 @@ def test_labels_count_as_far_as_they_can_be_trusted(material: Material) -> None:
     curated = targets.confidence(clip(material, "dog1.wav"))
     confirmed = targets.confidence(clip(material, "rain.wav"))
     unconfirmed = targets.confidence(clip(material, "bell.wav"))
-    assert curated > confirmed > unconfirmed > 0.3
+    assert curated > confirmed > 0.8 and 0.3 > unconfirmed > 0, "never nothing"
     target = targets(clip(material, "dog1.wav"))
-    assert target[targets.index["Dog"]] > 0.9 and target[targets.index["Animal"]] > 0.9
+    assert target[targets.index["Dog"]] > 0.9 > target[targets.index["Animal"]] > 0.85
     assert target[targets.index["Bell"]] == 0
     # AudioSet lacks the class: the first of the names that stand for it is taught
     assert targets(clip(material, "wash.wav"))[targets.index["Mechanical fan"]] > 0.9
@@ -52,10 +53,11 @@ def test_curated_clips_get_their_share(material: Material) -> None:
 def test_a_placed_sound_is_where_the_mixture_says(material: Material) -> None:
     bell = clip(material, "bell.wav")
     mel = np.asarray(material.store[bell], np.float32)
-    still = MixOptions(stretch=0, shift=0, equaliser=0, band_limit=0, room=0, coding=0, masks=0)
+    still = MixOptions(stretch=0, shift=0, equaliser=0, band_limit=0, room=0, coding=0, masks=0, narrow=0)
     for seed in range(20):
         mixture = Mixer(still, np.random.default_rng(seed)).scene([(bell, mel)], 500)
-        loud = mixture.mel.mean(1) > mixture.mel.mean(1).max() - 2.5
+        power = np.exp(mixture.mel).mean(1)
+        loud = power > power.max() / 10
         inside = np.zeros(500, bool)
         for start, end in mixture.placed[0].spans:
             inside[round(start * 100) : round(end * 100)] = True
@@ -139,7 +141,7 @@ def test_word_rows_hold_prompt_text_and_end(material: Material) -> None:
     writer = Writer(tokenizer, material.scripts, WordOptions())
     dog = clip(material, "dog1.wav")
     mixtures = [
-        Mixer(MixOptions(quiet=0), np.random.default_rng(s)).scene([(dog, np.asarray(material.store[dog]))], 500)
+        Mixer(MixOptions(), np.random.default_rng(s)).scene([(dog, np.asarray(material.store[dog]))], 500)
         for s in range(8)
     ]
     words = writer.write(mixtures, np.zeros((8, 527), np.float32), 5.0, Random(0))
@@ -150,6 +152,23 @@ def test_word_rows_hold_prompt_text_and_end(material: Material) -> None:
         assert row[length - 1] == tokenizer.eos and set(row[length:]) <= {tokenizer.pad}
         assert row[0] in tokenizer.special_ids and row[start - 1] in tokenizer.special_ids
         assert not set(row[start : length - 1]) & tokenizer.special_ids
+
+
+def test_silence_is_heard_as_the_front_end_gives_it(material: Material) -> None:
+    """It is not raised to the level of sounds: digital silence lies at the floor of every band."""
+    nothing = next(
+        one
+        for one in material.corpus.clips
+        if one.label == "silence" and float(np.asarray(material.store[one], np.float32).max()) < -20
+    )
+    batches = SceneBatches(material.corpus, material.store, BatchOptions(scenes_at_5_seconds=4))
+    batches.sampler.draw = lambda rng: nothing  # type: ignore[method-assign]
+    batch = batches.batch(0)
+    silent = [row for row in range(len(batch.mel)) if float(batch.clip_target[row].max()) > 0.5]
+    assert silent, "where no noise was added it is silence"
+    digital, _ = EVEN_32K.features(torch.zeros(1, 32000), torch.tensor([32000]))
+    for row in silent:
+        assert (batch.mel[row] - digital[0, 0, 0]).abs().max() < 0.2, "or as faint as a preamplifier, coloured"
 
 
 def test_synthetic_sounds_are_what_they_are_called() -> None:

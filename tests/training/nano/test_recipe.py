@@ -1,15 +1,21 @@
-"""The whole recipe in miniature: three stages, stopped and resumed, to a model that loads and speaks."""
+"""The whole recipe in miniature: every stage, stopped and resumed, to a model that loads and speaks."""
 
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from samcli.checkpoints.loading import load_model
 from samcli.cli.train.app import NanoFlags, recipe_of
@@ -20,15 +26,18 @@ from samcli.models.sam import SamNetwork
 from samcli.ssm.bidirectional import BidirectionalConfig
 from samcli.text.labels import labels
 from samcli.training.loop import LoopOptions
+from samcli.training.nano import opinions
 from samcli.training.nano import recipe as nano
 from samcli.training.nano.batches import BatchOptions
 from samcli.training.nano.corpus import Corpus
 from samcli.training.nano.lexicon import single_sounds
-from samcli.training.nano.material import untaught
+from samcli.training.nano.material import Material, untaught
 from samcli.training.nano.recipe import begun, train_nano
 from samcli.training.nano.release import attribution, card, release
 from samcli.training.nano.settings import VARIANTS, NanoRecipe, bigger
 from samcli.training.nano.synthetic import synthetic_clips
+from samcli.training.optimiser import OptimiserOptions
+from tests.training.nano.test_trunk import published
 
 TINY = NanoRecipe(
     encoder=NanoConfig(
@@ -40,49 +49,130 @@ TINY = NanoRecipe(
     language_layers=1,
     language_width=64,
     language_state=8,
-    tag_steps=2,
+    ear_steps=2,
+    ear_steps_again=2,
     read_steps=2,
+    word_steps=2,
     batches=BatchOptions(scenes_at_5_seconds=2),
-    loop=LoopOptions(steps=6, report_every=1),
+    loop=LoopOptions(report_every=1, worker=False, optimiser=OptimiserOptions(warm_up=1, decay_share=1.0)),
     vocabulary=320,
     told=200,
     counted=40,
 )
+WORDS_ALONE = replace(TINY, ear_steps=0, ear_steps_again=0)
 
 
-def test_three_stages_resumed_and_released(
-    corpus_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    counts: list[int] = []
-
-    def counted(scripts: Any, sampler: Any, tokenizer: Any, count: int, seed: int) -> Any:
-        counts.append(count)
-        return single_sounds(scripts, sampler, tokenizer, count, seed)
-
-    monkeypatch.setattr(nano, "single_sounds", counted)
+@pytest.fixture(autouse=True)
+def few_synthetic_clips(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nano, "synthetic_clips", partial(synthetic_clips, each=2))
-    corpus = Corpus.read(corpus_folder, labels())
-    stopped = train_nano(corpus, tmp_path / "work", replace(TINY, loop=replace(TINY.loop, steps=5)))
-    network = train_nano(corpus, tmp_path / "work", TINY)
-    assert counts == [40], "a training that goes on brings its lexicon and need not count again"
-    known, kept = (one.tag_reader.lexicon.weight.detach() for one in (stopped, network))
-    assert known.abs().max() > 0.1 and torch.allclose(known, kept, atol=0.02)
-    lines = [json.loads(line) for line in (tmp_path / "work/state/metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
-    assert "reading" not in lines[1] and "reading" in lines[2] and "words" in lines[5]
-    thanks = attribution(corpus)
-    release(network, tmp_path / "work/tokenizer.json", tmp_path / "model", card(network, TINY), thanks)
-    assert "6 steps" in (tmp_path / "model/README.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def corpus(corpus_folder: Path) -> Corpus:
+    return Corpus.read(corpus_folder, labels())
+
+
+@pytest.fixture(scope="module")
+def trained(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> tuple[SamNetwork, Path]:
+    """A run that nothing disturbed, and its folder."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nano, "synthetic_clips", partial(synthetic_clips, each=2))
+        return train_nano(corpus, folder, TINY), folder
+
+
+def lines_of(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "state/metrics.jsonl").read_text().splitlines()]
+
+
+def stopping_at(step: int) -> Callable[[dict[str, Any]], None]:
+    def report(line: dict[str, Any]) -> None:
+        if line.get("step") == step:
+            signal.raise_signal(signal.SIGINT)
+
+    return report
+
+
+def test_stopped_in_every_stage_it_ends_as_an_undisturbed_one(
+    corpus: Corpus, trained: tuple[SamNetwork, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: list[str] = []
+    count_sounds, hear = single_sounds, opinions._heard_in_all
+    monkeypatch.setattr(nano, "single_sounds", lambda *given: counts.append("lexicon") or count_sounds(*given))
+    monkeypatch.setattr(opinions, "_heard_in_all", lambda *given: counts.append("opinions") or hear(*given))
+    for step in (1, 3, 5, 7):
+        with pytest.raises(KeyboardInterrupt):
+            train_nano(corpus, tmp_path, TINY, report=stopping_at(step))
+    network = train_nano(corpus, tmp_path, TINY)
+    assert counts == ["lexicon", "opinions"], "a training that goes on brings both"
+    whole, folder = trained
+    assert network.tag_reader.lexicon.weight.abs().max() > 0.1
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, network.state_dict()[name]), name
+    undisturbed, resumed = lines_of(folder), lines_of(tmp_path)
+    assert [line["step"] for line in resumed] == [1, 2, 3, 4, 5, 6, 7, 8]
+    for one, other in zip(undisturbed, resumed, strict=True):
+        assert {**one, "seconds": 0, "scenes/s": 0} == {**other, "seconds": 0, "scenes/s": 0}
+    kinds = [("name" in line, "reading" in line, line.get("words", 0) > 0) for line in resumed]
+    assert kinds == [(True, False, False)] * 4 + [(False, True, False)] * 2 + [(True, False, True)] * 2
+    rates = [line["rate"] for line in resumed]
+    assert all(rates[first] > rates[first + 1] for first in (0, 2, 4, 6)), "every stage has a decay of its own"
+    assert all(rates[first] == rates[0] for first in (2, 4, 6))
+
+
+def test_each_stage_teaches_its_parts_alone(corpus: Corpus, trained: tuple[SamNetwork, Path], tmp_path: Path) -> None:
+    """Ears first; words leave them as they are."""
+    ears_only = train_nano(corpus, tmp_path, replace(TINY, read_steps=0, word_steps=0))
+    ears, whole = ears_only.encoder.state_dict(), trained[0].encoder.state_dict()
+    # The average of a network follows its last steps; the network itself stood still.
+    last = torch.load(tmp_path / "state/last.pt", weights_only=True)["network"]
+    later = torch.load(trained[1] / "state/last.pt", weights_only=True)["network"]
+    assert ears.keys() == whole.keys()
+    assert all(torch.equal(last[name], later[name]) for name in last if name.startswith("encoder."))
+    assert not torch.equal(last["language.lm_head.weight"], later["language.lm_head.weight"])
+
+
+def test_it_is_released_and_speaks(corpus: Corpus, trained: tuple[SamNetwork, Path], tmp_path: Path) -> None:
+    network, work = trained
+    release(network, work / "tokenizer.json", tmp_path / "model", card(network, TINY), attribution(corpus))
+    assert "8 steps" in (tmp_path / "model/README.md").read_text()
     assert "Freesound" in (tmp_path / "model/ATTRIBUTION.md").read_text()
     model = load_model(str(tmp_path / "model"), device="cpu")
     assert model.tasks == {"tag", "caption", "ask"} and len(model.labels) == 527
-    heard = model.listen(model.encode(torch.randn(1, 16000), torch.tensor([16000])), None)
+    heard = model.listen(model.encode(torch.randn(1, 32000), torch.tensor([32000])), None)
     assert isinstance(model.speak(heard, [""], SpeakOptions(max_new_tokens=5))[0], str)
-    further = replace(TINY, tag_steps=0, read_steps=0, loop=replace(TINY.loop, steps=1))
-    train_nano(corpus, tmp_path / "more", further, tmp_path / "model")
-    (line,) = (tmp_path / "more/state/metrics.jsonl").read_text().splitlines()
-    assert "words" in json.loads(line), "a model that is trained on begins with the last stage"
-    assert counts == [40], "nor does it count what it knows"
+    further = replace(WORDS_ALONE, read_steps=0, word_steps=1)
+    train_nano(corpus, tmp_path / "more", further, start=tmp_path / "model")
+    (line,) = lines_of(tmp_path / "more")
+    assert "words" in line, "a model that is trained on begins with the last stage"
+    again = torch.load(tmp_path / "more/state/last.pt", weights_only=True)["network"]["tag_reader.lexicon.weight"]
+    assert torch.allclose(again, network.tag_reader.lexicon.weight, atol=0.02), "it does not count what it knows"
+
+
+def test_opinions_are_the_mean_of_what_is_heard_and_the_teacher(
+    trained: tuple[SamNetwork, Path], material: Material, tmp_path: Path
+) -> None:
+    network, work = trained
+    told: list[dict[str, Any]] = []
+    found = opinions.hear_again(nano.nano_of(network), material, tmp_path, told.append)
+    clips = [clip for clip in material.corpus.split("train") if clip.source != "synthetic"]
+    assert set(found) == {clip.file for clip in clips} and told == [{"opinions": 0, "of": len(clips)}]
+    for clip in clips:
+        heard = torch.from_numpy(opinions.heard(nano.nano_of(network), material, clip)).double()
+        teacher = torch.from_numpy(material.corpus.teacher[clip.file]).double().clamp(1e-4, 1 - 1e-4)
+        wanted = (0.7 * heard + 0.3 * teacher.logit()).sigmoid()
+        assert found[clip.file].dtype == np.float32
+        assert np.allclose(found[clip.file], wanted.numpy(), atol=1e-3), clip.file
+    first = work / "opinions.npz"
+    assert set(np.load(first).files) == set(found)
+    with_them = material.with_opinions(found)
+    dog = next(clip for clip in clips if clip.file.endswith("dog1.wav"))
+    elsewhere = material.targets.index["Siren"]
+    assert with_them.targets(dog)[elsewhere] == pytest.approx(found[dog.file][:, elsewhere].max())
+    assert with_them.targets(dog)[with_them.targets.index["Dog"]] > 0.9, "a label counts as before"
+    # A window that the teacher did not judge is the encoder's alone.
+    logits = np.zeros((2, 3), np.float32)
+    assert np.allclose(opinions.joined(logits, np.full((1, 3), 0.9, np.float32))[1], 0.5)
 
 
 @pytest.mark.parametrize("size", ["small", "base"])
@@ -103,35 +193,33 @@ def test_every_variant_is_another_network_or_another_teaching(name: str) -> None
 
 
 def test_words_alone_are_learned_with_the_ears_of_another(
-    corpus_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    corpus: Corpus, trained: tuple[SamNetwork, Path], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(nano, "synthetic_clips", partial(synthetic_clips, each=2))
-    corpus = Corpus.read(corpus_folder, labels())
-    heard = train_nano(corpus, tmp_path / "work", replace(TINY, loop=replace(TINY.loop, steps=5)))
-    release(heard, tmp_path / "work/tokenizer.json", tmp_path / "model")
+    heard, work = trained
+    release(heard, work / "tokenizer.json", tmp_path / "model")
     kept = begun(tmp_path / "model")[0].encoder.state_dict()
     for name in ("connector-b", "connector-c", "language-without-scan"):
-        recipe = VARIANTS[name](replace(TINY, tag_steps=0, loop=replace(TINY.loop, steps=4)))
+        recipe = VARIANTS[name](WORDS_ALONE)
         network = train_nano(corpus, tmp_path / name, recipe, ears=tmp_path / "model")
         assert all(torch.equal(value, kept[key]) for key, value in network.encoder.state_dict().items()), name
+        assert [line["step"] for line in lines_of(tmp_path / name)] == [1, 2, 3, 4]
         release(network, tmp_path / name / "tokenizer.json", tmp_path / name / "model")
         model = load_model(str(tmp_path / name / "model"), device="cpu")
-        state = model.listen(model.encode(torch.randn(1, 16000), torch.tensor([16000])), None)
+        state = model.listen(model.encode(torch.randn(1, 32000), torch.tensor([32000])), None)
         assert isinstance(model.speak(state, [""], SpeakOptions(max_new_tokens=5))[0], str)
 
-    unlike = VARIANTS["no-scan"](replace(TINY, tag_steps=0))
+    unlike = VARIANTS["no-scan"](WORDS_ALONE)
     with pytest.raises(ModelError, match="another encoder"):
         train_nano(corpus, tmp_path / "other", unlike, ears=tmp_path / "model")
 
 
-def test_tags_alone_make_a_tagger(corpus_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nano, "synthetic_clips", partial(synthetic_clips, each=2))
-    recipe = recipe_of(NanoFlags(tags_only=True, steps=20))
-    assert (recipe.tag_steps, recipe.read_steps, recipe.loop.steps) == (0, 0, 20)
-    recipe = replace(TINY, tag_steps=0, read_steps=0, loop=replace(TINY.loop, weights=recipe.loop.weights))
-    network = train_nano(Corpus.read(corpus_folder, labels()), tmp_path / "work", recipe)
-    lines = [json.loads(line) for line in (tmp_path / "work/state/metrics.jsonl").read_text().splitlines()]
-    assert len(lines) == 6 and not any(line["words"] for line in lines) and lines[-1]["rate"] < lines[3]["rate"]
+def test_tags_alone_make_a_tagger(corpus: Corpus, tmp_path: Path) -> None:
+    asked = recipe_of(NanoFlags(tags_only=True, steps=20))
+    assert (asked.ear_steps + asked.ear_steps_again, asked.read_steps, asked.word_steps) == (20, 0, 0)
+    recipe = replace(TINY, read_steps=0, word_steps=0, loop=replace(TINY.loop, weights=asked.loop.weights))
+    network = train_nano(corpus, tmp_path / "work", recipe)
+    lines = lines_of(tmp_path / "work")
+    assert len(lines) == 4 and not any(line["words"] for line in lines)
     assert not network.tag_reader.lexicon.weight.any(), "no words are counted where none are learned"
     release(network.encoder, None, tmp_path / "model", card(network.encoder, recipe))
     assert "language model" not in (tmp_path / "model/README.md").read_text()
@@ -139,8 +227,53 @@ def test_tags_alone_make_a_tagger(corpus_folder: Path, tmp_path: Path, monkeypat
     assert model.tasks == {"tag"} and len(model.labels) == 527
 
 
-def test_without_the_teacher_only_labels_teach(corpus_folder: Path) -> None:
-    corpus = Corpus.read(corpus_folder, labels())
+def test_without_the_teacher_only_labels_teach(corpus: Corpus, tmp_path: Path) -> None:
     alone = untaught(corpus)
     assert {clip.file for clip in corpus.clips} - {clip.file for clip in alone.clips} == {"train/c/talk.wav"}
     assert all(not windows.any() for windows in alone.teacher.values())
+    train_nano(corpus, tmp_path, VARIANTS["no-teacher"](replace(TINY, read_steps=0, word_steps=0)))
+    assert len(lines_of(tmp_path)) == 4 and not (tmp_path / "opinions.npz").exists()
+
+
+def test_sources_left_out_are_not_learned_from(corpus: Corpus, tmp_path: Path) -> None:
+    left = nano.prepare(corpus, tmp_path, ["game/one", "game/two"]).corpus
+    assert {clip.source for clip in left.split("train")} == {"freesound-clips", "talk", "synthetic"}
+    assert left.split("dev") == corpus.split("dev"), "what judges stays"
+
+
+def test_one_command_makes_a_model_from_the_published_trunk(corpus_folder: Path, tmp_path: Path) -> None:
+    save_file(published(), tmp_path / "mn04.safetensors")
+    script = (  # the recipe at a size that a test can wait for, the rest as a person calls it
+        "import sys; from dataclasses import replace\n"
+        "from samcli.training.nano import settings\n"
+        "plain = settings.NanoRecipe\n"
+        "def small(**given):\n"
+        "    made = plain(**given)\n"
+        "    encoder = replace(made.encoder, layers=1)\n"
+        "    batches = replace(made.batches, scenes_at_5_seconds=2)\n"
+        "    return replace(made, encoder=encoder, batches=batches, language_layers=1, told=200, vocabulary=320, "
+        "counted=20)\n"
+        "settings.NanoRecipe = small\n"
+        "from samcli.cli.app import run\n"
+        "sys.exit(run())\n"
+    )
+    command = ["train", "nano", str(corpus_folder), "out", "--steps", "10", "--without", "game/one"]
+    command += ["--trunk", str(tmp_path / "mn04.safetensors")]
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", script, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=280
+        )
+
+    done = run(*command)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "out/model\n"
+    model = load_model(str(tmp_path / "out/model"), device="cpu")
+    assert model.tasks == {"tag", "caption", "ask"} and model.sample_rate == 32_000
+    state = torch.load(tmp_path / "out/state/last.pt", weights_only=True)
+    assert state["step"] == 10
+    kernel = published()["features.0.0.weight"].transpose(2, 3)
+    assert torch.equal(state["network"]["encoder.trunk.stem.conv.weight"], kernel), "its first blocks stay as they came"
+    assert "game/one" not in (tmp_path / "out/model/ATTRIBUTION.md").read_text()
+    refused = run(*command[:-1], "no-such-file.safetensors")
+    assert refused.returncode in (2, 3) and "no-such-file" in refused.stderr and "Traceback" not in refused.stderr

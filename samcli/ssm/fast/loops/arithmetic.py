@@ -85,19 +85,3 @@ def silu(x):
 @compiled
 def softplus(x):
     return x if x > np.float32(20.0) else np.float32(np.log1p(np.exp(x)))
-
-
-# 1 - erf(z) = (E1 t + ... + E5 t ** 5) exp(-z * z), t = 1 / (1 + E0 z), to 1.5e-7 (Abramowitz, Stegun, 7.1.26)
-E0, E1, E2, E3, E4, E5 = (
-    np.float32(value) for value in (0.3275911, 0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429)
-)
-ROOT_HALF = np.float32(math.sqrt(0.5))
-
-
-@compiled
-def gelu(x):
-    z = abs(x) * ROOT_HALF
-    t = ONE / (ONE + E0 * z)
-    tail = ((((E5 * t + E4) * t + E3) * t + E2) * t + E1) * t * exp2(-LOG2_E * z * z)  # 1 - erf(z)
-    half = HALF * x
-    return half + abs(half) * (ONE - tail)
