@@ -238,7 +238,7 @@ def test_without_numba(tmp_path: Path) -> None:
         "numba": run(SPEAK),
         "PyTorch (numba is not installed)": run(hide + SPEAK),
         "PyTorch (forced)": run(SPEAK, SAM_KERNELS="torch"),
-        "numba, but PyTorch for decoding, reading, windows, norms, convolutions": run(SPEAK, PYTHONPATH=paths),
+        "numba, but PyTorch for decoding, reading, windows, norms": run(SPEAK, PYTHONPATH=paths),
     }
     for kind, found in said.items():
         # the number of threads, and what the model says
