@@ -23,10 +23,15 @@ class Sureness:
 
     heard: float = 0.07  # that it is there, when asked for
     plainly: float = 0.3  # that it is there for sure
-    told: float = 0.7  # that it is told without being asked for
-    beside: float = 0.92  # that it is told beside another sound of the same moments
+    told: float = 0.4  # that it is told without being asked for
+    told_long: float = 0.7  # the same of a long recording, in which there are more moments to mishear
+    beside: float = 0.8  # that it is told beside another sound of the same moments
+    beside_long: float = 0.92
     perhaps: float = 0.38  # that it is told as a guess, when nothing is sure
     steps: float = 0.3  # per time step: that an event is open
+
+
+LONG = 30_000  # milliseconds from which a recording is long
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from samcli.answers.facts import Facts, Sound, overlap
+from samcli.answers.facts import LONG, Facts, Sound, overlap
 from samcli.answers.names import HEADINGS, SAYABLE, kin
 from samcli.text.labels import narrower
 from samcli.text.sayings import saying
@@ -22,13 +22,14 @@ SAME = 0.5  # of the briefer one's time, from which two names may be one sound
 
 def told(facts: Facts) -> list[Sound]:
     """The sounds worth telling, the plainest first; no two names for one."""
-    found: list[Sound] = []
+    sure, found = facts.sureness, list[Sound]()
+    alone, beside = (sure.told_long, sure.beside_long) if facts.duration > LONG else (sure.told, sure.beside)
     for label, chance in candidates(facts):
         sound = named(facts, label, chance)
         if sound is None or any(kin(label, other.label) for other in found):
             continue
-        beside = any(overlap(sound.account, other.account) >= SAME for other in found)
-        if chance >= (facts.sureness.beside if beside else facts.sureness.told):
+        shared = any(overlap(sound.account, other.account) >= SAME for other in found)
+        if chance >= (beside if shared else alone):
             found.append(sound)
     return found
 
