@@ -13,6 +13,7 @@ from samcli.answers.names import HEADINGS, SAYABLE, kin
 from samcli.text.labels import narrower
 from samcli.text.sayings import saying
 
+MAIN = 0.1  # of the time, from which a sound is one of the main ones
 MOST_LABELS = 40  # that are looked at
 UNDER = 0.35  # of a heading's chance: a name under it that likely is told instead
 NOISES = frozenset({"Pink noise", "White noise", "Noise", "Static", "Hum", "Mains hum", "Hiss", "Environmental noise"})
@@ -29,7 +30,9 @@ def told(facts: Facts) -> list[Sound]:
         if sound is None or any(kin(label, other.label) for other in found):
             continue
         shared = any(overlap(sound.account, other.account) >= SAME for other in found)
-        if chance >= (beside if shared else alone):
+        # What is heard again and again, or for long, need not be so plain at its plainest.
+        lasting = sound.share >= MAIN and facts.duration > LONG
+        if chance >= (beside if shared else sure.told if lasting else alone):
             found.append(sound)
     return found
 

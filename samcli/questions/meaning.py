@@ -17,7 +17,7 @@ from samcli.questions.intents import INTENTS, NEEDS_SOUND, ROLES, SEVERAL
 from samcli.questions.reader import QuestionReader, packed, shipped
 from samcli.questions.times import Span, span_of
 from samcli.questions.words import split
-from samcli.text.labels import broader, labels
+from samcli.text.labels import labels
 
 MOST_PARTS = 3
 LETTERS = "abcdefgh"
@@ -186,13 +186,14 @@ def without_doers(names: list[Name]) -> list[Name]:
 
 
 def one_sound(names: list[Name]) -> list[Name]:
-    """Of several names for one sound ("the door ... slammed") the narrowest that is known."""
-    known = [name for name in names if name.label is not None]
-    for name in known:
-        above = broader(name.label or "")
-        if all(other.label == name.label or other.label in above for other in known):
-            return [name]
-    return known[:1] or names[:1]
+    """Of several names for one sound ("the door ... slammed") the one that tells most."""
+    if len(names) < 2:
+        return names
+    words = " ".join(name.words for name in names)
+    label = next(iter(lexicon.find(words.split())), None)
+    if label is not None:
+        return [Name(words, label)]
+    return [name for name in names if name.label is not None][:1] or names[:1]
 
 
 def _carried(question: Question, before: Question) -> Question:
