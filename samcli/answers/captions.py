@@ -7,15 +7,13 @@ from itertools import pairwise
 from zlib import crc32
 
 from samcli.answers.clock import clock, often
-from samcli.answers.facts import Evidence, Facts, Sound, amount_within, overlap
-from samcli.answers.telling import guesses, told
+from samcli.answers.facts import LONG, Evidence, Facts, Sound, amount_within, overlap
+from samcli.answers.telling import MAIN, guesses, told
 from samcli.text import inflection
 from samcli.text.sayings import ONCE
 
-SHORT = 30_000  # milliseconds up to which one sentence is enough
 MOST_SHORT, MOST_LONG = 4, 8  # sounds that are told
 MOST_MAIN = 6  # of the main ones
-MAIN = 0.1  # of the time, from which a sound is one of the main ones
 FILLS = 0.5
 MOST_PLACED, PLACED = 2, 0.6  # main sounds of which is told when: those of a part of the time
 THROUGHOUT = 0.85
@@ -36,7 +34,7 @@ def caption(facts: Facts) -> tuple[str, tuple[Evidence, ...]]:
     sounds = told(facts)
     if not sounds:
         return _guess(facts)
-    if facts.duration <= SHORT:
+    if facts.duration <= LONG:
         sounds = sorted(sounds[:MOST_SHORT], key=lambda sound: (sound.start, -sound.score))
         return sentence(facts, sounds), facts.evidence(sounds)
     sounds = sounds[:MOST_LONG]

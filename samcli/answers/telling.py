@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from samcli.answers.facts import Facts, Sound, overlap
+from samcli.answers.facts import LONG, Facts, Sound, overlap
 from samcli.answers.names import HEADINGS, SAYABLE, kin
 from samcli.text.labels import narrower
 from samcli.text.sayings import saying
 
+MAIN = 0.1  # of the time, from which a sound is one of the main ones
 MOST_LABELS = 40  # that are looked at
 UNDER = 0.35  # of a heading's chance: a name under it that likely is told instead
 NOISES = frozenset({"Pink noise", "White noise", "Noise", "Static", "Hum", "Mains hum", "Hiss", "Environmental noise"})
@@ -22,13 +23,16 @@ SAME = 0.5  # of the briefer one's time, from which two names may be one sound
 
 def told(facts: Facts) -> list[Sound]:
     """The sounds worth telling, the plainest first; no two names for one."""
-    found: list[Sound] = []
+    sure, found = facts.sureness, list[Sound]()
+    alone, beside = (sure.told_long, sure.beside_long) if facts.duration > LONG else (sure.told, sure.beside)
     for label, chance in candidates(facts):
         sound = named(facts, label, chance)
         if sound is None or any(kin(label, other.label) for other in found):
             continue
-        beside = any(overlap(sound.account, other.account) >= SAME for other in found)
-        if chance >= (facts.sureness.beside if beside else facts.sureness.told):
+        shared = any(overlap(sound.account, other.account) >= SAME for other in found)
+        # What is heard again and again, or for long, need not be so plain at its plainest.
+        lasting = sound.share >= MAIN and facts.duration > LONG
+        if chance >= (beside if shared else sure.told if lasting else alone):
             found.append(sound)
     return found
 

@@ -31,6 +31,8 @@ TWINS = (
     ("Burping, eructation", "Burping, eructation"), ("Keys jangling", "Jingle, tinkle"), ("Zipper (clothing)",),
     ("Mechanical fan", "Air conditioning"), ("Sheep", "Bleat"), ("Goat", "Bleat"), ("Insect", "Buzz"),
     ("Crumpling, crinkling", "Tearing"), ("Stream", "Trickle, dribble"), ("Snake", "Hiss"),
+    ("Siren", "Police car (siren)", "Ambulance (siren)", "Fire engine, fire truck (siren)", "Emergency vehicle"),
+    ("Creak", "Squeak"), ("Laughter", "Giggle", "Belly laugh", "Chuckle, chortle"), ("Insect", "Fly, housefly"),
 )  # fmt: skip
 # Wider labels whose cases AudioSet counts in, but no person does: a gunshot is no answer to "an explosion?".
 APART = {"Explosion": ("Gunshot, gunfire", "Fireworks", "Burst, pop"), "Shout": ("Children shouting",)}

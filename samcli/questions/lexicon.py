@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from samcli.text import inflection
-from samcli.text.labels import broader, labels, synonyms
+from samcli.text.labels import WEAK, broader, labels, synonyms
 from samcli.text.sayings import saying
 
 # Who does it is less than what is done: "a person coughing" asks for a cough.
@@ -17,6 +17,14 @@ DOERS = frozenset(
         "male female dude father mother dad mom mum grandpa grandma hands adult adults somebody"
     )
 )
+# On what or with what it is done is less, too: "knocking on wood" asks for a knock.
+PLACES = frozenset(
+    inflection.word_set(
+        "wood hand hands gravel snow floor track tracks cup door room road street ground leaf leaves can"
+    )
+)
+# What so many things do that whoever does it is meant: "a wailing siren", "the hum of a vacuum cleaner".
+GOING = frozenset(inflection.word_set("fly run wail pop crash break burn start open close pass hit fall turn go wash"))
 CLOSE = 0.82  # how alike a misspelt word and the one that is meant are
 
 
@@ -34,9 +42,21 @@ def find(words: Sequence[str]) -> tuple[str, ...]:
                 break
         else:
             at += 1
-    real = [entry for entry in found if not (entry[1] == 1 and plain[entry[0]] in DOERS)] or found
+    real = found
+    for minor in (DOERS, PLACES, WEAK | GOING):
+        real = [entry for entry in real if not (entry[1] == 1 and _among(plain[entry[0]], minor))] or real
     names = list(dict.fromkeys(label for _, _, label in sorted(real, key=lambda entry: (-entry[1], entry[0]))))
     return tuple(name for name in names if not any(name in broader(other) for other in names))
+
+
+def _among(word: str, verbs: frozenset[str]) -> bool:
+    """Whether a word is one of these in any form."""
+    return word in _all_forms(verbs)
+
+
+@lru_cache(maxsize=8)
+def _all_forms(words: frozenset[str]) -> frozenset[str]:
+    return frozenset(form for word in words for form in _forms(word, ""))
 
 
 def alike(word: str) -> str | None:

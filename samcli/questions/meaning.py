@@ -17,14 +17,18 @@ from samcli.questions.intents import INTENTS, NEEDS_SOUND, ROLES, SEVERAL
 from samcli.questions.reader import QuestionReader, packed, shipped
 from samcli.questions.times import Span, span_of
 from samcli.questions.words import split
-from samcli.text.labels import broader, labels
+from samcli.text.labels import labels
 
 MOST_PARTS = 3
+LETTERS = "abcdefgh"
 SURE = 0.5  # of a sound by the network alone
 PRONOUNS = frozenset(
     ["it", "its", "they", "them", "their", "that", "this", "those", "these", "he", "she", "him", "her", "one", "ones"]
 )
 NOBODY = frozenset(["someone", "somebody", "anyone", "anybody", "someones", "somebodys", "people"])
+# Intents that ask about one sound unless a word joins two.
+ONE_UNLESS_JOINED = frozenset({"present", "only", "else", "absent"})
+JOINTS = frozenset({"and", "or", ",", "plus", "&", "with", "/", "as", "also"})
 # Intents about the whole recording, and what they are when a sound is named.
 ASKED_OF_ALL = {"length": "long", "silent": "present"}
 BEYOND = frozenset({"refuse", "foreign", "help"})
@@ -114,6 +118,14 @@ def _read(reader: QuestionReader, words: list[str]) -> Question:
         # It names nothing: the likeliest that needs no name.
         intent = next(INTENTS[place] for place in order if INTENTS[place] not in NEEDS_SOUND)
     text = " ".join(words)
+    letters, options = lettered(words)
+    if options:
+        known = [option for option in options if option.label is not None]
+        named = {"asked": options, "other": []}
+        intent = "absent_of" if intent in ("absent_of", "absent") else "choice" if known else intent
+        return Question(intent, tuple(options), (), span, letters, text)
+    if intent in ONE_UNLESS_JOINED and not JOINTS & set(words):
+        named = {kind: one_sound(names) for kind, names in named.items()}
     intent = _mended(intent, named["asked"] + named["other"], words)
     if intent not in NEEDS_SOUND:
         named = {"asked": [], "other": []}
@@ -121,7 +133,7 @@ def _read(reader: QuestionReader, words: list[str]) -> Question:
         named = {kind: one_sound(names) for kind, names in named.items()}
     elif intent == "order" and not named["other"]:
         named = {"asked": named["asked"][:1], "other": named["asked"][1:]}
-    return Question(intent, tuple(named["asked"]), tuple(named["other"]), span, _letters(words), text)
+    return Question(intent, tuple(named["asked"]), tuple(named["other"]), span, "", text)
 
 
 def _spans(roles: Sequence[str]) -> list[tuple[str, int, int]]:
@@ -174,13 +186,14 @@ def without_doers(names: list[Name]) -> list[Name]:
 
 
 def one_sound(names: list[Name]) -> list[Name]:
-    """Of several names for one sound ("the door ... slammed") the narrowest that is known."""
-    known = [name for name in names if name.label is not None]
-    for name in known:
-        above = broader(name.label or "")
-        if all(other.label == name.label or other.label in above for other in known):
-            return [name]
-    return known[:1] or names[:1]
+    """Of several names for one sound ("the door ... slammed") the one that tells most."""
+    if len(names) < 2:
+        return names
+    words = " ".join(name.words for name in names)
+    label = next(iter(lexicon.find(words.split())), None)
+    if label is not None:
+        return [Name(words, label)]
+    return [name for name in names if name.label is not None][:1] or names[:1]
 
 
 def _carried(question: Question, before: Question) -> Question:
@@ -192,11 +205,22 @@ def _carried(question: Question, before: Question) -> Question:
     return replace(question, asked=before.asked or before.other)
 
 
-def _letters(words: Sequence[str]) -> str:
-    """The letters before the options, when at least the first two are there."""
-    found = ""
-    for word, mark in zip(words, [*words[1:], ""], strict=True):
-        expected = "abcdefgh"[len(found)] if len(found) < 8 else ""
-        if word == expected and mark in (")", ".", ":"):
-            found += word
-    return found if len(found) > 1 else ""
+def lettered(words: Sequence[str]) -> tuple[str, list[Name]]:
+    """The letters before the options and what stands behind each; nothing unless there are two at least."""
+    letters, starts = "", []
+    for place, (word, mark) in enumerate(pairwise([*words, ""])):
+        if len(letters) < len(LETTERS) and word == LETTERS[len(letters)] and mark in (")", ".", ":"):
+            letters += word
+            starts.append(place)
+    if len(letters) < 2:
+        return "", []
+    ends = [*starts[1:], len(words)]
+    return letters, [_option(words[start + 2 : end]) for start, end in zip(starts, ends, strict=True)]
+
+
+def _option(words: Sequence[str]) -> Name:
+    """An option without the marks around it and what follows the last of them."""
+    end = next((place for place, word in enumerate(words) if word in ".?!;-" and place), len(words))
+    plain = [word for word in words[:end] if word not in ("(", ",")]
+    known = lexicon.find(plain) or tuple(filter(None, (lexicon.alike(word) for word in plain)))
+    return Name(" ".join(plain), known[0] if known else None)

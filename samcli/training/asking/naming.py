@@ -82,6 +82,8 @@ class Named:
         many = said.many or (rng.random() < 0.3 and who != "someone" and said.who.startswith(("a ", "an ")))
         if many and not said.many:
             who = inflection.plural(who)
+        if form in ("cg", "cg-q", "c", "cs", "vg") and rng.random() < 0.12:
+            deed = f"{deed} {rng.choice(others('tails'))}"
         lead = "" if who in ("someone", "something") else rng.choice(("the ", "the ", "a " if not many else "", ""))
         if lead == "a ":
             lead = inflection.article(who) + " "
@@ -133,6 +135,10 @@ class Named:
             return inflection.ongoing(deed) if form == "vg" else deed
         return f"{it} {inflection.ongoing(deed) if form.startswith('cg') else deed}"
 
+    def _doing(self, rng: Random) -> tuple[str, int]:
+        assert self.clause is not None
+        return _doing_forms(without_article(self.clause.who), rng.choice(self.clause.deeds), self.clause.many, rng)
+
     def _noun(self, word: str, form: str, rng: Random, article: tuple[str, ...]) -> tuple[str, int]:
         kind = word[-2:] if word.endswith(("/n", "/v")) else ""
         word = word.removesuffix(kind)
@@ -146,6 +152,8 @@ class Named:
                 return f"{word} {rng.choice(('sound', 'sounds', 'noise', 'noises'))}", 0
             return word, 0
         chance = rng.random()
+        if self.clause is not None and chance > 0.8 and not self.clause.deeds[0].startswith("be "):
+            return self._doing(rng)
         if chance < 0.1:
             return f"the {rng.choice(('sound', 'noise'))} of {inflection.article(word)} {word}", 4
         if chance < 0.15:
@@ -158,6 +166,23 @@ class Named:
         if word.startswith(("someone", "the ", "a ")):
             lead = ""
         return f"{lead} {word}".strip(), 1 if lead else 0
+
+
+def _doing_forms(who: str, deed: str, many: bool, rng: Random) -> tuple[str, int]:
+    """A doer and a deed as a noun: "the whir of a drill", "a wailing siren", "a person's cough"."""
+    first, _, rest = deed.partition(" ")
+    going = inflection.ongoing(deed)
+    somebody = who in ("someone", "something")
+    person = rng.choice(("a person", "a man", "a woman", "somebody", "a child")) if who == "someone" else who
+    lead = "" if many or somebody else f"{inflection.article(who)} "
+    owner = person if somebody else f"{lead}{who}"
+    chance = rng.random()
+    if chance < 0.4:
+        act = rng.choice((going, first if not rest else going, inflection.plural(first) if not rest else going))
+        return f"the {act} of {owner}", 1
+    if chance < 0.75 and not rest and not somebody:
+        return (f"{going} {who}", 0) if many else (f"{inflection.article(going)} {going} {who}", 1)
+    return f"{owner}'s {rng.choice((going, first if not rest else going))}", 1 if owner.startswith(("a ", "an ")) else 0
 
 
 def _past(deed: str, many: bool) -> str:
