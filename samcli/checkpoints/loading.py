@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from samcli.checkpoints import catalogue
+from samcli.checkpoints.calibration import is_calibration, read_calibration, thresholds_in, with_calibration
 from samcli.checkpoints.hub import client as hub
 from samcli.checkpoints.hub.cache import Snapshot, is_offline
 from samcli.checkpoints.safety import DamagedFile, member, read_header
 from samcli.checkpoints.shards import weight_files
 from samcli.errors import ModelError, UsageError
+from samcli.models.interface import Thresholds
 
 if TYPE_CHECKING:
     import torch
@@ -50,8 +52,10 @@ def load_model(
     """The model behind a catalogue name, `org/name[@revision]` or a folder; weights in `dtype`, float32 by default.
 
     An adapter's folder is its base with the adapter on it. `NAME+FOLDER` puts the adapter in FOLDER on the model of
-    that name, `NAME+ONE+TWO` two of them in that order.
+    that name, `NAME+ONE+TWO` two of them in that order. A folder with a calibration alone is its base with it.
     """
+    if is_calibration(name_or_folder):
+        return recalibrated(name_or_folder, device=device, dtype=dtype, offline=offline, progress=progress)
     import torch
 
     place = pick_device(device)
@@ -75,12 +79,28 @@ def load_model(
         from samcli.checkpoints.modules import load_piece
 
         piece = load_piece(at.folder, dtype=number, device=place)
+        folders = [at.folder, *(Path(adapter).expanduser() for adapter in adapters)]
         if adapters:
             piece, on = adapted(piece, at, adapters)
-            return as_sound_model(piece, on._replace(name=name_or_folder))
-        return as_sound_model(piece, at)
+            at = on._replace(name=name_or_folder)
+        return as_sound_model(piece, at, thresholds_in(folders, piece.labels))
 
     return with_second_fetch(source, load, offline=offline, progress=progress)
+
+
+def recalibrated(name: str, **where: Any) -> SoundModel:
+    """The base of a folder that holds only a calibration, with its thresholds."""
+    calibration = read_calibration(Path(name).expanduser())
+    if calibration is None or not calibration.base:
+        raise ModelError(f"{name} holds thresholds, but does not say which model they are for.")
+    if is_calibration(calibration.base):
+        raise ModelError(f"{name} is a calibration of another one, {calibration.base}; name a model with weights.")
+    model: Any = load_model(calibration.base, **where)
+    before = Thresholds(model.thresholds, model.step_thresholds, True) if model.calibrated else None
+    found = with_calibration(calibration, model.labels, before)
+    model.thresholds, model.step_thresholds, model.calibrated = found
+    model.name = name
+    return model  # type: ignore[no-any-return]
 
 
 def is_adapter(name: str) -> bool:
@@ -180,7 +200,7 @@ def with_second_fetch(
             return load(source._replace(folder=again.folder, snapshot=again))
 
 
-def as_sound_model(piece: Piece, source: Source) -> SoundModel:
+def as_sound_model(piece: Piece, source: Source, thresholds: Thresholds | None = None) -> SoundModel:
     """A loaded module behind the interface of the engine."""
     if piece.kind in ("language", "phi"):
         raise ModelError(
@@ -194,10 +214,12 @@ def as_sound_model(piece: Piece, source: Source) -> SoundModel:
         from samcli.models.sam import Listener
 
         network = cast(Any, piece.module)
-        return Listener(network, load_tokenizer(source.folder), piece.labels, source.name, source.revision)
+        tokenizer = load_tokenizer(source.folder)
+        return Listener(network, tokenizer, piece.labels, source.name, source.revision, thresholds)
     from samcli.models.tagger import Tagger
 
-    return Tagger(cast(Any, piece.module), name=source.name, revision=source.revision, labels=piece.labels)
+    encoder = cast(Any, piece.module)
+    return Tagger(encoder, name=source.name, revision=source.revision, labels=piece.labels, thresholds=thresholds)
 
 
 def load_tokenizer(folder: Path) -> Any:

@@ -63,8 +63,11 @@ def task_for(name: str, model: SoundModel | About, options: RunOptions) -> Task:
 def _tagging(model: SoundModel | About, options: RunOptions) -> Task:
     from samcli.tasks.tag import Choice, TagTask
 
-    default = TIMELINE_THRESHOLD if options.timeline else None
-    choice = Choice.of(model.labels, options.labels, options.top_k, options.threshold, timeline=default)
+    default = timeline_threshold(model) if options.timeline else None
+    threshold = options.threshold
+    if isinstance(threshold, str):  # auto: no other word is taken
+        threshold = own_thresholds(model, options)
+    choice = Choice.of(model.labels, options.labels, options.top_k, threshold, timeline=default)
     if not options.timeline:
         return TagTask(choice)
     if model.step_seconds is None:
@@ -72,3 +75,18 @@ def _tagging(model: SoundModel | About, options: RunOptions) -> Task:
     from samcli.tasks.timeline import TimelineTask
 
     return TimelineTask(choice, model.step_seconds)
+
+
+def own_thresholds(model: SoundModel | About, options: RunOptions) -> tuple[float, ...]:
+    """Those that were measured with the model."""
+    if not model.calibrated:
+        raise UsageError(
+            f"The model {model.name!r} has no thresholds of its own: name one, such as --threshold 0.3, or measure "
+            "them on labelled recordings with: sam calibrate"
+        )
+    return model.step_thresholds if options.timeline else model.thresholds
+
+
+def timeline_threshold(model: SoundModel | About) -> float | tuple[float, ...]:
+    """From which score on an event is opened when nobody says."""
+    return model.step_thresholds if model.calibrated else TIMELINE_THRESHOLD

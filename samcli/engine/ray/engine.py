@@ -44,6 +44,9 @@ class About:
     window_seconds: float
     labels: tuple[str, ...]
     step_seconds: float | None
+    thresholds: tuple[float, ...]
+    step_thresholds: tuple[float, ...]
+    calibrated: bool
     dtype: str
 
 
@@ -68,6 +71,9 @@ class Worker:
             model.window_seconds,
             model.labels,
             model.step_seconds,
+            model.thresholds,
+            model.step_thresholds,
+            model.calibrated,
             dtype_of(model),
         )
 
