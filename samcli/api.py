@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
 
 from samcli.engine.inputs.find import Input, find_inputs
 from samcli.engine.options import RunOptions, RunReport
@@ -122,10 +122,10 @@ class Sam:
         *,
         rate: int = DEFAULT_RATE,
         top_k: int | None = None,
-        threshold: float | None = None,
+        threshold: float | Literal["auto"] | None = None,
         labels: Sequence[str] = (),
     ) -> Record:
-        """The labels of a sound with their scores, highest first."""
+        """The labels of a sound with their scores, highest first; `threshold` is one score, or "auto"."""
         return self._one("tag", sound, rate, RunOptions(top_k=top_k, threshold=threshold, labels=tuple(labels)))
 
     def ask(
@@ -142,7 +142,12 @@ class Sam:
         return self._one("ask", sound, rate, options)
 
     def timeline(
-        self, sound: Sound, *, rate: int = DEFAULT_RATE, threshold: float | None = None, labels: Sequence[str] = ()
+        self,
+        sound: Sound,
+        *,
+        rate: int = DEFAULT_RATE,
+        threshold: float | Literal["auto"] | None = None,
+        labels: Sequence[str] = (),
     ) -> list[Record]:
         """The events of a sound by their start, one tag each; empty when nothing is heard."""
         options = RunOptions(timeline=True, threshold=threshold, labels=tuple(labels))

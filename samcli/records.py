@@ -15,6 +15,7 @@ from samcli._version import __version__
 
 SCHEMA = 1
 TASKS = ("caption", "tag", "ask")
+AUTO = "auto"  # the threshold of each label that was measured with the model
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Record:
     error: ErrorInfo | None = None
     warning: str | None = None
     evidence: tuple[Event, ...] | None = None  # of a caption or an answer, where it rests on events; at most a dozen
+    threshold: float | str | None = None  # lowest score of a tag: one for all, or "auto" for each label's own
 
     def __post_init__(self) -> None:
         for name in ("start", "end", "duration", "covered"):
@@ -122,6 +124,8 @@ class Record:
                 raise ValueError(f"the key {name!r} must be text or null")
         if not isinstance(known.get("silent"), bool | None):
             raise ValueError("the key 'silent' must be true, false or null")
+        if known.get("threshold") != AUTO:
+            known["threshold"] = _number("threshold", known.get("threshold"))
         if known.get("tags") is not None:
             known["tags"] = tuple(_tag(tag) for tag in _sequence("tags", known["tags"]))
         if known.get("evidence") is not None:

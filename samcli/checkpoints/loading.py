@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from samcli.checkpoints import catalogue
-from samcli.checkpoints.device import enough_memory, pick_device
+from samcli.checkpoints.calibration import is_calibration, read_calibration, thresholds_in, with_calibration
 from samcli.checkpoints.hub import client as hub
 from samcli.checkpoints.hub.cache import Snapshot, cached_snapshot, is_offline
 from samcli.checkpoints.safety import DamagedFile, member, read_header
 from samcli.checkpoints.shards import weight_files
 from samcli.errors import ModelError
+from samcli.models.device import enough_memory, pick_device
+from samcli.models.interface import Thresholds
 
 if TYPE_CHECKING:
     import torch
@@ -52,8 +54,10 @@ def load_model(
     """The model behind a catalogue name, `org/name[@revision]` or a folder; weights in `dtype`, float32 by default.
 
     An adapter's folder is its base with the adapter on it. `NAME+FOLDER` puts the adapter in FOLDER on the model of
-    that name, `NAME+ONE+TWO` two of them in that order.
+    that name, `NAME+ONE+TWO` two of them in that order. A folder with a calibration alone is its base with it.
     """
+    if is_calibration(name_or_folder):
+        return recalibrated(name_or_folder, device=device, dtype=dtype, offline=offline, progress=progress)
     import torch
 
     place = pick_device(device)
@@ -76,10 +80,11 @@ def load_model(
         from samcli.checkpoints.modules import load_folder
 
         loaded = load_folder(at.folder, dtype=number, device=place)
+        folders = [at.folder, *(Path(adapter).expanduser() for adapter in adapters)]
         if adapters:
             loaded, on = adapted(loaded, at, adapters)
-            return as_sound_model(loaded, on._replace(name=name_or_folder))
-        return as_sound_model(loaded, at)
+            at = on._replace(name=name_or_folder)
+        return as_sound_model(loaded, at, thresholds_in(folders, loaded.labels))
 
     return refetch_if_damaged(source, load, offline=offline, progress=progress)
 
@@ -98,6 +103,21 @@ def load_unaligned(
         return Unaligned(cast(Any, loaded.module), name=entry.name, revision=at.revision, labels=loaded.labels)
 
     return refetch_if_damaged(source, load, offline=offline, progress=progress)
+
+
+def recalibrated(name: str, **where: Any) -> SoundModel:
+    """The base of a folder that holds only a calibration, with its thresholds."""
+    calibration = read_calibration(Path(name).expanduser())
+    if calibration is None or not calibration.base:
+        raise ModelError(f"{name} holds thresholds, but does not say which model they are for.")
+    if is_calibration(calibration.base):
+        raise ModelError(f"{name} is a calibration of another one, {calibration.base}; name a model with weights.")
+    model: Any = load_model(calibration.base, **where)
+    before = Thresholds(model.thresholds, model.step_thresholds, True) if model.calibrated else None
+    found = with_calibration(calibration, model.labels, before)
+    model.thresholds, model.step_thresholds, model.calibrated = found
+    model.name = name
+    return model  # type: ignore[no-any-return]
 
 
 def is_adapter(name: str) -> bool:
@@ -215,7 +235,7 @@ def refetch_if_damaged(
             return load(source._replace(folder=again.folder, snapshot=again))
 
 
-def as_sound_model(loaded: LoadedModule, source: ModelFiles) -> SoundModel:
+def as_sound_model(loaded: LoadedModule, source: ModelFiles, thresholds: Thresholds | None = None) -> SoundModel:
     """A loaded module behind the interface of the engine."""
     if loaded.kind in ("language", "phi"):
         raise ModelError(
@@ -229,10 +249,12 @@ def as_sound_model(loaded: LoadedModule, source: ModelFiles) -> SoundModel:
         from samcli.models.sam import Listener
 
         network = cast(Any, loaded.module)
-        return Listener(network, tokenizer_of(source, network), loaded.labels, source.name, source.revision)
+        tokenizer = tokenizer_of(source, network)
+        return Listener(network, tokenizer, loaded.labels, source.name, source.revision, thresholds)
     from samcli.models.tagger import Tagger
 
-    return Tagger(cast(Any, loaded.module), name=source.name, revision=source.revision, labels=loaded.labels)
+    encoder = cast(Any, loaded.module)
+    return Tagger(encoder, name=source.name, revision=source.revision, labels=loaded.labels, thresholds=thresholds)
 
 
 def tokenizer_of(source: ModelFiles, network: Any) -> Any:

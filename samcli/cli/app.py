@@ -16,6 +16,7 @@ from samcli._version import __version__
 from samcli.cli import signals
 from samcli.cli.commands.ask import ask
 from samcli.cli.commands.bench import bench
+from samcli.cli.commands.calibrate import calibrate
 from samcli.cli.commands.caption import caption
 from samcli.cli.commands.doctor import doctor
 from samcli.cli.commands.embed import embed
@@ -74,6 +75,7 @@ for command in (doctor, merge):
 app.add_typer(models, rich_help_panel=MANAGE)
 app.command(no_args_is_help=True, rich_help_panel=MANAGE)(completion)
 app.command(no_args_is_help=True, rich_help_panel=BUILD)(bench)
+app.command(no_args_is_help=True, rich_help_panel=BUILD)(calibrate)
 app.command("eval", no_args_is_help=True, rich_help_panel=BUILD)(evaluate)
 app.add_typer(train, rich_help_panel=BUILD)
 

@@ -200,7 +200,8 @@ class TagFlags(ListenFlags):
         int | None, typer.Option(help="At most so many tags. [5]", metavar="N", rich_help_panel=OUTPUT)
     ] = None
     threshold: Annotated[
-        float | None, typer.Option(help="Lowest score shown. [0.1]", metavar="SCORE", rich_help_panel=OUTPUT)
+        str | None,
+        typer.Option(help="Lowest score shown, or auto. [0.1]", metavar="SCORE", rich_help_panel=OUTPUT),
     ] = None
     labels: Annotated[
         str | None,

@@ -74,7 +74,7 @@ def run_options(flags: ListenFlags, question: str = "") -> RunOptions:
         raise UsageError(f"--batch-size is a number or auto, not {flags.batch_size!r}.")
     more: dict[str, Any] = {}
     if isinstance(flags, TagFlags):
-        more = {"top_k": flags.top_k, "threshold": flags.threshold, "timeline": flags.timeline}
+        more = {"top_k": flags.top_k, "threshold": threshold_of(flags.threshold), "timeline": flags.timeline}
         more["labels"] = read_labels(flags.labels)
     elif isinstance(flags, SpeakFlags):
         more = {"max_new_tokens": flags.max_new_tokens, "beams": flags.beams, "question": question}
@@ -89,6 +89,14 @@ def run_options(flags: ListenFlags, question: str = "") -> RunOptions:
         fail_fast=flags.fail_fast,
         **more,
     )
+
+
+def threshold_of(text: str | None) -> float | str | None:
+    """A number where it is one."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
 
 
 def read_labels(text: str | None) -> tuple[str, ...]:

@@ -66,13 +66,17 @@ class Place:
         check_file(file, inputs)
         return cls(file, chosen, safe_cells)
 
+    def for_people(self, streams: Output) -> bool:
+        """Whether a table is shown, not a format written."""
+        return self.file is None and self.format is None and streams.stdout_is_terminal
+
     def put(self, streams: Output, columns: Columns, rows: Sequence[Mapping[str, Any]], shown: Sequence[str]) -> None:
         """Write all rows; `shown` are the columns of the table for people."""
         if self.file is not None:
             write_whole(self.file, to_bytes(text_of(self.format or "tsv", columns, rows, self.safe_cells)))
             if streams.stderr_is_terminal:
                 streams.note(f"{len(rows)} rows are in {self.file}.")
-        elif self.format is None and streams.stdout_is_terminal:
+        elif self.for_people(streams):
             show(streams, shown, rows)
         else:
             streams.write(text_of(self.format or "tsv", columns, rows, self.safe_cells))

@@ -68,6 +68,8 @@ def fingerprint(task: str, model: SoundModel | ModelFacts, options: RunOptions) 
     """A hash of everything besides the file itself that decides its records."""
     kind = dtype_of(model)  # half precision writes other scores
     settings = [SCHEMA, __version__, task, model.name, model.revision, kind, options.result_settings()]
+    if task == "tag" and model.calibrated:  # which are no part of the weights, and so of the revision
+        settings += [model.thresholds, model.step_thresholds]
     text = json.dumps(settings, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 

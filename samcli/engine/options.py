@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from samcli.errors import UsageError
+from samcli.records import AUTO
 
 DEFAULT_TOP_K = 5
 DEFAULT_THRESHOLD = 0.1
@@ -30,9 +31,11 @@ class RunOptions:
     window_seconds: float | None = None  # what the encoder hears at once; None: what the model was built for
     # AudioSet heads score a clear sound 0.3 to 0.9 and noise below 0.05: five labels of at least 0.1 show what a person
     # would name and little else. Asking for labels by name shows the score of each, however low; a timeline opens an
-    # event at 0.3 (a step is short, its score jumps) and keeps every label.
+    # event at 0.3 (a step is short, its score jumps) and keeps every label. "auto" is each label's own threshold, as
+    # it was measured with the model; a timeline of a model that brings its own uses them unless told otherwise.
     top_k: int | None = None  # at most so many tags a record; None: 5 (all with `labels` or `timeline`)
-    threshold: float | None = None  # lowest score shown, 0 to 1; None: 0.1 (0 with `labels`, 0.3 with `timeline`)
+    # lowest score shown, 0 to 1, or "auto"; None: 0.1 (0 with `labels`; with `timeline` "auto" or else 0.3)
+    threshold: float | Literal["auto"] | None = None
     labels: tuple[str, ...] = ()  # only these tags; empty: all the model knows
     question: str = ""  # of the task "ask"
     timeline: bool = False  # tags as events with start and end
@@ -66,7 +69,9 @@ class RunOptions:
                 raise UsageError(f"--{name} must be more than 0, not {value}.")
         if self.segment is not None and self.segment < 0.5:
             raise UsageError(f"--segment must be at least 0.5 seconds, not {self.segment}.")
-        if self.threshold is not None and not 0 <= self.threshold <= 1:
+        if isinstance(self.threshold, str) and self.threshold != AUTO:
+            raise UsageError(f"--threshold is a score from 0 to 1 or {AUTO}, not {self.threshold!r}.")
+        if isinstance(self.threshold, int | float) and not 0 <= self.threshold <= 1:
             raise UsageError(f"--threshold must lie between 0 and 1, not {self.threshold}.")
         if self.threads < 0:
             raise UsageError(f"--threads must not be negative, not {self.threads}.")

@@ -82,6 +82,15 @@ def interval(statistic: Callable[[NDArray[np.int64]], float], count: int, draws:
     return _ends([statistic(chance.integers(0, count, count)) for _ in range(draws)])
 
 
+def interval_over(
+    statistic: Callable[[NDArray[np.int64]], float], groups: Sequence[str], draws: int = DRAWS
+) -> tuple[float, float]:
+    """The same when whole groups of items, such as sources, are drawn: items of one group are alike."""
+    names, place = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
+    rows = [np.flatnonzero(place == number) for number in range(len(names))]
+    return interval(lambda drawn: statistic(np.concatenate([rows[number] for number in drawn])), len(rows), draws)
+
+
 def _ends(values: Iterable[float]) -> tuple[float, float]:
     edge = (100 - LEVEL) / 2
     finite = [value for value in values if np.isfinite(value)]

@@ -20,6 +20,9 @@ class ModelFacts:
     window_seconds: float
     labels: tuple[str, ...]
     step_seconds: float | None
+    thresholds: tuple[float, ...]
+    step_thresholds: tuple[float, ...]
+    calibrated: bool
     dtype: str
 
     @classmethod
@@ -32,6 +35,9 @@ class ModelFacts:
             model.window_seconds,
             model.labels,
             model.step_seconds,
+            model.thresholds,
+            model.step_thresholds,
+            model.calibrated,
             dtype_of(model),
         )
 

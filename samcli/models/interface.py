@@ -23,6 +23,18 @@ class Encoding(NamedTuple):
     pooled: Tensor | None = None  # (batch, width of its own): what a head over the whole window reads beside features
 
 
+class Thresholds(NamedTuple):
+    """From which score on a label is called heard, one for each label."""
+
+    clips: tuple[float, ...]  # of a whole recording
+    steps: tuple[float, ...]  # of a moment, in a timeline
+    calibrated: bool  # False: nobody measured any, and each is a half
+
+    @classmethod
+    def unknown(cls, labels: int) -> Thresholds:
+        return cls((0.5,) * labels, (0.5,) * labels, False)
+
+
 @dataclass(frozen=True)
 class SpeakOptions:
     max_new_tokens: int = 48
@@ -40,6 +52,9 @@ class SoundModel(Protocol):
     window_seconds: float
     labels: tuple[str, ...]
     step_seconds: float | None  # of one row of step_logits
+    thresholds: tuple[float, ...]  # of each label, from which score on a recording is said to hold it
+    step_thresholds: tuple[float, ...]  # the same for a moment of it
+    calibrated: bool  # whether these were measured; otherwise each is a half
 
     def encode(self, waves: Tensor, lengths: Tensor) -> Encoding:
         """waves (batch, samples), zero behind `lengths` samples."""

@@ -21,7 +21,7 @@ from samcli.models.connector_base import ConnectorConfig
 from samcli.models.connectors import build_connector
 from samcli.models.encoders.base import Encoder
 from samcli.models.encoders.registry import EncoderConfig, build_encoder
-from samcli.models.interface import Encoding, SpeakOptions
+from samcli.models.interface import Encoding, SpeakOptions, Thresholds
 from samcli.models.listener_state import (
     ListenerState,
     TagContext,
@@ -133,13 +133,20 @@ class Listener:
     """A SoundModel around the network: waves in, words out."""
 
     def __init__(
-        self, network: SamNetwork, tokenizer: Tokenizer | None, labels: Sequence[str], name: str, revision: str
+        self,
+        network: SamNetwork,
+        tokenizer: Tokenizer | None,
+        labels: Sequence[str],
+        name: str,
+        revision: str,
+        thresholds: Thresholds | None = None,
     ) -> None:
         self.network = network
         network.encoder.lay_out()
         self.tokenizer = tokenizer
         self.labels = tuple(labels)
         self.name, self.revision = name, revision
+        self.thresholds, self.step_thresholds, self.calibrated = thresholds or Thresholds.unknown(len(self.labels))
         self.window_seconds = network.config.window_seconds
         tags = network.classes > 0 and len(self.labels) > 0
         words = network.config.aligned and tokenizer is not None

@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from samcli.errors import ModelError
 from samcli.models.encoders.base import Encoder
-from samcli.models.interface import Encoding, SoundModel, SpeakOptions
+from samcli.models.interface import Encoding, SoundModel, SpeakOptions, Thresholds
 
 WINDOW_SECONDS = 10.0  # every published tagger was trained on AudioSet's clips of ten seconds
 WINDOWS_AT_ONCE = 16  # of a long sound: bounds memory, not results
@@ -44,13 +44,22 @@ def lacks(name: str, task: str, reason: str = "") -> ModelError:
 class Tagger(nn.Module):
     """Implements SoundModel for an encoder; without a head it has no task but makes features."""
 
-    def __init__(self, encoder: Encoder, *, name: str, revision: str, labels: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        name: str,
+        revision: str,
+        labels: Sequence[str] = (),
+        thresholds: Thresholds | None = None,
+    ) -> None:
         super().__init__()
         if encoder.classes and len(labels) != encoder.classes:
             raise ModelError(f"{name} scores {encoder.classes} classes but has names for {len(labels)}.")
         self.encoder = encoder.eval().requires_grad_(False)
         self.name, self.revision = name, revision
         self.labels = tuple(labels)
+        self.thresholds, self.step_thresholds, self.calibrated = thresholds or Thresholds.unknown(len(self.labels))
         self.tasks = frozenset({"tag"} if encoder.classes else ())
         self.sample_rate, self.step_seconds = encoder.sample_rate, encoder.step_seconds
         self.window_seconds = WINDOW_SECONDS

@@ -198,11 +198,14 @@ def one_sound(names: list[Name]) -> list[Name]:
 
 def _carried(question: Question, before: Question) -> Question:
     """With the sound of the question before it, where it only points at one."""
+    named = before.asked or before.other
+    if question.intent in ASKED_OF_ALL and named and PRONOUNS & set(question.text.split()):  # "how long does it last?"
+        return replace(question, intent=ASKED_OF_ALL[question.intent], asked=named)
     if question.asked or question.other or question.intent not in NEEDS_SOUND:
         return question
     if question.intent in ("before", "after"):
-        return replace(question, other=before.asked or before.other)
-    return replace(question, asked=before.asked or before.other)
+        return replace(question, other=named)
+    return replace(question, asked=named)
 
 
 def lettered(words: Sequence[str]) -> tuple[str, list[Name]]:

@@ -70,8 +70,10 @@ def task_for(name: str, model: SoundModel | ModelFacts, options: RunOptions) -> 
 def _tagging(model: SoundModel | ModelFacts, options: RunOptions) -> Task:
     from samcli.tasks.tag import Choice, TagTask
 
-    default = TIMELINE_THRESHOLD if options.timeline else None
-    choice = Choice.of(model.labels, options.labels, options.top_k, options.threshold, timeline=default)
+    default = timeline_threshold(model) if options.timeline else None
+    asked = options.threshold
+    threshold = own_thresholds(model, options) if isinstance(asked, str) else asked  # auto: no other word is taken
+    choice = Choice.of(model.labels, options.labels, options.top_k, threshold, timeline=default)
     if not options.timeline:
         return TagTask(choice)
     if model.step_seconds is None:
@@ -79,3 +81,18 @@ def _tagging(model: SoundModel | ModelFacts, options: RunOptions) -> Task:
     from samcli.tasks.timeline import TimelineTask
 
     return TimelineTask(choice, model.step_seconds)
+
+
+def own_thresholds(model: SoundModel | ModelFacts, options: RunOptions) -> tuple[float, ...]:
+    """Those that were measured with the model."""
+    if not model.calibrated:
+        raise UsageError(
+            f"The model {model.name!r} has no thresholds of its own: name one, such as --threshold 0.3, or measure "
+            "them on labelled recordings with: sam calibrate"
+        )
+    return model.step_thresholds if options.timeline else model.thresholds
+
+
+def timeline_threshold(model: SoundModel | ModelFacts) -> float | tuple[float, ...]:
+    """From which score on an event is opened when nobody says."""
+    return model.step_thresholds if model.calibrated else TIMELINE_THRESHOLD

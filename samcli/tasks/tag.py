@@ -9,14 +9,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from samcli.audio.windows import Levels
 from samcli.engine.options import DEFAULT_THRESHOLD, DEFAULT_TOP_K
 from samcli.engine.task import Heard, Scores
 from samcli.errors import UsageError
-from samcli.records import Record, Tag
+from samcli.records import AUTO, Record, Tag
 
 DIGITS = 4  # of a score: more would show noise of the arithmetic
 
@@ -28,7 +30,7 @@ class Choice:
     labels: tuple[str, ...]  # all the model knows
     asked: tuple[int, ...]  # positions of those that may appear
     top_k: int
-    threshold: float
+    threshold: float | tuple[float, ...]  # lowest score; one for all labels, or each its own
 
     @classmethod
     def of(
@@ -36,8 +38,8 @@ class Choice:
         known: Sequence[str],
         asked: Sequence[str],
         top_k: int | None,
-        threshold: float | None,
-        timeline: float | None = None,
+        threshold: float | tuple[float, ...] | None,
+        timeline: float | tuple[float, ...] | None = None,
     ) -> Choice:
         """Settings with their defaults filled in; `timeline` is the default threshold of one."""
         positions = find_labels(asked, known) if asked else tuple(range(len(known)))
@@ -47,14 +49,23 @@ class Choice:
             top_k = len(positions) if asked or timeline is not None else DEFAULT_TOP_K
         return cls(tuple(known), positions, top_k, threshold)
 
+    @cached_property
+    def limits(self) -> NDArray[np.float64]:
+        """The lowest score of each label (classes,)."""
+        return np.broadcast_to(np.asarray(self.threshold, np.float64), len(self.labels))
+
+    @property
+    def told(self) -> float | str:
+        """The threshold as records tell it."""
+        return AUTO if isinstance(self.threshold, tuple) else float(self.threshold)
+
     def tags(self, scores: Scores) -> tuple[Tag, ...]:
         """The chosen tags of scores (classes,), highest first, equal ones in the model's order."""
         places = np.asarray(self.asked, np.intp)
-        places = places[
-            scores[places] >= self.threshold - 10.0**-DIGITS
-        ]  # few of hundreds: the rest is done one by one
-        rounded = [(round(float(scores[position]), DIGITS), position) for position in places.tolist()]
-        kept = sorted((-score, position) for score, position in rounded if score >= self.threshold)
+        limits = self.limits
+        near = scores[places] >= limits[places] - 10.0**-DIGITS  # few of hundreds: the rest is done one by one
+        rounded = [(round(float(scores[position]), DIGITS), position) for position in places[near].tolist()]
+        kept = sorted((-score, position) for score, position in rounded if score >= limits[position])
         return tuple(Tag(self.labels[position], -score) for score, position in kept[: self.top_k])
 
 
@@ -86,7 +97,7 @@ class TagGatherer:
 
     def records(self, heard: Heard, text: str | None) -> list[Record]:
         tags = () if self.best is None else self.choice.tags(self.best)
-        return [replace(heard.record("tag"), tags=tags)]
+        return [replace(heard.record("tag"), tags=tags, threshold=self.choice.told)]
 
 
 def find_labels(asked: Sequence[str], known: Sequence[str]) -> tuple[int, ...]:

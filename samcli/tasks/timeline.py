@@ -38,7 +38,8 @@ class EventFinder:
     def __init__(self, choice: Choice, step_seconds: float) -> None:
         self.choice = choice
         self.step_seconds = step_seconds
-        self.lower = choice.threshold * LOWER
+        self.upper: list[float] = choice.limits.tolist()
+        self.lower = [limit * LOWER for limit in self.upper]
         self.asked = list(choice.asked)
         self._open: dict[int, Event] = {}  # stretches above the lower threshold that have not ended
         self._last: dict[int, Event] = {}  # the latest event of each label, to which the next may still be joined
@@ -52,7 +53,7 @@ class EventFinder:
         best = scores.max(axis=0)  # (classes,)
         # Most labels stay below the threshold for the whole window and need no look at their steps.
         for position in self.asked:
-            if best[position] >= self.lower or position in self._open:
+            if best[position] >= self.lower[position] or position in self._open:
                 self._follow(position, start, end, scores[:, position])
 
     def events(self) -> list[Event]:
@@ -69,7 +70,7 @@ class EventFinder:
             begin = start + step * self.step_seconds
             # The last step of a window reaches to its end, whether the hop divides the window or not.
             finish = end if step == len(scores) - 1 else min(end, begin + self.step_seconds)
-            if score < self.lower:
+            if score < self.lower[position]:
                 self._close([position])
             elif position in self._open:
                 event = self._open[position]
@@ -80,7 +81,7 @@ class EventFinder:
     def _close(self, positions: list[int]) -> None:
         for position in positions:
             event = self._open.pop(position, None)
-            if event is None or event.score < self.choice.threshold:
+            if event is None or event.score < self.upper[position]:
                 continue
             last = self._last.get(position)
             if last is not None and event.start - last.end <= GAP_SECONDS + ROUNDING:
@@ -131,10 +132,10 @@ class TimelineGatherer:
     def records(self, heard: Heard, text: str | None) -> list[Record]:
         events = self.finder.events()
         if not events:
-            return [replace(heard.record("tag"), tags=())]
+            return [replace(heard.record("tag"), tags=(), threshold=self.choice.told)]
         return [self._record(heard, event) for event in events]
 
     def _record(self, heard: Heard, event: Event) -> Record:
         tag = Tag(self.choice.labels[event.position], round(event.score, DIGITS))
         stretch = replace(heard, start=event.start, end=event.end)
-        return replace(stretch.record("tag"), tags=(tag,))
+        return replace(stretch.record("tag"), tags=(tag,), threshold=self.choice.told)

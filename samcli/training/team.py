@@ -80,7 +80,7 @@ def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
 @contextmanager
 def gathered(device: str) -> Iterator[Team]:
     """The team that this process belongs to; `device` as in `--device`."""
-    from samcli.checkpoints.device import pick_device
+    from samcli.models.device import pick_device
 
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:

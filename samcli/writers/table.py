@@ -17,11 +17,12 @@ from samcli.writers.escape import guarded_cell, quoted_cell, tab_cell
 TEXT_COLUMNS = {"caption": ("caption",), "tag": ("label", "score"), "ask": ("question", "answer")}
 CSV_FIRST = ("path", "start", "end", "duration", "covered")
 CSV_LAST = ("silent", "model", "revision", "version", "error_type", "error_message", "warning")
+CSV_TAGS = ("threshold",)  # of tags alone
 
 
 def columns(task: str) -> tuple[str, ...]:
     """The header of a CSV file: the fields of a record in the order of the schema."""
-    return (*CSV_FIRST, *TEXT_COLUMNS[task], *CSV_LAST)
+    return (*CSV_FIRST, *TEXT_COLUMNS[task], *CSV_LAST, *(CSV_TAGS if task == "tag" else ()))
 
 
 def seconds(value: float | None) -> str:
@@ -39,6 +40,7 @@ def rows(record: Record) -> Iterator[dict[str, str]]:
     row["path"] = record.path
     for name in ("caption", "question", "answer", "model", "revision", "version", "warning"):
         row[name] = getattr(record, name) or ""
+    row["threshold"] = "" if record.threshold is None else str(record.threshold)
     row["silent"] = "" if record.silent is None else str(record.silent).lower()
     row["error_type"] = record.error.type if record.error else ""
     row["error_message"] = record.error.message if record.error else ""

@@ -125,7 +125,7 @@ def test_a_signal_that_comes_when_all_is_done(program, environment, tmp_path, nu
     script = tmp_path / "late"
     script.write_text(program.read_text().replace("import sys\n", "import sys\n" + late, 1))
     script.chmod(0o755)
-    heeding = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    heeding = {"preexec_fn": lambda: signal.signal(number, signal.SIG_DFL)}
     done = subprocess.run([script, "--version"], env=environment, capture_output=True, timeout=250, **heeding)
     assert done.stdout.startswith(b"sam ") and done.stderr == b""
     assert done.returncode == -number
@@ -133,6 +133,8 @@ def test_a_signal_that_comes_when_all_is_done(program, environment, tmp_path, nu
 
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_asked_to_stop_what_is_finished_is_on_disk(sam, make_wav, number, code):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        pytest.skip("whoever started the tests has every child ignore this signal")
     for name in "ab":
         make_wav(sam.folder / f"{name}.wav")
     # Standard input stays open and silent: the run cannot end by itself.

@@ -13,7 +13,7 @@ from samcli.records import ErrorInfo, Record, Tag
 
 KEYS = [
     *("schema", "task", "path", "start", "end", "duration", "covered", "caption", "tags"),
-    *("question", "answer", "silent", "model", "revision", "version", "error", "warning"),
+    *("question", "answer", "silent", "model", "revision", "version", "error", "warning", "threshold"),
 ]
 
 words = st.text(max_size=20)
@@ -35,6 +35,7 @@ records = st.builds(
     revision=st.none() | words,
     error=st.none() | st.builds(ErrorInfo, words, words),
     warning=st.none() | words,
+    threshold=st.none() | st.floats(0, 1) | st.just("auto"),
 )
 
 

@@ -31,6 +31,8 @@ class Toy:
     window_seconds = 10.0
     step_seconds: float | None = 0.1
     labels = LABELS
+    thresholds = step_thresholds = (0.5,) * len(LABELS)
+    calibrated = False
 
     def __init__(self) -> None:
         chance = torch.Generator().manual_seed(5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from samcli.evaluation.nano.left_out import LEFT_OUT
 from samcli.text.labels import labels
 
 RATE = 24_000
@@ -32,6 +34,11 @@ CLASSES = {
     "Can opening": "Burst, pop",
 }
 CLIPS_OF_A_KIND = 5
+ONTOLOGY = [
+    {"id": "/m/0", "name": "Animal", "child_ids": ["/m/1"]},
+    {"id": "/m/1", "name": "Dog", "child_ids": ["/m/2"]},
+    {"id": "/m/2", "name": "Bark", "child_ids": []},
+]
 
 
 def sound(kind: int, take: int) -> np.ndarray:
@@ -44,7 +51,7 @@ def sound(kind: int, take: int) -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def corpus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """40 development clips and two of speech to learn from."""
+    """40 development clips, two of speech to learn from, and ten of sources that are left out of that."""
     folder = tmp_path_factory.mktemp("corpus")
     names = labels()
     rows, windows = [], []
@@ -61,6 +68,10 @@ def corpus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         facts = "speech", "class", "pypi/voices", "Speech", "words"
         rows.append(_clip(folder, "train", f"speech-{take}", sound(9, take), *facts))
         windows.append(np.zeros(len(names), np.float32))
+    for number, take in itertools.product(range(2), range(CLIPS_OF_A_KIND)):
+        facts = "sound", "guess", LEFT_OUT[number], ("Dog", "Rain")[number], "a name"
+        rows.append(_clip(folder, "train", f"left-out-{number}-{take}", sound(number, take + 50), *facts))
+        windows.append(np.zeros(len(names), np.float32))
     with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
@@ -72,7 +83,7 @@ def corpus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         window=np.zeros(len(rows), int),
         sqrt_prob_255=np.round(np.sqrt(np.stack(windows)) * 255).astype(np.uint8),
     )
-    (folder / "ontology.json").write_text(json.dumps([{"id": "/m/0", "name": "Animal", "child_ids": []}]))
+    (folder / "ontology.json").write_text(json.dumps(ONTOLOGY))
     with (folder / "freesound_classes.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("class", "audioset_names"), *CLASSES.items()])
     return folder

@@ -32,6 +32,16 @@ def test_labels_asked_for_are_all_shown() -> None:
     assert [tag.label for tag in Choice.of(LABELS, ["Rain"], None, 0.5).tags(scores(*[0.4] * 7))] == []
 
 
+def test_each_label_may_have_a_threshold_of_its_own() -> None:
+    own = (0.5, 0.05, 0.2, 0.6, 0.3, 0.9, 0.1)
+    found = Choice.of(LABELS, (), None, own).tags(scores(0.45, 0.06, 0.2, 0.6, 0.29, 0.89, 0.95))
+    assert [tag.label for tag in found] == ["Bird", "Siren", "Inside, small room", "Dog"]
+    asked = Choice.of(LABELS, ["Rain", "Dog"], None, own)
+    assert [tag.label for tag in asked.tags(scores(*[0.29] * 7))] == ["Dog"]
+    assert asked.told == "auto" and Choice.of(LABELS, (), None, 0.25).told == 0.25
+    assert Choice.of(LABELS, (), None, None).told == 0.1 and Choice.of(LABELS, ["Dog"], None, None).told == 0.0
+
+
 def test_labels_by_their_plain_words() -> None:
     from samcli.text.labels import labels
 

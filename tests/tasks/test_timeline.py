@@ -85,6 +85,15 @@ def test_silence_ends_events_and_labels_keep_apart() -> None:
     assert finder.events() == [Event(0, 1, 0.9, 0), Event(0.5, 2, 0.9, 2), Event(12, 14, 0.8, 2)]
 
 
+def test_each_label_opens_and_ends_by_its_own_threshold() -> None:
+    finder = EventFinder(Choice.of(("a", "b"), (), None, None, timeline=(0.8, 0.2)), 0.5)
+    finder.add(0, 2.5, np.array([[0.7, 0.3], [0.7, 0.09], [0.9, 0.3], [0.41, 0.3], [0.39, 0.09]]))
+    assert finder.events() == [Event(0, 2, 0.9, 0), Event(0, 2, 0.3, 1)], "a pause of half a second ends nothing"
+    finder = EventFinder(Choice.of(("a", "b"), (), None, None, timeline=(0.2, 0.8)), 0.5)
+    finder.add(0, 1, np.array([[0.3, 0.7], [0.3, 0.7]]))
+    assert finder.events() == [Event(0, 1, 0.3, 0)]
+
+
 def test_the_last_step_reaches_to_the_end_of_the_window() -> None:
     finder = EventFinder(Choice.of(("a",), (), None, THRESHOLD, timeline=0.3), 0.16)
     finder.add(0, 10, np.full((62, 1), 0.9))  # 62 steps of 0.16 s are 9.92 s

@@ -97,15 +97,19 @@ def found_events(
     known: Sequence[str],
     classes: dict[str, tuple[str, ...]],
     step_seconds: float,
-    threshold: float = TIMELINE_THRESHOLD,
+    limits: float | tuple[float, ...] = TIMELINE_THRESHOLD,
 ) -> list[LabelledEvent]:
-    """The timeline of one scene, in the suite's classes, by the product's own event finder."""
+    """The timeline of one scene, in the suite's classes, by the product's own event finder.
+
+    A class is heard as far as the best of its names, each beside its own threshold.
+    """
     names = tuple(classes)
     place = {name: index for index, name in enumerate(known)}
     columns = [[place[name] for name in classes[label] if name in place] for label in names]
-    finder = EventFinder(Choice(names, tuple(range(len(names))), len(names), threshold), step_seconds)
+    least = np.broadcast_to(np.asarray(limits, np.float32), len(known)).clip(min=1e-6)
+    finder = EventFinder(Choice(names, tuple(range(len(names))), len(names), 1.0), step_seconds)
     for start, end, steps in heard.steps:
-        finder.add(start, end, None if steps is None else _merged(steps, columns))
+        finder.add(start, end, None if steps is None else _merged(steps / least, columns))
     return [LabelledEvent(names[event.position], event.start, event.end) for event in finder.events()]
 
 

@@ -20,6 +20,7 @@ from samcli.evaluation.figures import Figure
 from samcli.evaluation.nano import tags as nano_tags
 from samcli.evaluation.nano import words as nano_words
 from samcli.evaluation.nano.dev_sounds import RATE
+from samcli.evaluation.nano.left_out import left_out_figures
 from samcli.evaluation.nano.measurement import Measurement
 from samcli.evaluation.nano.targets import MARKS
 from samcli.evaluation.told import long_words as nano_long
@@ -93,6 +94,7 @@ def measure(
         figures += found
     if "tag" in model.tasks:
         figures += nano_tags.tag_figures(sounds, model, heard)
+        figures += left_out_figures(model, sounds.corpus, extent.every, progress)
         figures += nano_tags.timeline_figures(sounds, model, extent.minutes, progress)
         figures += nano_tags.variant_figures(sounds, model, heard, extent.variants, progress)
     order = list(MARKS)

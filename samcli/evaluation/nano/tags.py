@@ -16,6 +16,7 @@ from samcli.evaluation.nano.minute_scenes import found_events, minute_scenes, ti
 from samcli.evaluation.nano.targets import MARKS, marked, marked_share
 from samcli.evaluation.nano.variants import VARIANTS
 from samcli.models.interface import SoundModel
+from samcli.tasks.run import timeline_threshold
 from samcli.training.nano.corpus import Targets
 from samcli.training.precision import Scores, mean_precision
 
@@ -55,7 +56,8 @@ def timeline_figures(sounds: DevSounds, model: SoundModel, count: int, progress:
     waves = [scene.wave for scene in scenes]
     telling = _telling(progress, "hearing minutes", waves)
     heard = hear(model, waves, steps=True, rate=RATE, progress=telling)
-    found = [found_events(one, model.labels, classes, model.step_seconds) for one in heard]
+    limits = timeline_threshold(model)
+    found = [found_events(one, model.labels, classes, model.step_seconds, limits) for one in heard]
     figures = []
     for key, ends in (("timeline_f1", True), ("timeline_onset_f1", False)):
         counts = [collar_counts(mine, scene.events, ends=ends) for mine, scene in zip(found, scenes, strict=True)]

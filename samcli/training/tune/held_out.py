@@ -30,7 +30,7 @@ def hold_out(
     if any(recording.split == "validation" for recording in recordings):
         return [replace(recording, split=recording.split or "train") for recording in recordings], "given"
     free = [recording for recording in recordings if recording.split != "test"]
-    sources, how = _sources(free, same)
+    sources, how = sources_of(free, same)
     out = _chosen(free, sources, seed)
     split = {
         recording.key: "validation" if source in out else "train"
@@ -43,7 +43,8 @@ def hold_out(
     return made, how
 
 
-def _sources(recordings: Sequence[Recording], same: Mapping[str, Hashable]) -> tuple[list[Hashable], str]:
+def sources_of(recordings: Sequence[Recording], same: Mapping[str, Hashable]) -> tuple[list[Hashable], str]:
+    """The source of each recording, and in words what told it."""
     by_label: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for number, recording in enumerate(recordings):
         by_label[recording.labels].append(number)

@@ -13,6 +13,7 @@ import torch
 
 from samcli.checkpoints.tiny import tiny_random
 from samcli.evaluation.metrics.wording import names_any
+from samcli.evaluation.nano import dev_sounds
 from samcli.evaluation.nano.dev_sounds import DevSounds, corpus_of
 from samcli.evaluation.nano.dev_tags import cross_source_accuracy, everyday_accuracy, tag_figures, teacher_agreement
 from samcli.evaluation.nano.suite import Extent, measure, nano_figures, report_markdown, report_rows
@@ -36,6 +37,8 @@ class Oracle:
     tasks = frozenset({"tag", "caption", "ask"})
     sample_rate, window_seconds, step_seconds = RATE, 60.0, 0.1
     labels = labels()
+    thresholds = step_thresholds = (0.5,) * len(labels)
+    calibrated = False
     said = ("a dog barking", "rain falling", "a siren wailing", "a sneeze", "a can being opened", "a cat meowing",
             "a gunshot", "music playing", "nothing", "someone speaking")  # fmt: skip
     tags = ("Dog", "Rain", "Siren", "Sneeze", "Burst, pop", "Cat", "Gunshot, gunfire", "Music", None, "Speech")
@@ -171,7 +174,7 @@ def test_scenes_and_exams(corpus_folder: Path) -> None:
     assert len(scenes) == 40
     for scene in scenes:
         assert scene.first.kind is not scene.second.kind
-        assert scene.wave.shape == (10 * RATE,)
+        assert scene.wave.shape == (10 * dev_sounds.RATE,)
         assert np.abs(scene.wave).max() <= 1
     again = DevSounds.read(corpus).two_event_scenes(40)
     assert all(np.array_equal(one.wave, other.wave) for one, other in zip(scenes, again, strict=True))

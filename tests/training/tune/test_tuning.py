@@ -17,6 +17,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from samcli.audio.front_end import EVEN_32K, KALDI, FrontEnd
+from samcli.audio.resample import resampled
 from samcli.checkpoints.loading import load_model
 from samcli.checkpoints.tiny import LABELS
 from samcli.errors import ModelError, UsageError
@@ -38,13 +40,16 @@ LOOP = LoopOptions(worker=False, autocast=False)
 class Desk:
     """Data, a base, and what comes of them."""
 
-    def __init__(self, data: Path, base: Path) -> None:
-        self.data, self.base_folder = data, base
+    def __init__(self, data: Path, base: Path, front_end: FrontEnd = EVEN_32K) -> None:
+        self.data, self.base_folder, self.front_end = data, base, front_end
         self.sounds: dict[str, Mel] = {}
         self.examined = self.look(data)
 
     def look(self, data: Path) -> Examined:
-        return examine(read_data(data), LABELS, keep=lambda path, wave: self.sounds.update({path: features_of(wave)}))
+        def keep(path: str, wave: Any) -> None:
+            self.sounds[path] = features_of(wave, self.front_end)
+
+        return examine(read_data(data), LABELS, rate=self.front_end.sample_rate, keep=keep)
 
     @property
     def base(self) -> Base:
@@ -63,7 +68,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 
 
 def scores(model: Any, kind: str = "warble", number: int = 9) -> torch.Tensor:
-    wave = torch.from_numpy(sound(kind, number))[None]
+    wave = torch.from_numpy(resampled(sound(kind, number), RATE, model.sample_rate))[None]
     logits: torch.Tensor = model.encode(wave, torch.tensor([wave.shape[1]])).clip_logits[0]
     return logits
 
@@ -86,9 +91,9 @@ def test_it_learns_the_names_and_keeps_the_others(desk: Desk, tmp_path: Path, me
 
 
 def test_other_sounds_teach_where_the_names_are_not(desk: Desk, tmp_path: Path) -> None:
-    time = np.arange(RATE) / RATE
+    time = np.arange(32_000) / 32_000
     pitches = np.linspace(150, 400, 30)
-    others = [features_of((0.2 * np.sin(2 * np.pi * pitch * time)).astype(np.float32)) for pitch in pitches]
+    others = [features_of((0.2 * np.sin(2 * np.pi * pitch * time)).astype(np.float32), EVEN_32K) for pitch in pitches]
     done = desk.tune(tmp_path / "mine", "head", others=others)
     assert done.best["false alarms"] <= 0.2 and done.best["accuracy"] == 1.0
     assert settings_of(desk.examined, desk.base, QUICK, others) != settings_of(desk.examined, desk.base, QUICK)
@@ -100,7 +105,7 @@ def test_a_published_tagger_is_taught_too(desk: Desk, tmp_path: Path, method: st
     folder = tmp_path / "dass"
     folder.mkdir()
     shutil.copyfile(FIXTURES / "dass_original" / "weights.safetensors", folder / "model.safetensors")
-    own = Desk(desk.data, folder)
+    own = Desk(desk.data, folder, KALDI)
     done = own.tune(tmp_path / "mine", method, recipe=replace(QUICK, epochs=2).of_size(2))
     model, base = load_model(str(tmp_path / "mine"), device="cpu"), load_model(str(folder), device="cpu")
     assert model.labels == (*base.labels, "hiss", "warble") and done.steps == 10
