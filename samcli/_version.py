@@ -1,3 +1,3 @@
 """The version of the package, for whoever must name it without importing the package's front."""
 
-__version__ = "0.2.0.dev0"
+__version__ = "0.2.0"

@@ -14,6 +14,8 @@ from samcli.text.labels import labels
 
 Sounding = tuple[str, float, float]  # label, start, end in seconds
 STEP = 0.08
+# Whatever the shipped model is sure from, these recordings are told by one measure.
+SURENESS = Sureness(0.07, 0.3, 0.4, 0.7, 0.8, 0.85, 0.38, 0.3)
 
 
 def facts_of(sounds: Sequence[Sounding], seconds: float = 120.0, score: float = 0.9) -> Facts:
@@ -32,7 +34,7 @@ def facts_of(sounds: Sequence[Sounding], seconds: float = 120.0, score: float = 
             levels[max(0, round((start - at) * 10)) : max(0, round((stop - at) * 10))] = -20.0
         digest = digest.followed_by(window(rows, at, end, steps, steps.max(0), levels))
         at = end
-    return Facts(digest, rows, Sureness())
+    return Facts(digest, rows, SURENESS)
 
 
 @pytest.fixture(scope="session")

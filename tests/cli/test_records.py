@@ -13,7 +13,8 @@ from samcli.records import ErrorInfo, Record, Tag
 
 KEYS = [
     *("schema", "task", "path", "start", "end", "duration", "covered", "caption", "tags"),
-    *("question", "answer", "silent", "model", "revision", "version", "error", "warning", "threshold"),
+    *("question", "answer", "silent", "model", "revision", "version", "error", "warning"),
+    *("evidence", "threshold"),
 ]
 
 words = st.text(max_size=20)

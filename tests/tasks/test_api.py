@@ -152,8 +152,8 @@ def test_a_stream_answers_while_it_comes(sam: api.Sam) -> None:
 
 def test_a_stream_of_nothing_and_of_long_segments(sam: api.Sam) -> None:
     assert list(sam.stream(iter([]))) == []
-    (record,) = sam.stream(noise(33), "caption", segment=60, options=RunOptions(max_new_tokens=SHORT))
-    assert record.caption == sam.caption(noise(33), max_new_tokens=SHORT).caption
+    (record,) = sam.stream(noise(33), "tag", segment=60)
+    assert record.tags == sam.tag(noise(33)).tags
     assert [record.silent for record in sam.stream(np.zeros(RATE * 15, np.float32))] == [True, True]
 
 

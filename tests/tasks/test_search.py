@@ -84,7 +84,7 @@ def test_loss_does_not_depend_on_company(waves: list[np.ndarray]) -> None:
 def test_normalising_takes_off_what_is_usual(waves: list[np.ndarray]) -> None:
     model = tiny_random()
     usual = usual_losses(TEXTS, model)
-    demo = [read_sound(path) for path in sorted((ROOT / "samcli" / "data" / "demo").glob("*.opus"))]
+    demo = [read_sound(path, model.sample_rate) for path in sorted((ROOT / "samcli" / "data" / "demo").glob("*.opus"))]
     assert len(demo) == 3
     expected = np.mean([one.losses for one in hear(model, demo, given=TEXTS)], axis=0)
     np.testing.assert_allclose(usual, expected, atol=1e-4)
@@ -104,7 +104,7 @@ def test_search_ranks_by_loss(folder: Path) -> None:
     hits = search("a dog barks", find_inputs([folder]), model, k=10)
     assert len(hits) == 6  # the bad file is passed over
     for hit in hits:
-        loss = hear(model, [read_sound(hit.path)], given=["a dog barks"])[0].losses
+        loss = hear(model, [read_sound(hit.path, model.sample_rate)], given=["a dog barks"])[0].losses
         assert loss is not None
         assert hit.score == pytest.approx(-float(loss[0]), abs=1e-4)
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)

@@ -122,7 +122,7 @@ def test_the_stages_teach_what_the_recipe_says(
     marks = {"language"}  # the rows of our marks lie in the language model's tables
     assert changed((2, 0, 0, 0)) == {"connector"} | marks
     tuned = changed((0, 2, 0, 0))
-    assert {"connector", "encoder.stem", "encoder.layers", "in_proj", "out_proj"} <= tuned
+    assert {"connector", "encoder.trunk", "encoder.layers", "in_proj", "out_proj"} <= tuned
     assert not tuned & {"encoder.head", "encoder.attention", "conv1d", "norm", "mixer"}
     frozen = changed((1, 0, 0, 2), freeze_encoder=True)
     assert not any(name.startswith("encoder.") for name in frozen) and "in_proj" in frozen
@@ -219,6 +219,6 @@ def test_two_sounds_are_told_apart_after_a_course(sounds: Path, tmp_path: Path, 
     network, _ = align(parts, questions, places, tmp_path, recipe, alone)
     listener = Listener(network, parts.tokenizer, (), "test", "0")
     for place, answer in zip(places, answers, strict=True):
-        wave = torch.from_numpy(read_sound(str(place)))
+        wave = torch.from_numpy(read_sound(str(place), listener.sample_rate))
         heard = listener.listen(listener.encode(wave[None], torch.tensor([len(wave)])), None)
         assert listener.speak(heard, [""], SpeakOptions()) == [answer]
