@@ -135,7 +135,7 @@ def _about(marks: Marks, scene: LongScene, facts: Facts, place: int) -> None:
 
 
 def _found(facts: Facts, label: str, start: float, end: float) -> bool:
-    account = facts.accounts.get(facts.place[label])
+    account = facts.accounts.get(facts.place.get(label, -1))
     events = () if account is None else account.first
     return any(event.start < 1000 * end and event.end > 1000 * start for event in events)
 
