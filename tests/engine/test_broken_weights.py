@@ -12,6 +12,7 @@ from torch import Tensor
 
 from samcli.checkpoints.loading import load_model, locate
 from samcli.engine.inputs.find import find_inputs
+from samcli.engine.options import RunOptions
 from samcli.tasks.run import run
 
 
@@ -42,6 +43,6 @@ def test_a_caption_fails_where_the_numbers_run_out(kind: str, tmp_path: Path, wr
     assert broken.keys() == weights.keys()
     save_file(broken, folder / "model.safetensors")
     inputs = find_inputs([write(tmp_path / "sounds" / f"{seed}.wav", 1, seed=seed) for seed in range(2)])
-    records = list(run("caption", inputs, load_model(str(folder), device="cpu")))
+    records = list(run("caption", inputs, load_model(str(folder), device="cpu"), RunOptions(beams=2)))
     assert [record.error is not None and record.error.type for record in records] == ["non-finite"] * 2
     assert all(record.text is None for record in records)

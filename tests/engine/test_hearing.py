@@ -24,12 +24,12 @@ def test_as_the_engine() -> None:
     sam = Sam(tiny_random())
     question = "Is there a dog?"
     sounds = waves()
-    heard = hear(sam.model, sounds, [("", question)] * len(sounds), steps=True)
+    heard = hear(sam.model, sounds, [("", question)] * len(sounds), steps=True, rate=RATE)
     for wave, one in zip(sounds[:-1], heard, strict=False):
-        caption = sam.caption(wave, rate=RATE)
+        caption = sam.caption(wave, rate=RATE, beams=1)
         assert (one.texts[0] or None) == caption.caption
         assert one.silent == caption.silent
-        assert (one.texts[1] or None) == sam.ask(question, wave, rate=RATE).answer
+        assert (one.texts[1] or None) == sam.ask(question, wave, rate=RATE, beams=1).answer
         tags = sam.tag(wave, rate=RATE, labels=sam.labels).tags
         if one.silent:
             assert one.tags is None

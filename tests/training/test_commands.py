@@ -68,7 +68,7 @@ def test_two_processes_learn_what_one_with_twice_the_batch_learns(
     two, one = weights(sam.folder / "two"), weights(sam.folder / "one")
     assert two.keys() == one.keys()
     for name, value in one.items():
-        assert torch.allclose(value, two[name], atol=1e-5), name
+        assert torch.allclose(value, two[name], atol=1e-3), name
     losses = [
         [json.loads(line)["loss"] for line in (sam.folder / out / "training/metrics.jsonl").read_text().splitlines()]
         for out in ("one", "two")

@@ -61,7 +61,7 @@ def test_what_is_stored(folder: Path) -> None:
         np.testing.assert_allclose(np.linalg.norm(index.embeddings(), axis=1), 1, atol=1e-2)
     from samcli.audio import read_sound
 
-    one = hear(model, [read_sound(folder / "1.wav")], [("",)])[0]
+    one = hear(model, [read_sound(folder / "1.wav", model.sample_rate)], [("",)])[0]
     with Index(folder / NAME) as index:  # without a model: only to look
         assert index.labels == model.labels
         np.testing.assert_allclose(index.tags()[1], one.tags, atol=0.005)

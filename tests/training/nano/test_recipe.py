@@ -26,6 +26,7 @@ from samcli.models.sam import SamNetwork
 from samcli.ssm.bidirectional import BidirectionalConfig
 from samcli.text.labels import labels
 from samcli.training.loop import LoopOptions
+from samcli.training.nano import material as material_module
 from samcli.training.nano import opinions
 from samcli.training.nano import recipe as nano
 from samcli.training.nano.batches import BatchOptions
@@ -64,7 +65,7 @@ WORDS_ALONE = replace(TINY, ear_steps=0, ear_steps_again=0)
 
 @pytest.fixture(autouse=True)
 def few_synthetic_clips(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nano, "synthetic_clips", partial(synthetic_clips, each=2))
+    monkeypatch.setattr(material_module, "synthetic_clips", partial(synthetic_clips, each=2))
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,7 @@ def trained(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> tuple[S
     """A run that nothing disturbed, and its folder."""
     folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nano, "synthetic_clips", partial(synthetic_clips, each=2))
+        patch.setattr(material_module, "synthetic_clips", partial(synthetic_clips, each=2))
         return train_nano(corpus, folder, TINY), folder
 
 
