@@ -8,6 +8,7 @@ import pytest
 from samcli.api import Sam
 from samcli.checkpoints.tiny import tiny_random
 from samcli.engine.hearing import hear
+from samcli.models.interface import SpeakOptions
 
 RATE = 16_000
 
@@ -24,12 +25,13 @@ def test_as_the_engine() -> None:
     sam = Sam(tiny_random())
     question = "Is there a dog?"
     sounds = waves()
-    heard = hear(sam.model, sounds, [("", question)] * len(sounds), steps=True, rate=RATE)
+    short = SpeakOptions(max_new_tokens=2)
+    heard = hear(sam.model, sounds, [("", question)] * len(sounds), steps=True, rate=RATE, options=short)
     for wave, one in zip(sounds[:-1], heard, strict=False):
-        caption = sam.caption(wave, rate=RATE, beams=1)
+        caption = sam.caption(wave, rate=RATE, beams=1, max_new_tokens=2)
         assert (one.texts[0] or None) == caption.caption
         assert one.silent == caption.silent
-        assert (one.texts[1] or None) == sam.ask(question, wave, rate=RATE, beams=1).answer
+        assert (one.texts[1] or None) == sam.ask(question, wave, rate=RATE, beams=1, max_new_tokens=2).answer
         tags = sam.tag(wave, rate=RATE, labels=sam.labels).tags
         if one.silent:
             assert one.tags is None
