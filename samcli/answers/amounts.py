@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from samcli.answers.answer import Answer, Answerer, said
 from samcli.answers.captions import listed
 from samcli.answers.clock import between, clock, how_many, lasting, often, percent
 from samcli.answers.facts import Facts, Sound
 from samcli.answers.moments import by_name, found, in_order
+from samcli.answers.reply import Answer, Answerer, said
 from samcli.answers.telling import told
 from samcli.questions.meaning import Question
 

@@ -25,6 +25,7 @@ NAMELESS = (
     "{what} that cannot be made out is heard.", "one hears {what} of an unknown kind.",
 )  # fmt: skip
 FAINT = 200  # tenths of a decibel below the loudest moment, from where on nothing much is heard
+NOUN = ""  # stands for a sentence around the noun
 LATER = "~"  # before a clause of what comes later
 LOUD_DB, SOFT_DB = -8.0, -36.0
 
@@ -91,11 +92,12 @@ def _lone(sound: Sound, facts: Facts, pick: Picker) -> str:
     deed = pick(said.deeds)
     present = f"{said.who} {inflection.present(deed, said.many)}"
     going = f"{said.who} {inflection.progressive(deed, said.many)}"
-    heard = f"{said.noun} can be heard"
-    plain = pick((present, going, heard) if said.shape != ONCE else (present, heard, present))
-    if plain is heard and said_how in (" twice", " three times"):
-        plain = present
-    return f"{plain}{loudness if plain is not heard else ''}{said_how}{placed}"
+    told_as = pick((present, going, NOUN) if said.shape != ONCE else (present, present, NOUN))
+    if told_as is NOUN and not said_how:
+        are = "are" if said.nouns else "is"
+        frames = (f"{said.noun} can be heard", f"{said.noun} {are} heard", f"one hears {said.noun}")
+        return pick(frames) + placed
+    return f"{present if told_as is NOUN else told_as}{loudness}{said_how}{placed}"
 
 
 def clause(sound: Sound, facts: Facts, pick: Picker) -> str:

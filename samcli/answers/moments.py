@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from samcli.answers.answer import Answer, Answerer, missing, not_known, one_of, said
 from samcli.answers.captions import listed
 from samcli.answers.clock import between, clock, often
 from samcli.answers.facts import Evidence, Facts, Sound, amount_within, overlap
 from samcli.answers.names import kin
 from samcli.answers.presence import NO_SOUND_NAMED
+from samcli.answers.reply import Answer, Answerer, missing, not_known, one_of, said
 from samcli.answers.telling import guesses, told
 from samcli.digest.events import Event
 from samcli.questions.meaning import Name, Question

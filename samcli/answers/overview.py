@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from samcli.answers.answer import Answer, Answerer, said
 from samcli.answers.captions import caption, listed, nameless
 from samcli.answers.clock import between, clock, often
 from samcli.answers.facts import Facts
 from samcli.answers.moments import at, in_order
+from samcli.answers.reply import Answer, Answerer, said
 from samcli.answers.telling import guesses, told
 from samcli.questions.meaning import Question
 

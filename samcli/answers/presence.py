@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from samcli.answers.answer import Answer, Answerer, missing, not_known, one_of, said
 from samcli.answers.captions import capital, listed
 from samcli.answers.clock import between
 from samcli.answers.facts import Facts, Sound, kept_within
 from samcli.answers.names import kin
+from samcli.answers.reply import Answer, Answerer, missing, not_known, one_of, said
 from samcli.answers.telling import guesses, told
 from samcli.questions.meaning import Name, Question
 from samcli.text.labels import narrower

@@ -18,6 +18,7 @@ MOST_LABELS = 40  # that are looked at
 UNDER = 0.35  # of a heading's chance: a name under it that likely is told instead
 NOISES = frozenset({"Pink noise", "White noise", "Noise", "Static", "Hum", "Mains hum", "Hiss", "Environmental noise"})
 ROOM_DB = -45.0  # below it a noise is the room's or the microphone's own, which nobody would tell
+BRIEF = 0.2  # of the longer one's time, below which the other is something that happens in it
 SAME = 0.5  # of the briefer one's time, from which two names may be one sound
 
 
@@ -29,12 +30,18 @@ def told(facts: Facts) -> list[Sound]:
         sound = named(facts, label, chance)
         if sound is None or any(kin(label, other.label) for other in found):
             continue
-        shared = any(overlap(sound.account, other.account) >= SAME for other in found)
+        shared = any(_same_moments(sound, other) for other in found)
         # What is heard again and again, or for long, need not be so plain at its plainest.
         lasting = sound.share >= MAIN and facts.duration > LONG
         if chance >= (beside if shared else sure.told if lasting else alone):
             found.append(sound)
     return found
+
+
+def _same_moments(one: Sound, other: Sound) -> bool:
+    """Whether two names may be one sound: heard together, and neither a mere moment of the other."""
+    lengths = sorted((one.account.total, other.account.total))
+    return lengths[0] >= BRIEF * lengths[1] and overlap(one.account, other.account) >= SAME
 
 
 def guesses(facts: Facts, most: int = 2) -> list[Sound]:

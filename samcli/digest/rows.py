@@ -20,7 +20,7 @@ Scores = NDArray[np.float32]
 
 # Labels that one and the same sound is given: who it is, and what it does.
 TWINS = (
-    ("Dog", "Bark", "Bow-wow"), ("Cat", "Meow"), ("Cattle, bovinae", "Moo"), ("Pig", "Oink"),
+    ("Dog", "Bark", "Bow-wow", "Yip"), ("Cat", "Meow"), ("Cattle, bovinae", "Moo"), ("Pig", "Oink"),
     ("Chicken, rooster", "Cluck"), ("Turkey", "Gobble"), ("Duck", "Quack"), ("Goose", "Honk"), ("Crow", "Caw"),
     ("Pigeon, dove", "Coo"), ("Owl", "Hoot"), ("Frog", "Croak"), ("Horse", "Neigh, whinny"),
     ("Bird vocalization, bird call, bird song", "Chirp, tweet", "Bird"), ("Rain", "Rain on surface", "Raindrop"),

@@ -23,18 +23,6 @@ class Encoding(NamedTuple):
     pooled: Tensor | None = None  # (batch, width of its own): what a head over the whole window reads beside features
 
 
-class Thresholds(NamedTuple):
-    """From which score on a label is called heard, one for each label."""
-
-    clips: tuple[float, ...]  # of a whole recording
-    steps: tuple[float, ...]  # of a moment, in a timeline
-    calibrated: bool  # False: nobody measured any, and each is a half
-
-    @classmethod
-    def unknown(cls, labels: int) -> Thresholds:
-        return cls((0.5,) * labels, (0.5,) * labels, False)
-
-
 @dataclass(frozen=True)
 class SpeakOptions:
     max_new_tokens: int = 48

@@ -14,7 +14,7 @@ from samcli.text.sayings import saying
 DOERS = frozenset(
     inflection.word_set(
         "person people man woman men women child kid boy girl guy lady human children kids boys girls voice voices "
-        "male female dude father mother dad mom mum grandpa grandma hands adult adults somebody"
+        "male female dude father mother dad mom mum grandpa grandma hands adult adults somebody audience"
     )
 )
 # On what or with what it is done is less, too: "knocking on wood" asks for a knock.

@@ -30,7 +30,9 @@ NOBODY = frozenset(["someone", "somebody", "anyone", "anybody", "someones", "som
 ONE_UNLESS_JOINED = frozenset({"present", "only", "else", "absent"})
 JOINTS = frozenset({"and", "or", ",", "plus", "&", "with", "/", "as", "also"})
 # Intents about the whole recording, and what they are when a sound is named.
-ASKED_OF_ALL = {"length": "long", "silent": "present"}
+ASKED_OF_ALL = {"length": "long", "silent": "present", "help": "present"}
+# The same after a question about a sound, when they point at "it".
+POINTED = {"length": "long", "first": "when", "last": "until"}
 BEYOND = frozenset({"refuse", "foreign", "help"})
 # Words that are no name even where the network takes them for one.
 NO_NAMES = frozenset(
@@ -198,14 +200,14 @@ def one_sound(names: list[Name]) -> list[Name]:
 
 def _carried(question: Question, before: Question) -> Question:
     """With the sound of the question before it, where it only points at one."""
-    named = before.asked or before.other
-    if question.intent in ASKED_OF_ALL and named and PRONOUNS & set(question.text.split()):  # "how long does it last?"
-        return replace(question, intent=ASKED_OF_ALL[question.intent], asked=named)
+    pointing = bool(PRONOUNS & set(question.text.split())) and bool(before.asked or before.other)
+    if pointing and question.intent in POINTED:
+        question = replace(question, intent=POINTED[question.intent])
     if question.asked or question.other or question.intent not in NEEDS_SOUND:
         return question
     if question.intent in ("before", "after"):
-        return replace(question, other=named)
-    return replace(question, asked=named)
+        return replace(question, other=before.asked or before.other)
+    return replace(question, asked=before.asked or before.other)
 
 
 def lettered(words: Sequence[str]) -> tuple[str, list[Name]]:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from samcli.answers.answer import Answer
+from samcli.answers.answer import answer
 from samcli.answers.captions import caption
 from samcli.answers.facts import Facts, Sureness
-from samcli.answers.reply import answer
+from samcli.answers.reply import Answer
 from samcli.audio.windows import Levels
 from samcli.digest.digest import Digest, window
 from samcli.digest.rows import Rows

@@ -8,9 +8,9 @@ from random import Random
 
 import pytest
 
+from samcli.answers.answer import answer, answerers
 from samcli.answers.captions import caption
 from samcli.answers.facts import Facts
-from samcli.answers.reply import ANSWERERS, answer
 from samcli.evaluation.metrics.wording import yes_or_no
 from samcli.questions.intents import INTENTS
 from samcli.questions.meaning import Name, Question
@@ -143,4 +143,4 @@ def check(text: str, seconds: float) -> None:
 
 
 def test_every_intent_has_an_answer() -> None:
-    assert set(ANSWERERS) == set(INTENTS)
+    assert set(answerers()) == set(INTENTS)

@@ -115,7 +115,7 @@ def test_killed_at_any_moment_and_resumed(sam: Any, fill: Callable[..., int], fi
         while killed < kills:
             cold = nursery is sam or killed % 10 == 0
             running = (sam if cold else nursery).start(*WORK, stdout=subprocess.DEVNULL)
-            patience = Patience(out.with_name(".tags.journal"), chance, startup if cold else warm, good)
+            patience = Patience(out.with_name(".tags.jsonl.journal"), chance, startup if cold else warm, good)
             patience.wait(running)
             running.kill()
             _, errors = running.communicate()
@@ -132,7 +132,7 @@ def test_killed_at_any_moment_and_resumed(sam: Any, fill: Callable[..., int], fi
                 finished, out = finished + 1, clean(sam)
     assert sam(*WORK).returncode == 1
     assert out.read_bytes() == whole
-    assert sorted(path.name for path in out.parent.iterdir()) == [".tags.journal", "tags.jsonl"]
+    assert sorted(path.name for path in out.parent.iterdir()) == [".tags.jsonl.journal", "tags.jsonl"]
     print(f"{killed} kills, {finished + 1} finished runs over {files} files; safe at each kill: {at}")
 
 
@@ -151,7 +151,7 @@ def test_asked_to_stop_at_any_moment_and_resumed(
         while stopped < times:
             running = (sam if stopped % 10 == 0 else nursery).start(*WORK, stdout=subprocess.DEVNULL)
             heeding(running)
-            Patience(out.with_name(".tags.journal"), chance, 1.0, good).wait(running)
+            Patience(out.with_name(".tags.jsonl.journal"), chance, 1.0, good).wait(running)
             running.send_signal(number)
             _, errors = running.communicate(timeout=250)
             assert b"Traceback" not in errors and b"Exception" not in errors, errors.decode()
@@ -177,7 +177,7 @@ class Paused:
         arguments = ("tag", "in", "-", "-o", "out/tags.jsonl", "--threads", "2", "--batch-size", "1", *more, *TINY)
         self.running = sam.start(*arguments, stdin=subprocess.PIPE, **options)
         deadline = time.monotonic() + 250
-        journal = self.out.with_name(".tags.journal")
+        journal = self.out.with_name(".tags.jsonl.journal")
         while not (journal.exists() and journal.read_bytes().count(b"\n") >= done):
             assert self.running.poll() is None and time.monotonic() < deadline, self.running.communicate()
             time.sleep(0.02)
@@ -271,7 +271,7 @@ def test_results_that_are_deleted_while_they_are_made(sam: Any, fill: Callable[.
     out = clean(sam)
     out.write_text("old\n")
     paused = Paused(sam, done=good)
-    names = {"hidden": [".tags.jsonl.part"], "journal": [".tags.journal"], "old": ["tags.jsonl"]}
+    names = {"hidden": [".tags.jsonl.part"], "journal": [".tags.jsonl.journal"], "old": ["tags.jsonl"]}
     names["both"] = names["hidden"] + names["journal"]
     for name in names[what]:
         (out.parent / name).unlink()

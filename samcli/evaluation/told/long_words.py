@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from samcli.answers.answer import Answer
+from samcli.answers.answer import answer
 from samcli.answers.captions import caption
 from samcli.answers.facts import Facts
-from samcli.answers.reply import answer
+from samcli.answers.reply import Answer
 from samcli.engine.hearing import Progress
 from samcli.evaluation.figures import Figure
 from samcli.evaluation.metrics.sentences import faults

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import reduce
 
+from samcli.answers.answer import answer
 from samcli.answers.captions import caption
 from samcli.answers.facts import Facts
-from samcli.answers.reply import answer
 from samcli.audio.windows import levels_db
 from samcli.digest.digest import Digest, window
 from samcli.engine.hearing import Heard, Wave, hear

@@ -37,7 +37,7 @@ TWICE = 2  # how often each is seen
 class AskingRecipe:
     minutes: float = 15.0  # of one processor core
     batch: int = 128
-    rate: float = 2e-3
+    rate: float = 1.5e-3
     least_rate: float = 3e-5
     warmup: int = 100
     decay: float = 0.02
