@@ -115,7 +115,7 @@ class NanoEncoder(Encoder):
         return self.judge(self.norm(joined), pooled, lengths)
 
     def _heard(self, mel: Tensor, frames: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The trunk's maps as tokens (batch, tokens, width), and its last one in blocks (batch, blocks, 2 * channels)."""
+        """The trunk's maps as tokens (batch, tokens, width); its last one in blocks (batch, blocks, 2 * channels)."""
         maps = self.trunk(mel.to(self.head.weight.dtype), frames)
         tokens = maps[0].shape[2]
         flat = [part.permute(0, 2, 3, 1).flatten(2) for part in maps]  # (batch, steps, bands * channels)
