@@ -35,7 +35,7 @@ from samcli.models.listener_state import (
     tellable,
 )
 from samcli.models.mixture import AUDIO, split_projections, use_modality
-from samcli.models.thresholds import Thresholds
+from samcli.models.facts import Thresholds
 from samcli.ssm.language.beams import beam_candidates
 from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.generation import GenerationOptions, generate
