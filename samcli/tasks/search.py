@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from samcli.audio import read_sound
 from samcli.engine.hearing import Wave, hear
-from samcli.engine.index.store import Contents, Index
+from samcli.engine.index.store import Contents
 from samcli.engine.index.store import Window as Entry
 from samcli.engine.inputs.find import Input
 from samcli.engine.inputs.sources import input_error, open_input
@@ -116,14 +116,6 @@ class SearchGatherer:
         return [[Hit(heard.path, self.start, self.end, -loss) for loss in losses]]
 
 
-def search_index(query: str, index: Index, model: SoundModel, k: int = 10, shortlist: int = SHORTLIST) -> list[Hit]:
-    """The same from an index: its tags and captions choose `shortlist` recordings, which are heard again and ranked.
-
-    With `shortlist` 0 nothing is heard again and the first stage's order stands.
-    """
-    return search_contents(query, index.contents(), index.labels, model, k, shortlist)
-
-
 def search_contents(
     query: str,
     contents: Contents,
@@ -132,7 +124,10 @@ def search_contents(
     k: int = 10,
     shortlist: int = SHORTLIST,
 ) -> list[Hit]:
-    """The same from what an index holds, for those who ask more than once; without a model the first stage alone."""
+    """The same from an index: its tags and captions choose `shortlist` recordings, which are heard again and ranked.
+
+    With `shortlist` 0 or without a model nothing is heard again and the first stage's order stands.
+    """
     windows = contents.windows
     scores = shortlist_scores(query, windows, contents.tags, labels, contents.embeddings)
     chosen: dict[str, int] = {}  # the best window of each recording
