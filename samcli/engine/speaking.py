@@ -1,4 +1,4 @@
-"""From what was heard to words. What makes no sense is said anew in other ways, and after that not at all."""
+"""From a listened state to text. Nonsense is generated again with other beams, and after that dropped."""
 
 from __future__ import annotations
 
