@@ -25,6 +25,7 @@ from samcli.cli.commands.index import index
 from samcli.cli.commands.merge import merge
 from samcli.cli.commands.models import models
 from samcli.cli.commands.search import search
+from samcli.cli.commands.subtitle import subtitle
 from samcli.cli.commands.tag import tag
 from samcli.cli.completion import completion
 from samcli.cli.exit_codes import ExitCode
@@ -68,6 +69,7 @@ def sam(
 LISTEN, FIND, MANAGE, BUILD = "Listen", "Find", "Look after", "Measure and teach"
 for command in (caption, tag, ask):
     app.command(cls=ShortHelp, no_args_is_help=True, rich_help_panel=LISTEN)(command)
+app.command(no_args_is_help=True, rich_help_panel=LISTEN)(subtitle)
 for command in (search, index, embed):
     app.command(no_args_is_help=True, rich_help_panel=FIND)(command)
 for command in (doctor, merge):
