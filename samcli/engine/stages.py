@@ -21,7 +21,7 @@ from samcli.engine.options import RunOptions, RunReport
 from samcli.engine.rows import Row, gather_encodings, gather_states, rows_of
 from samcli.engine.segments import Done, File, Part, Segment, Window
 from samcli.engine.speaking import Speech
-from samcli.engine.task import Task
+from samcli.engine.task import Task, gatherer_of
 from samcli.engine.window_encoder import WindowEncoder
 from samcli.engine.windows import Piece
 from samcli.errors import InputError, ModelError
@@ -112,7 +112,7 @@ class Stages:
     def _take_piece(self, file: File, piece: Piece) -> None:
         start, end = piece.start / self.rate, (piece.start + len(piece.wave)) / self.rate
         if piece.segment == len(file.segments):
-            file.segments.append(Segment(file, self.task.gatherer(), start))
+            file.segments.append(Segment(file, gatherer_of(self.task, file.job.item), start))
             file.open += 1
         segment = file.segments[piece.segment]
         segment.end = end

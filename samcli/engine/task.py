@@ -6,13 +6,16 @@ The engine knows how to feed a model; what to make of the scores or the words is
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from samcli.audio.windows import Levels
 from samcli.records import Record
+
+if TYPE_CHECKING:
+    from samcli.engine.inputs.find import Input
 
 Scores = NDArray[np.float32]
 
@@ -87,3 +90,15 @@ class Task(Protocol):
         ...
 
     def gatherer(self) -> Gatherer: ...
+
+
+@runtime_checkable
+class SharedTask(Protocol):
+    """Several requests that are heard in one run: each input has a gatherer of its own kind."""
+
+    def gatherer_of(self, item: Input) -> Gatherer: ...
+
+
+def gatherer_of(task: Task, item: Input) -> Gatherer:
+    """What collects a segment of this input."""
+    return task.gatherer_of(item) if isinstance(task, SharedTask) else task.gatherer()
