@@ -26,6 +26,7 @@ from samcli.cli.commands.mcp import mcp
 from samcli.cli.commands.merge import merge
 from samcli.cli.commands.models import models
 from samcli.cli.commands.search import search
+from samcli.cli.commands.serve import serve
 from samcli.cli.commands.subtitle import subtitle
 from samcli.cli.commands.tag import tag
 from samcli.cli.completion import completion
@@ -74,7 +75,8 @@ for command in (caption, tag, ask):
 app.command(no_args_is_help=True, rich_help_panel=LISTEN)(subtitle)
 for command in (search, index, embed):
     app.command(no_args_is_help=True, rich_help_panel=FIND)(command)
-app.command(rich_help_panel=SERVE)(mcp)
+for command in (serve, mcp):
+    app.command(rich_help_panel=SERVE)(command)
 for command in (doctor, merge):
     app.command(no_args_is_help=command is merge, rich_help_panel=MANAGE)(command)
 app.add_typer(models, rich_help_panel=MANAGE)

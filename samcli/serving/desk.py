@@ -11,6 +11,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -91,9 +92,12 @@ class Desk:
         self.report = RunReport()
         self._pace = LEAST_PACE  # seconds for an order, lately
         self._mixed = _Mixed()
-        self._lanes: tuple[queue.SimpleQueue[Order | None], ...] = (queue.SimpleQueue(), queue.SimpleQueue())
+        self._shared: deque[Order] = deque()  # not yet begun
+        self._alone: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
         self._waiting: set[Order] = set()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._came = threading.Condition(self._lock)
+        self._turn = 0  # of the run that serves the shared orders
         self._open = True
         works = (self._together, self._singly)
         self._threads = [threading.Thread(target=work, name=f"desk-{work.__name__}", daemon=True) for work in works]
@@ -122,16 +126,21 @@ class Desk:
             order.done([self._failed(STOPPED)])
             return order
         shared = order.task.prompt is None and options.segment is None and options.window_seconds is None
-        if shared:
+        if not shared:
+            self._alone.put(order)
+            return order
+        with self._came:
             self._mixed.orders[id(item)] = order
-        self._lanes[0 if shared else 1].put(order)
+            self._shared.append(order)
+            self._came.notify_all()
         return order
 
     def close(self) -> None:
         """Finish what is under way and refuse what still waits."""
-        self._open = False
-        for lane in self._lanes:
-            lane.put(None)
+        with self._came:
+            self._open = False
+            self._came.notify_all()
+        self._alone.put(None)
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(60)
@@ -148,31 +157,44 @@ class Desk:
     def _failed(self, error: ErrorInfo) -> Record:
         return Record(task="tag", path="", model=self.model.name, revision=self.model.revision, error=error)
 
-    def _inputs(self) -> Iterator[Input]:
-        """Orders as they come, until the desk closes; the engine's decoding threads wait here."""
-        while (order := self._lanes[0].get()) is not None:
+    def _inputs(self, turn: int) -> Iterator[Input]:
+        """Orders as they come; the decoding threads of one run wait here, until another has its turn."""
+        while True:
+            with self._came:
+                self._came.wait_for(lambda: self._shared or not self._open or turn != self._turn)
+                if not self._open or turn != self._turn:
+                    return
+                order = self._shared.popleft()
             if order.records.cancelled():
                 self._mixed.orders.pop(id(order.item), None)
                 continue
             yield order.item
-        self._lanes[0].put(None)  # for whoever asks again
 
     def _together(self) -> None:
         """One run for all; if the model itself fails, those under way are told and the next run begins."""
         options = RunOptions(ordered=False)
         while self._open:
             try:
-                for done in finished(self._mixed, self._inputs(), self.model, options, None, self.report):
+                for done in finished(self._mixed, self._inputs(self._turn), self.model, options, None, self.report):
                     order = self._mixed.orders.pop(id(done.job.item), None)
                     if order is not None:
                         order.done(done.records)
             except Exception as error:
-                for order in list(self._mixed.orders.values()):
-                    order.done([self._failed(_told(error))])
-                self._mixed.orders.clear()
+                self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        """Tell those whose sounds were under way; those not begun are heard by the next run."""
+        with self._came:
+            self._turn += 1
+            left = {id(order.item): order for order in self._shared}
+            lost = [order for key, order in self._mixed.orders.items() if key not in left]
+            self._mixed.orders = left
+            self._came.notify_all()
+        for order in lost:
+            order.done([self._failed(_told(error))])
 
     def _singly(self) -> None:
-        while (order := self._lanes[1].get()) is not None:
+        while (order := self._alone.get()) is not None:
             if order.records.cancelled():
                 continue
             try:

@@ -26,12 +26,15 @@ MOST_TAGS = 10
 async def heard(orders: Sequence[Order], told: Told) -> list[list[Record]]:
     """The records of some orders; when the caller is cancelled, so are they."""
     waiting = [asyncio.wrap_future(order.records) for order in orders]
+    share = 0.0
     try:
         while True:
             _, left = await asyncio.wait(waiting, timeout=LOOK_SECONDS)
             if not left:
                 break
-            await told(sum(order.item.source.share for order in orders) / len(orders))
+            now = sum(order.item.source.share for order in orders) / len(orders)
+            if now > share:
+                await told(share := now)
         return [await one for one in waiting]
     finally:
         for order in orders:
