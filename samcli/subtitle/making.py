@@ -98,6 +98,12 @@ def written(script: Script | AssScript | None, cues: Sequence[SoundCue], format:
     return translated("the dialogue", text, format, script.format).encode("utf-8", "surrogateescape")
 
 
+def check_translation(script: Script | AssScript | None, format: str) -> None:
+    """Refuse at once what only pysubs2 can do, where it is not installed."""
+    if (script is None and format in ("ass", "ssa")) or (script is not None and script.format != format):
+        _pysubs2()
+
+
 def _blank(format: str) -> str:
     if format == "srt":
         return ""

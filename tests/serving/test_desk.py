@@ -90,4 +90,3 @@ def test_names_lead_nowhere_else(recordings, tmp_path):
     assert roots.within([recordings / "deep"]).folders == (recordings / "deep",)
     assert roots.within([tmp_path]).folders == (recordings,)
     assert roots.within([tmp_path / "other"]).folders == ()
-

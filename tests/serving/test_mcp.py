@@ -15,6 +15,7 @@ mcp = pytest.importorskip("mcp")
 from mcp import Client, StdioServerParameters, types  # noqa: E402
 from mcp.client.stdio import stdio_client  # noqa: E402
 
+import samcli  # noqa: E402
 from samcli.engine.index.store import NAME, Index  # noqa: E402
 from samcli.engine.inputs.find import find_inputs  # noqa: E402
 from samcli.serving.desk import Desk  # noqa: E402
@@ -36,9 +37,6 @@ def asked(desk: Desk, roots: Roots, talk: Callable[[Client], Awaitable[Any]], **
 
 
 def test_every_tool_says_what_it_heard(desk, nano, recordings):
-    with Index(recordings / NAME, nano.model) as index:
-        index.update(find_inputs([recordings]), nano.model, lambda done: None)
-
     async def talk(client: Client) -> dict[str, Any]:
         tools = (await client.list_tools()).tools
         assert {tool.name for tool in tools} == {"listen", "ask", "find", "compare", "spectrogram"}
@@ -46,7 +44,6 @@ def test_every_tool_says_what_it_heard(desk, nano, recordings):
         calls = {
             "listen": {"path": "deep/dog.opus", "listen_for": ["dog", "siren"]},
             "ask": {"paths": ["deep/dog.opus", "thunder.opus"], "question": "is there a dog?"},
-            "find": {"query": "a dog barking", "folder": str(recordings)},
             "compare": {"first": "deep/dog.opus", "second": "deep/dog.opus"},
             "spectrogram": {"path": "thunder.opus", "start": 1, "seconds": 2},
         }
@@ -62,11 +59,23 @@ def test_every_tool_says_what_it_heard(desk, nano, recordings):
     assert [one["verdict"] for one in heard["listened_for"]] == ["heard", "not heard"] and heard["events"]
     answers = [one["answer"] for one in said["ask"].structured_content["result"]]
     assert answers == ["Yes, a dog barks.", "No, no dog is heard."]
-    assert said["find"].structured_content["result"][0]["path"].endswith("dog.opus")
     alike = said["compare"].structured_content
     assert alike["alike"] > 0.999 and alike["both"] and not alike["only_first"]
     picture = said["spectrogram"].content[0]
     assert picture.mime_type == "image/png" and base64.b64decode(picture.data).startswith(b"\x89PNG")
+
+
+def test_an_index_is_asked_and_nothing_it_names_outside_is_told(recordings, tmp_path):
+    model = samcli.load("tiny-random", device="cpu", offline=True).model
+    (tmp_path / "away.opus").write_bytes((recordings / "thunder.opus").read_bytes())
+    with Index(recordings / NAME, model) as index:
+        index.update(find_inputs([recordings / "thunder.opus", tmp_path / "away.opus"]), model)
+
+    async def talk(client: Client) -> Any:
+        return await client.call_tool("find", {"query": "rain", "folder": str(recordings)})
+
+    found = asked(Desk(model), Roots([recordings]), talk).structured_content["result"]
+    assert [hit["path"] for hit in found] == [str(recordings / "thunder.opus")]
 
 
 def test_a_hostile_client_gets_sentences(desk, recordings, tmp_path):

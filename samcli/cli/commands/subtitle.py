@@ -124,12 +124,13 @@ def written_in(name: str) -> Script | AssScript | None:
 def make(streams: Output, film: str, flags: SubtitleFlags, guide: Guide) -> ExitCode:
     """Hear the film and write its subtitles."""
     from samcli.subtitle.film import look
-    from samcli.subtitle.making import written
+    from samcli.subtitle.making import check_translation, written
     from samcli.subtitle.sounds import told
 
     format = format_for(film, flags)
     facts = look(film)
     script = dialogue(streams, facts, flags)
+    check_translation(script, format)
     sounds = told(heard(streams, facts, flags), asked=flags.labels is not None, away=flags.away)
     place = placing(facts, script, flags.style or guide.style, guide)
     place.put(sounds)
