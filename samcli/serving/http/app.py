@@ -14,7 +14,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from samcli._version import __version__
 from samcli.serving.desk import Desk
-from samcli.serving.gate import App, Gate, Rules, problem
+from samcli.serving.gate import App, Gate, RefusedError, Rules, problem
 from samcli.serving.http.addresses import AllowList
 from samcli.serving.http.answers import Hearing
 from samcli.serving.http.live import Live
@@ -59,12 +59,19 @@ def application(desk: Desk, rules: Rules, settings: Settings | None = None) -> A
     routes = [
         *(Route(f"/v1/{task}", hearing.records, methods=["POST"]) for task in ABOUT),
         Route("/v1/audio/classification", hearing.classification, methods=["POST"]),
-        WebSocketRoute("/v1/live", Live(desk)),
+        WebSocketRoute("/v1/live", Live(desk).listen),
         Route("/health", health), Route("/metrics", figures), Route("/openapi.json", openapi),
         Route("/", shown), Route("/docs", shown),
     ]  # fmt: skip
-    app: Any = Starlette(routes=routes, exception_handlers={HTTPException: _refused, Exception: _broken})
+    app: Any = Starlette(routes=routes, exception_handlers=HANDLERS)
     return Counted(Gate(app, rules), metrics)
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RefusedError)
+    # What was too large or too slow is not read to its end, so nothing can follow it.
+    headers = dict(error.headers) | ({"connection": "close"} if error.status in (408, 413) else {})
+    return Response(problem(error.kind, error.message), error.status, headers, media_type="application/json")
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -76,3 +83,6 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _broken(request: Request, error: Exception) -> Response:
     body = problem("internal", f"This should not have happened: {type(error).__name__}. Please report it.")
     return Response(body, 500, media_type="application/json")
+
+
+HANDLERS: dict[Any, Any] = {RefusedError: _told, HTTPException: _refused, Exception: _broken}

@@ -37,7 +37,7 @@ class Live:
     def __init__(self, desk: Desk) -> None:
         self.desk, self.count = desk, 0
 
-    async def __call__(self, socket: WebSocket) -> None:
+    async def listen(self, socket: WebSocket) -> None:
         await socket.accept()
         if self.count >= MOST_LISTENERS:
             await socket.close(1013, "Too many listen live already.")
