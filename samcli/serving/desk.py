@@ -118,8 +118,7 @@ class Desk:
         """Have a sound heard. UsageError or ModelError where that cannot be, BusyError when too many wait."""
         order = Order(item, task_for(name, self.model, options), options)
         with self._lock:
-            if len(self._waiting) >= self.most:
-                raise BusyError(max(1, round(self._pace * len(self._waiting))))
+            self.check_room()
             self._waiting.add(order)
         order.records.add_done_callback(lambda future: self._leave(order))
         if not self._open:
@@ -134,6 +133,11 @@ class Desk:
             self._shared.append(order)
             self._came.notify_all()
         return order
+
+    def check_room(self) -> None:
+        """BusyError when no more may wait."""
+        if len(self._waiting) >= self.most:
+            raise BusyError(max(1, round(self._pace * len(self._waiting))))
 
     def close(self) -> None:
         """Finish what is under way and refuse what still waits."""

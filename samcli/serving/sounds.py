@@ -38,7 +38,8 @@ class StoppableFile:
         return data
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        return self.file.seek(offset, whence)
+        self.file.seek(offset, whence)
+        return self.file.tell()  # a spooled file of Python 3.10 does not say where it went
 
     def tell(self) -> int:
         return self.file.tell()

@@ -29,6 +29,7 @@ from tests.serving.conftest import DEMO
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 CLIPS = {path.name: path.read_bytes() for path in sorted(DEMO.glob("*.opus"))}
+LIVE = "ws://127.0.0.1/v1/live"
 DOG, HERE = CLIPS["dog.opus"], "http://127.0.0.1"
 
 
@@ -122,7 +123,7 @@ def test_a_token_is_asked_for(desk):
         refused = client.post("/v1/tag", content=DOG, headers={"authorization": "Bearer wrong"})
         assert refused.status_code == 401 and refused.headers["www-authenticate"] == "Bearer"
         assert client.get("/metrics", headers={"authorization": "Bearer secret"}).status_code == 200
-        with pytest.raises(WebSocketDisconnect), client.websocket_connect("/v1/live"):
+        with pytest.raises(WebSocketDisconnect), client.websocket_connect(LIVE):
             pass
 
 
@@ -196,7 +197,7 @@ def test_live_sound_gives_a_record_for_every_segment(client, nano):
     wave = read_sound(DEMO / "dog.opus", 16_000)
     samples = (np.clip(wave, -1, 1) * 32767).astype("<i2")
     told = []
-    with client.websocket_connect("/v1/live?task=caption&segment=2&rate=16000") as socket:
+    with client.websocket_connect(f"{LIVE}?task=caption&segment=2&rate=16000") as socket:
         for at in range(0, len(samples), 5000):
             socket.send_bytes(samples[at : at + 5000].tobytes())
         socket.send_text("end")
@@ -209,7 +210,7 @@ def test_live_sound_gives_a_record_for_every_segment(client, nano):
 
 @pytest.mark.parametrize("query", ["task=dance", "rate=1", "rate=x", "segment=0", "top_k=-1"])
 def test_live_refuses_in_words(client, query):
-    with client.websocket_connect(f"/v1/live?{query}") as socket, pytest.raises(WebSocketDisconnect) as closed:
+    with client.websocket_connect(f"{LIVE}?{query}") as socket, pytest.raises(WebSocketDisconnect) as closed:
         socket.receive_text()
     assert closed.value.code == 1008 and closed.value.reason
 

@@ -36,7 +36,7 @@ class Hearing:
     async def records(self, request: Request) -> Response:
         """`POST /v1/tag` and its like."""
         task = request.url.path.rpartition("/")[2]
-        asked = await read(request, self.allowed, self.most_bytes)
+        asked = await self._read(request)
         orders = self._orders(task, asked, lambda wishes: options_of(task, wishes))
         try:
             first = await self._heard(orders[0], request)
@@ -52,7 +52,7 @@ class Hearing:
 
     async def classification(self, request: Request) -> Response:
         """`POST /v1/audio/classification`, as LocalAI has it."""
-        asked = await read(request, self.allowed, self.most_bytes)
+        asked = await self._read(request)
         name = asked.wishes.pop("model", "")
         if name not in ("", self.desk.model.name):
             close(asked)
@@ -72,6 +72,14 @@ class Hearing:
         found = [{"index": places[tag.label], "label": tag.label, "score": tag.score} for tag in record.tags or ()]
         return JSONResponse({"model": self.desk.model.name, "detections": found})
 
+    async def _read(self, request: Request) -> Asked:
+        """The request, unless too many wait: then it is not even read."""
+        try:
+            self.desk.check_room()
+        except BusyError as error:
+            raise _busy(error) from None
+        return await read(request, self.allowed, self.most_bytes)
+
     def _orders(self, task: str, asked: Asked, options: Any) -> list[Order]:
         """One for each sound; all of them or none."""
         orders: list[Order] = []
@@ -82,7 +90,7 @@ class Hearing:
         except BusyError as error:
             leave(orders)
             close(asked)
-            raise RefusedError(429, "busy", str(error), (("retry-after", str(error.seconds)),)) from None
+            raise _busy(error) from None
         except (UsageError, ModelError) as error:
             leave(orders)
             close(asked)
@@ -122,6 +130,10 @@ class Hearing:
                     yield to_json(record) + "\n"
         finally:
             leave(orders)
+
+
+def _busy(error: BusyError) -> RefusedError:
+    return RefusedError(429, "busy", str(error), (("retry-after", str(error.seconds)),))
 
 
 def leave(orders: Sequence[Order]) -> None:
