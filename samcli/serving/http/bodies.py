@@ -59,7 +59,7 @@ async def _form(request: Request, wishes: dict[str, str]) -> Asked:
     sounds = []
     for name, value in form.multi_items():
         if isinstance(value, UploadFile):
-            sounds.append(input_of(cast(BinaryIO, value.file), _shown(value.filename)))
+            sounds.append(input_of(value.file, _shown(value.filename)))
         else:
             wishes[name] = value
     if not sounds:
