@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -64,21 +64,33 @@ class Order:
             self.records.set_result(list(named))
 
 
-class _Mixed:
+class _Mixed(Task):
     """The tasks of all orders under way, as one task of the engine."""
 
     name = "tag"
-    prompt = None
 
     def __init__(self) -> None:
         self.orders: dict[int, Order] = {}  # by the identity of their input, which lives as long as they do
 
-    @property
-    def wants_steps(self) -> bool:
-        return any(order.task.wants_steps for order in list(self.orders.values()))
+    def add(self, order: Order) -> None:
+        self.orders[id(order.item)] = order
+        self._look()
 
-    def gatherer(self) -> Gatherer:
-        raise NotImplementedError("every input has its own")
+    def take(self, item: Input) -> Order | None:
+        """The order of an input that is done."""
+        order = self.orders.pop(id(item), None)
+        self._look()
+        return order
+
+    def keep(self, orders: Iterable[Order]) -> None:
+        self.orders = {id(order.item): order for order in orders}
+        self._look()
+
+    def _look(self) -> None:
+        """What one of them wants is computed for all."""
+        tasks = [order.task for order in list(self.orders.values())]
+        self.wants_clip = any(task.wants_clip for task in tasks)
+        self.wants_steps = any(task.wants_steps for task in tasks)
 
     def gatherer_of(self, item: Input) -> Gatherer:
         return self.orders[id(item)].task.gatherer()
@@ -124,12 +136,12 @@ class Desk:
         if not self._open:
             order.done([self._failed(STOPPED)])
             return order
-        shared = order.task.prompt is None and options.segment is None and options.window_seconds is None
+        shared = not order.task.listens and options.segment is None and options.window_seconds is None
         if not shared:
             self._alone.put(order)
             return order
         with self._came:
-            self._mixed.orders[id(item)] = order
+            self._mixed.add(order)
             self._shared.append(order)
             self._came.notify_all()
         return order
@@ -170,7 +182,8 @@ class Desk:
                     return
                 order = self._shared.popleft()
             if order.records.cancelled():
-                self._mixed.orders.pop(id(order.item), None)
+                with self._lock:
+                    self._mixed.take(order.item)
                 continue
             yield order.item
 
@@ -180,7 +193,8 @@ class Desk:
         while self._open:
             try:
                 for done in finished(self._mixed, self._inputs(self._turn), self.model, options, None, self.report):
-                    order = self._mixed.orders.pop(id(done.job.item), None)
+                    with self._lock:
+                        order = self._mixed.take(done.job.item)
                     if order is not None:
                         order.done(done.records)
             except Exception as error:
@@ -190,11 +204,10 @@ class Desk:
         """Tell those whose sounds were under way; those not begun are heard by the next run."""
         with self._came:
             self._turn += 1
-            left = {id(order.item): order for order in self._shared}
-            lost = [order for key, order in self._mixed.orders.items() if key not in left]
-            self._mixed.orders = left
+            begun = set(self._mixed.orders.values()) - set(self._shared)
+            self._mixed.keep(self._shared)
             self._came.notify_all()
-        for order in lost:
+        for order in begun:
             order.done([self._failed(_told(error))])
 
     def _singly(self) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from samcli.answers.names import HEADINGS, SAYABLE, kin
 from samcli.audio.windows import Levels
-from samcli.engine.task import Scores
+from samcli.engine.task import Task, Window
 from samcli.records import Record
 from samcli.tasks.tag import Choice
 from samcli.tasks.timeline import TimelineGatherer
@@ -43,7 +43,7 @@ class Sound:
 
 
 @dataclass(frozen=True)
-class FilmTask:
+class FilmTask(Task):
     """The events of a film, and beside them how loud it was all along."""
 
     choice: Choice
@@ -64,12 +64,10 @@ class FilmGatherer(TimelineGatherer):
         super().__init__(choice, step_seconds)
         self.levels = levels
 
-    def add(
-        self, start: float, end: float, clip: Scores | None, steps: Scores | None, levels: Levels | None = None
-    ) -> None:
-        super().add(start, end, clip, steps, levels)
-        if levels is not None:
-            self.levels.append(np.asarray(levels, np.float32))  # type: ignore[arg-type]
+    def add(self, window: Window) -> None:
+        super().add(window)
+        if window.levels is not None:
+            self.levels.append(window.levels)
 
 
 def sounds_of(records: Sequence[Record], levels: Sequence[Levels]) -> list[Sound]:
