@@ -120,7 +120,7 @@ class Roots:
             file.close()
             megabytes = self.most_bytes >> 20
             raise InputError(f"{name!r} is too large: at most {megabytes} MB are heard.", "too-large")
-        return input_of(file, name)  # type: ignore[arg-type]
+        return input_of(file, name)
 
     def folder(self, name: str) -> Path:
         """A folder below a root that no link leads to."""
