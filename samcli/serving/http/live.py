@@ -116,7 +116,7 @@ class Stretch:
         """More samples; the segments that they fill."""
         if len(data) % 2:
             raise RefusedError(400, "body", "Samples have 16 bits: a message holds an even number of bytes.")
-        wave = np.frombuffer(data, "<i2").astype(np.float32) / 32768
+        wave = np.frombuffer(data, "<i2").astype(np.float32) / np.float32(32768)
         self.held.append(self.resampler.push(wave))
         whole = np.concatenate(self.held)
         full = len(whole) // self.size

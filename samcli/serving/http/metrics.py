@@ -29,7 +29,7 @@ class Metrics:
         self.seconds = Histogram(
             "sam_request_seconds", "Time to answer", ["path"], buckets=BUCKETS, registry=self.registry
         )
-        self.registry.register(self)  # type: ignore[arg-type]
+        self.registry.register(self)
 
     def collect(self) -> Iterable[Any]:
         """What the desk knows."""
