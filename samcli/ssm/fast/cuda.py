@@ -15,7 +15,7 @@ from samcli.ssm.ssd import ssd
 Scan = Callable[..., tuple[Tensor, Tensor]]
 
 
-def triton_scan() -> Scan | None:
+def mamba_ssm_scan() -> Scan | None:
     """mamba_ssm's chunked scan with the arguments of `ssd`, or None."""
     return None if kernels.plain() or not torch.cuda.is_available() else _checked_scan()
 

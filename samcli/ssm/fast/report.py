@@ -9,7 +9,7 @@ from samcli.ssm.fast.compiled import decoding as compiled_decoding
 from samcli.ssm.fast.compiled import norms as compiled_norms
 from samcli.ssm.fast.compiled import reading as compiled_reading
 from samcli.ssm.fast.compiled import windows as compiled_windows
-from samcli.ssm.fast.cuda import cuda_convolution, triton_scan
+from samcli.ssm.fast.cuda import cuda_convolution, mamba_ssm_scan
 from samcli.ssm.fast.kernels import plain
 from samcli.ssm.fast.linear import onednn_products
 from samcli.ssm.fast.loops import compiler
@@ -26,7 +26,7 @@ def describe() -> dict[str, str]:
         "cpu loops": loops(),
     }
     if torch.cuda.is_available():
-        found["cuda scan"] = "mamba_ssm" if triton_scan() else f"PyTorch ({missing('mamba_ssm')})"
+        found["cuda scan"] = "mamba_ssm" if mamba_ssm_scan() else f"PyTorch ({missing('mamba_ssm')})"
         found["cuda convolution"] = "causal_conv1d" if cuda_convolution() else f"PyTorch ({missing('causal_conv1d')})"
         found["cuda decoding"] = "PyTorch" if plain() else "captured graph"
     return found
