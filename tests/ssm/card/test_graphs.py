@@ -34,7 +34,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[torch.device]]:
 @pytest.fixture(scope="module")
 def model() -> LanguageModel:
     torch.manual_seed(3)
-    return LanguageModel(LanguageConfig(32, 2, 40, d_state=8, headdim=16)).eval().requires_grad_(False)
+    return LanguageModel(LanguageConfig(32, 2, 40, d_state=8, headdim=16)).double().eval().requires_grad_(False)
 
 
 @pytest.fixture
