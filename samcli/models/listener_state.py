@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from samcli.models.interface import Encoding
+from samcli.ssm.card import graphs
 from samcli.ssm.card.graphs import Captures
-from samcli.ssm.fast import kernels
 from samcli.ssm.fast.linear import signature
 from samcli.ssm.language.model import LanguageModel
 from samcli.ssm.state import State
@@ -210,7 +210,7 @@ class TagGuidedSpeaker:
         """Lay the weights out for speaking; on a card, steps are captured whole."""
         self.language.prepare()
         weights = (signature(self.language), signature(self.reader))
-        if kernels.plain() or not self.language.lm_head.weight.is_cuda:
+        if not graphs.applies(self.language.lm_head.weight):
             self._captures = self._captured = None
         elif self._captured != weights:
             self._captures, self._captured = Captures(lambda tokens, state: self.one_step(tokens, state, True)), weights

@@ -19,6 +19,11 @@ ASKED = 8  # tokens between two questions whether all rows are done
 NEVER = -float("inf")
 
 
+def applies(logits: Tensor) -> bool:
+    """Whether the search is best kept where these scores are."""
+    return logits.device.type != "cpu"
+
+
 class _Search:
     """Open beams and finished hypotheses of all rows, on one device."""
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from samcli.ssm.fast import kernels
 from samcli.ssm.fast.linear import unpickled_as_none
 from samcli.ssm.state import map_state
 
@@ -23,6 +24,11 @@ Work = Callable[[Tensor, Any], tuple[Tensor, Any]]
 
 WARM_UP = 3  # steps before a capture, so that libraries have chosen their kernels and reserved their memory
 _all: weakref.WeakSet[Captures] = weakref.WeakSet()
+
+
+def applies(weight: Tensor) -> bool:
+    """Whether steps of a model with such weights can be captured."""
+    return weight.is_cuda and not kernels.plain()
 
 
 def record(work: Callable[[], None], device: torch.device, pool: Any) -> Callable[[], None]:

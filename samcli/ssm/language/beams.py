@@ -44,7 +44,7 @@ def beam_search(model: Speaker, state: Any, logits: Tensor, options: GenerationO
 @torch.no_grad()
 def beam_candidates(model: Speaker, state: Any, logits: Tensor, options: GenerationOptions) -> list[list[list[int]]]:
     """The finished hypotheses of every row, at most as many as there are beams, the best first."""
-    if logits.device.type != "cpu":
+    if card.applies(logits):
         return card.beam_candidates(model, state, logits, options)
     beams, vocabulary = options.beams, model.vocab_size
     hypotheses = [_Hypotheses(options) for _ in range(logits.shape[0])]
