@@ -51,15 +51,15 @@ class Cores:
 
     def __init__(self, device: torch.device, count: int | None = None) -> None:
         """`count`: cores to be used; None: as many as torch would."""
-        self.device = device
+        self.device, self.whole = device, device.type == "cuda"  # a card takes all rows at once
         self.count = (torch.get_num_threads() if count is None else count) if device.type == "cpu" else 1
-        lanes = LANES if device.type == "cuda" else self.count
+        lanes = LANES if self.whole else self.count
         self._threads = ThreadPoolExecutor(lanes, "core")  # none begins before it is needed
 
     def begin(self, rows: int, work: Callable[[slice], Result], fewest: int = 1) -> Begun[Result]:
         """`work` on all rows, in parts of at least `fewest`, in their order."""
         parts = min(self.count, rows // fewest)
-        if self.device.type == "cuda":
+        if self.whole:
             return Begun([self._threads.submit(torch.inference_mode()(work), slice(0, rows))])
         if parts < 2:
             return Begun([_at_once(work, slice(0, rows))])
