@@ -111,7 +111,7 @@ def _refuse_what_we_lack(words: Mapping[str, Any], where: Path) -> None:
         raise ModelError(f"{where} mixes attention or MLP layers into Mamba, which sam does not have.")
     activation = words.get("hidden_act", words.get("activation", "silu"))
     if activation not in ("silu", "swish"):
-        raise ModelError(f"{where} activates by {shown(activation)}; sam has silu.")
+        raise ModelError(f"{where} activates by {shown(activation)}, which sam does not do: it has silu.")
     if words.get("norm_before_gate"):
         raise ModelError(f"{where} norms before its gate, which sam does not do.")
     low, high = _pair(words.get("time_step_limit", words.get("dt_limit")))
