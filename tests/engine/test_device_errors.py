@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from toy import Toy
 from torch import Tensor
+from toy import Toy
 
 from samcli.engine.batches import device_lost, out_of_memory
 from samcli.engine.inputs.find import find_inputs

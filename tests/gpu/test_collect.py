@@ -13,7 +13,8 @@ import pytest
 import torch
 
 HERE = Path(__file__).parent
-REPORT = '<testsuites><testsuite><testcase name="one" time="0.5"/><testcase name="two">{}</testcase></testsuite></testsuites>'
+CASES = '<testsuite><testcase name="one" time="0.5"/><testcase name="two">{}</testcase></testsuite>'
+REPORT = f"<testsuites>{CASES}</testsuites>"
 
 
 def check(folder: Path) -> tuple[int, dict[str, Any]]:

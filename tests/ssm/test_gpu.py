@@ -83,12 +83,13 @@ def test_a_million_tokens_in_flat_memory() -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available() or mamba_ssm_scan() is None, reason="mamba_ssm is not in use")
-def test_triton_and_plain_agree() -> None:
+def test_mamba_ssm_and_plain_agree() -> None:
     _, there = pair(torch.bfloat16)
     tokens = torch.randint(0, 50, (2, 900)).cuda()
-    quick, _ = there.prefill(tokens)
-    kernels.force("torch")
     try:
+        kernels.force("mamba-ssm")
+        quick, _ = there.prefill(tokens)
+        kernels.force("torch")
         plain, _ = there.prefill(tokens)
     finally:
         kernels.force("auto")
