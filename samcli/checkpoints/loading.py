@@ -51,7 +51,7 @@ def load_model(
     offline: bool = False,
     progress: bool = False,
 ) -> SoundModel:
-    """The model behind a catalogue name, `org/name[@revision]` or a folder; weights in `dtype`, or what the device likes.
+    """The model behind a catalogue name, `org/name[@revision]` or a folder; weights in `dtype`, if given.
 
     An adapter's folder is its base with the adapter on it. `NAME+FOLDER` puts the adapter in FOLDER on the model of
     that name, `NAME+ONE+TWO` two of them in that order. A folder with a calibration alone is its base with it.
