@@ -168,8 +168,8 @@ def out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     text = str(error).lower()
-    signs = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "bad_alloc")
-    signs += ("cublas_status_alloc_failed", "cudnn_status_alloc_failed", "cusolver_status_alloc_failed")
+    signs = ["out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "bad_alloc"]
+    signs += ["cublas_status_alloc_failed", "cudnn_status_alloc_failed", "cusolver_status_alloc_failed"]
     # What oneDNN says when it gets none; when a product does not fit together it speaks of a primitive descriptor.
     starved = text.startswith("could not create a primitive") and "descriptor" not in text
     return isinstance(error, RuntimeError) and (starved or any(sign in text for sign in signs))
