@@ -19,7 +19,7 @@ from samcli.records import AUTO
 DEFAULT_TOP_K = 5
 DEFAULT_THRESHOLD = 0.1
 TIMELINE_THRESHOLD = 0.3
-FEW_CORES, FEWEST_APART = 4, 32  # up to so many cores, and below so many inputs, decoders need no process
+FEWEST_APART = 32  # inputs from which processes that decode are worth their start
 MOST_DECODERS = 64
 
 # Settings that leave every record as it is: speed, order, and when to stop.
@@ -49,7 +49,7 @@ class RunOptions(SpeakOptions):
     # speed and order
     batch_size: int | Literal["auto"] = "auto"  # windows that are computed together
     threads: int = 0  # that decode ahead; 0: as many as the machine has cores, at most 8
-    # processes that decode ahead instead of threads; "auto": where there are more cores than a processor's model needs
+    # processes that decode ahead instead of threads; "auto": for many inputs of a card
     decoders: int | Literal["auto"] = "auto"
     ordered: bool = True  # records in the order of the inputs; False: first come
     fail_fast: bool = False  # end after the first input that fails
@@ -84,11 +84,11 @@ class RunOptions(SpeakOptions):
     def decoder_processes(self, inputs: int, cores: int, device: str) -> int:
         """How many processes decode so many inputs; 0: threads of this one do.
 
-        On few cores a model on the processor is what takes the time, and a few files are done before processes start.
+        A model on the processor is itself what takes the time, and a few files are done before processes start.
         """
         if self.decoders != "auto":
             return self.decoders
-        worth = inputs >= FEWEST_APART and not self.threads and (device != "cpu" or cores > FEW_CORES)
+        worth = inputs >= FEWEST_APART and not self.threads and device == "cuda"
         return min(cores, MOST_DECODERS) if worth else 0
 
     def result_settings(self) -> dict[str, Any]:
