@@ -46,7 +46,8 @@ def _tables(device: torch.device) -> tuple[Tensor, Tensor]:
 def mel_power(waves: Tensor, lengths: Tensor) -> Tensor:
     """Band powers (batch, frames, MELS) of waves (batch, samples); zero behind each row's last frame."""
     window, triangles = _tables(waves.device)
-    count = int(frame_counts(lengths).max())
+    count = int(frame_counts(lengths).max())  # lengths on the processor spare a card the waiting
+    lengths = lengths.to(waves.device)
     emphasised = waves[:, 1:] - PREEMPHASIS * waves[:, :-1]
     inside = torch.arange(emphasised.shape[1], device=waves.device) < lengths[:, None] - 1
     emphasised = emphasised * inside  # the step from a row's end to its padding is no sound

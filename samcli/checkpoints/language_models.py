@@ -54,6 +54,8 @@ def language_config(shapes: Shapes, data: Mapping[str, Any], where: Path) -> Lan
         dt_rank = _shape(shapes, f"{FIRST}dt_proj.weight", 2, where)[1]
         return LanguageConfig(layer="mamba", d_state=d_state, dt_rank=dt_rank, **common)
     heads = _shape(shapes, f"{FIRST}A_log", 1, where)[0]
+    if _shape(shapes, f"{FIRST}D", 1, where)[0] != heads:
+        raise ModelError(f"{where} has a D for every channel of a head, which sam does not have.")
     groups = int(_number(words, ("ngroups", "n_groups"), 1))
     d_state = _whole(channels - inner, 2 * groups, where)
     return LanguageConfig(d_state=d_state, headdim=_whole(inner, heads, where), ngroups=groups, **common)
@@ -107,6 +109,11 @@ def _tokenizer_size(where: Path) -> int | None:
 def _refuse_what_we_lack(words: Mapping[str, Any], where: Path) -> None:
     if words.get("attn_layer_idx") or words.get("d_intermediate"):
         raise ModelError(f"{where} mixes attention or MLP layers into Mamba, which sam does not have.")
+    activation = words.get("hidden_act", words.get("activation", "silu"))
+    if activation not in ("silu", "swish"):
+        raise ModelError(f"{where} activates by {shown(activation)}, which sam does not do: it has silu.")
+    if words.get("norm_before_gate"):
+        raise ModelError(f"{where} norms before its gate, which sam does not do.")
     low, high = _pair(words.get("time_step_limit", words.get("dt_limit")))
     if low > 0 or math.isfinite(high):
         raise ModelError(f"{where} limits its time steps to {low} ... {high}, which sam does not do.")

@@ -18,7 +18,7 @@ from samcli.checkpoints.hub.cache import Snapshot, cached_snapshot, is_offline
 from samcli.checkpoints.safety import DamagedFile, member, read_header
 from samcli.checkpoints.shards import weight_files
 from samcli.errors import ModelError
-from samcli.models.device import enough_memory, pick_device
+from samcli.models.device import enough_memory, pick_device, suit_card
 from samcli.models.facts import Thresholds
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def load_model(
     offline: bool = False,
     progress: bool = False,
 ) -> SoundModel:
-    """The model behind a catalogue name, `org/name[@revision]` or a folder; weights in `dtype`, float32 by default.
+    """The model behind a catalogue name, `org/name[@revision]` or a folder; weights in `dtype`, if given.
 
     An adapter's folder is its base with the adapter on it. `NAME+FOLDER` puts the adapter in FOLDER on the model of
     that name, `NAME+ONE+TWO` two of them in that order. A folder with a calibration alone is its base with it.
@@ -84,6 +84,8 @@ def load_model(
         if adapters:
             loaded, on = adapted(loaded, at, adapters)
             at = on._replace(name=name_or_folder)
+        if dtype is None and place.startswith("cuda"):
+            suit_card(loaded.module)
         return as_sound_model(loaded, at, thresholds_in(folders, loaded.labels))
 
     return refetch_if_damaged(source, load, offline=offline, progress=progress)

@@ -150,6 +150,9 @@ class ListenFlags(ModelFlags, InputFlags):
     threads: Annotated[
         int, typer.Option(help="Decoding threads; 0: automatic.", metavar="N", rich_help_panel=MACHINE)
     ] = 0
+    decoders: Annotated[
+        str, typer.Option(help="Processes that decode ahead, or auto.", metavar="N", rich_help_panel=MACHINE)
+    ] = "auto"
     engine: Annotated[
         str,
         typer.Option(help="local or ray.", metavar="NAME", autocompletion=complete_engine, rich_help_panel=MACHINE),

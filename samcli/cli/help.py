@@ -10,7 +10,8 @@ from typer.core import TyperCommand, TyperOption
 # Of caption, tag and ask: for clusters, for tuning a machine, for names no other list can hold.
 RARE = frozenset(
     {"engine", "ray_address", "workers", "gpus_per_worker", "shard", "unordered", "batch_size", "threads", "dtype"}
-    | {"files0_from", "fail_fast", "safe_cells", "seed", "max_new_tokens", "beams", "refine_with", "traceback"}
+    | {"decoders", "files0_from", "fail_fast", "safe_cells", "seed", "max_new_tokens", "beams", "refine_with"}
+    | {"traceback"}
 )
 
 

@@ -72,6 +72,8 @@ def run_options(flags: ListenFlags, question: str = "") -> RunOptions:
 
     if flags.batch_size != "auto" and not flags.batch_size.isdecimal():
         raise UsageError(f"--batch-size is a number or auto, not {flags.batch_size!r}.")
+    if flags.decoders != "auto" and not flags.decoders.isdecimal():
+        raise UsageError(f"--decoders is a number or auto, not {flags.decoders!r}.")
     more: dict[str, Any] = {}
     if isinstance(flags, TagFlags):
         more = {"top_k": flags.top_k, "threshold": threshold_of(flags.threshold), "timeline": flags.timeline}
@@ -85,6 +87,7 @@ def run_options(flags: ListenFlags, question: str = "") -> RunOptions:
         seed=flags.seed,
         batch_size="auto" if flags.batch_size == "auto" else int(flags.batch_size),
         threads=flags.threads,
+        decoders="auto" if flags.decoders == "auto" else int(flags.decoders),
         ordered=not flags.unordered,
         fail_fast=flags.fail_fast,
         **more,

@@ -19,6 +19,7 @@ import torch
 
 from samcli.errors import SamError
 from samcli.models.facts import first_weight
+from samcli.ssm.card.graphs import drop_all
 
 Entry = TypeVar("Entry")
 Result = TypeVar("Result")
@@ -167,16 +168,27 @@ def out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     text = str(error).lower()
-    signs = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "bad_alloc")
+    signs = ["out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "bad_alloc"]
+    signs += ["cublas_status_alloc_failed", "cudnn_status_alloc_failed", "cusolver_status_alloc_failed"]
     # What oneDNN says when it gets none; when a product does not fit together it speaks of a primitive descriptor.
     starved = text.startswith("could not create a primitive") and "descriptor" not in text
     return isinstance(error, RuntimeError) and (starved or any(sign in text for sign in signs))
 
 
+def device_lost(error: BaseException) -> bool:
+    """Whether the device is of no more use to this process: after such an error every further call fails."""
+    text = str(error).lower()
+    signs = ("illegal memory access", "device-side assert", "launch failure", "misaligned address", "ecc error")
+    return isinstance(error, RuntimeError) and not out_of_memory(error) and any(sign in text for sign in signs)
+
+
 def release_memory() -> None:
+    drop_all()
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    elif torch.backends.mps.is_available():
+        torch.mps.empty_cache()
 
 
 def available_memory(device: torch.device) -> float:

@@ -4,6 +4,9 @@ A row's result depends on that row alone, so a core can take some of the rows an
 a sixth faster, for words two fifths, than when all cores share every single operation: most operations are small, and
 after each of them all would wait for the last. A batch can be begun while another is under way: a core that is through
 with its part of the first goes on with the second.
+
+A card takes a batch whole. One thread lays out the next batch and launches it while another waits for the results of
+the last, so that the card goes from one to the next.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ Result = TypeVar("Result")
 # Rows that are worth a core of their own: the language model's steps are so short that with fewer each, the cores
 # would wait for one another's Python.
 FEWEST_SPEAKERS = 16
+LANES = 2  # batches of a card that are under way
 
 
 class Begun(Generic[Result]):
@@ -47,13 +51,16 @@ class Cores:
 
     def __init__(self, device: torch.device, count: int | None = None) -> None:
         """`count`: cores to be used; None: as many as torch would."""
-        self.device = device
+        self.device, self.whole = device, device.type == "cuda"  # a card takes all rows at once
         self.count = (torch.get_num_threads() if count is None else count) if device.type == "cpu" else 1
-        self._threads = ThreadPoolExecutor(self.count, "core")  # none begins before it is needed
+        lanes = LANES if self.whole else self.count
+        self._threads = ThreadPoolExecutor(lanes, "core")  # none begins before it is needed
 
     def begin(self, rows: int, work: Callable[[slice], Result], fewest: int = 1) -> Begun[Result]:
         """`work` on all rows, in parts of at least `fewest`, in their order."""
         parts = min(self.count, rows // fewest)
+        if self.whole:
+            return Begun([self._threads.submit(torch.inference_mode()(work), slice(0, rows))])
         if parts < 2:
             return Begun([_at_once(work, slice(0, rows))])
 
@@ -109,7 +116,8 @@ def encoded(model: SoundModel, waves: Sequence[Wave], padded_to: int, device: to
     # Shorter than one patch is nothing to an encoder: then some of the silence that follows belongs to the window.
     least = round(LEAST_SECONDS * model.sample_rate)
     lengths = torch.tensor([max(len(wave), least) for wave in waves])
-    return model.encode(side_by_side(waves, padded_to, device), lengths.to(device))
+    # how long the rows are decides shapes, which a card would have to be asked for
+    return model.encode(side_by_side(waves, padded_to, device), lengths)
 
 
 def side_by_side(waves: Sequence[Wave], length: int, device: torch.device) -> Tensor:

@@ -19,9 +19,11 @@ from samcli.records import AUTO
 DEFAULT_TOP_K = 5
 DEFAULT_THRESHOLD = 0.1
 TIMELINE_THRESHOLD = 0.3
+FEWEST_APART = 32  # inputs from which processes that decode are worth their start
+MOST_DECODERS = 64
 
 # Settings that leave every record as it is: speed, order, and when to stop.
-INDIFFERENT = frozenset({"batch_size", "threads", "ordered", "fail_fast"})
+INDIFFERENT = frozenset({"batch_size", "threads", "decoders", "ordered", "fail_fast"})
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class RunOptions(SpeakOptions):
     # speed and order
     batch_size: int | Literal["auto"] = "auto"  # windows that are computed together
     threads: int = 0  # that decode ahead; 0: as many as the machine has cores, at most 8
+    # processes that decode ahead instead of threads; "auto": for many inputs of a card
+    decoders: int | Literal["auto"] = "auto"
     ordered: bool = True  # records in the order of the inputs; False: first come
     fail_fast: bool = False  # end after the first input that fails
 
@@ -72,8 +76,20 @@ class RunOptions(SpeakOptions):
             raise UsageError(f"--threshold must lie between 0 and 1, not {self.threshold}.")
         if self.threads < 0:
             raise UsageError(f"--threads must not be negative, not {self.threads}.")
+        if self.decoders != "auto" and self.decoders < 0:
+            raise UsageError(f"--decoders must not be negative, not {self.decoders}.")
         if self.timeline and self.segment is not None:
             raise UsageError("--timeline finds its own starts and ends; leave out --segment.")
+
+    def decoder_processes(self, inputs: int, cores: int, device: str) -> int:
+        """How many processes decode so many inputs; 0: threads of this one do.
+
+        A model on the processor is itself what takes the time, and a few files are done before processes start.
+        """
+        if self.decoders != "auto":
+            return self.decoders
+        worth = inputs >= FEWEST_APART and not self.threads and device == "cuda"
+        return min(cores, MOST_DECODERS) if worth else 0
 
     def result_settings(self) -> dict[str, Any]:
         """The settings two runs must share for their records to be the same."""

@@ -7,6 +7,7 @@ task by its name.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator, Sized
 
@@ -58,7 +59,11 @@ def finished(
     window_seconds = options.window_seconds or model.window_seconds
     how = Cut(model.sample_rate, window_seconds, options.segment, model.step_seconds, task.each_window)
     room = AHEAD_BATCHES * stages.hearing.rows_of(window_seconds) * window_seconds
-    with DecodeAhead(inputs, how, threads=options.threads, room_seconds=room, journal=journal) as ahead:
+    count = len(inputs) if isinstance(inputs, Sized) else 0
+    decoders = options.decoder_processes(count, os.cpu_count() or 1, stages.device.type)
+    with DecodeAhead(
+        inputs, how, threads=options.threads, decoders=decoders, room_seconds=room, journal=journal
+    ) as ahead:
         running = True
         while running:
             try:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from samcli.engine.inputs.decode_ahead import Ended, Job
+from samcli.engine.inputs.decode_ahead import Job
+from samcli.engine.inputs.reading import Ended
 from samcli.engine.rows import Row
 from samcli.engine.task import Gatherer, Heard, Scores, Task, Window
 from samcli.errors import InputError

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from samcli.engine.batches import Budget, Pool, available_memory, carefully, device_of, out_of_memory
+from samcli.engine.batches import Budget, Pool, available_memory, carefully, device_lost, device_of, out_of_memory
 from samcli.engine.cores import Begun, Cores
-from samcli.engine.inputs.decode_ahead import Ended, Failed, Job
+from samcli.engine.inputs.decode_ahead import Failed, Job
+from samcli.engine.inputs.reading import Ended
 from samcli.engine.options import RunOptions, RunReport
 from samcli.engine.rows import Row, gather_encodings, gather_states, rows_of
 from samcli.engine.segments import Done, File, Part, Said, Segment
@@ -273,6 +274,8 @@ class Stages:
         if isinstance(error, FloatingPointError):
             self._fail_numbers(segment.file)
             return
+        if device_lost(error):
+            raise ModelError(f"{self.device} failed and cannot be used again by this run: {error}") from error
         self._failures += 1
         if not self._successes and self._failures >= HOPELESS:
             raise ModelError(f"The model {self.model.name!r} fails on every input: {error}") from error

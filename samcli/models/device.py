@@ -26,6 +26,26 @@ class enough_memory:
             ) from error
 
 
+def suit_card(module: Any) -> None:
+    """The precision that a card is quickest in and words do not suffer from, where nobody asked for another.
+
+    The language model, which is bound by reading its weights, in bfloat16; products of float32 may round to TF32.
+    """
+    import torch
+
+    matmul: Any = torch.backends.cuda.matmul
+    convolutions: Any = getattr(torch.backends.cudnn, "conv", None)
+    if hasattr(matmul, "fp32_precision"):
+        matmul.fp32_precision = "tf32"
+        if convolutions is not None:
+            convolutions.fp32_precision = "tf32"
+    else:
+        matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    language = getattr(module, "language", None)
+    if language is not None:
+        language.to(torch.bfloat16)
+
+
 def pick_device(device: str) -> str:
     """`auto` becomes cuda, mps or cpu, whichever is there, in that order; a device that is not there is refused."""
     import torch

@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from samcli.models.interface import Encoding
+from samcli.ssm.card import graphs
+from samcli.ssm.card.graphs import Captures
+from samcli.ssm.fast.linear import signature
 from samcli.ssm.language.model import LanguageModel
 from samcli.ssm.state import State
 
@@ -200,10 +203,17 @@ class TagGuidedSpeaker:
     def __init__(self, language: LanguageModel, reader: TagReader) -> None:
         self.language, self.reader = language, reader
         self.vocab_size = language.vocab_size
+        self._captures: Captures | None = None
+        self._captured: object = None  # the weights that the captured steps read
 
     def prepare(self) -> None:
-        """Lay the weights out for speaking."""
+        """Lay the weights out for speaking; on a card, steps are captured whole."""
         self.language.prepare()
+        weights = (signature(self.language), signature(self.reader))
+        if not graphs.applies(self.language.lm_head.weight):
+            self._captures = self._captured = None
+        elif self._captured != weights:
+            self._captures, self._captured = Captures(lambda tokens, state: self.one_step(tokens, state, True)), weights
 
     def prefill(self, tokens: Tensor, *, state: ListenerState, lengths: Tensor | None) -> tuple[Tensor, SpeakingState]:
         context = self.reader.context(state.tags)
@@ -214,6 +224,9 @@ class TagGuidedSpeaker:
         return logits + self._urges(context, left), SpeakingState(memory, context, nothing)
 
     def step(self, tokens: Tensor, state: SpeakingState, owned: bool = False) -> tuple[Tensor, SpeakingState]:
+        return (self._captures.step if self._captures is not None else self.one_step)(tokens, state, owned)
+
+    def one_step(self, tokens: Tensor, state: SpeakingState, owned: bool) -> tuple[Tensor, SpeakingState]:
         now = tokens[:, None]
         said = state.said[:, None] + self.reader.said(now, torch.ones_like(now, dtype=torch.bool))
         left = left_to_say(state.context, said)

@@ -147,6 +147,7 @@ class Listener:
         self.tokenizer = tokenizer
         self.labels = tuple(labels)
         self.name, self.revision = name, revision
+        self._voice: TagGuidedSpeaker | None = None
         self.thresholds, self.step_thresholds, self.calibrated = thresholds or Thresholds.unknown(len(self.labels))
         self.window_seconds = network.config.window_seconds
         tags = network.classes > 0 and len(self.labels) > 0
@@ -204,8 +205,15 @@ class Listener:
         tokens = torch.tensor([row + [tokenizer.pad] * (longest - len(row)) for row in ids], device=device)
         lengths = torch.tensor([len(row) for row in ids], device=device)
         if self.network.config.reads_tags:
-            return TagGuidedSpeaker(self.network.language, self.network.tag_reader), state, tokens, lengths
+            return self._guided(), state, tokens, lengths
         return self.network.language, state.memory, tokens, lengths
+
+    def _guided(self) -> TagGuidedSpeaker:
+        """The same every time: it holds what was captured of its steps."""
+        language, reader = self.network.language, self.network.tag_reader
+        if self._voice is None or self._voice.language is not language or self._voice.reader is not reader:
+            self._voice = TagGuidedSpeaker(language, reader)
+        return self._voice
 
     def bears(self, state: ListenerState) -> list[bool]:
         return tellable(state.tags)

@@ -69,7 +69,7 @@ class Tagger(nn.Module):
     def encode(self, waves: Tensor, lengths: Tensor) -> Encoding:
         """waves (batch, samples), zero behind `lengths` samples."""
         device = next(self.encoder.parameters()).device
-        mel, frames = self.encoder.features(waves.to(device), lengths.to(device))
+        mel, frames = self.encoder.features(waves.to(device), lengths)
         window = self.encoder.window_frames
         if mel.shape[1] <= window:
             encoding: Encoding = self.encoder(mel, frames)

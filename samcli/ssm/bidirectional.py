@@ -23,6 +23,7 @@ from samcli.ssm.mixing import mix
 from samcli.ssm.norms import GatedRMSNorm
 from samcli.ssm.ssd import LOG2_E
 from samcli.ssm.state import scan_dtype
+from samcli.ssm.triton import choice
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,16 @@ class BidirectionalMamba2(nn.Module):
         u = self._convolved(u)
         if not c.scan:
             return self.norm.gated(u, z)
-        place, dt, CB = self._reaches(u, dt, valid)
+        place, dt = self._places(dt, valid)
+        if choice.applies(u, self.D):
+            from samcli.ssm.triton import two_way
+
+            y = two_way.two_way(u, place, dt, self.D, c.head_dim, c.d_state, factors=self.norm.weight.dtype)
+            return self.norm.gated(y, z)
+        _, B, C = torch.split(u, [c.d_inner, 2 * c.d_state, 2 * c.d_state], dim=-1)
+        # (batch, direction, length, N)
+        B, C = (m.view(*u.shape[:2], 2, c.d_state).transpose(1, 2) for m in (B, C))
+        CB = C @ B.transpose(-1, -2)  # (batch, 2, length, length)
         CB = torch.stack([CB[:, 0].tril(), CB[:, 1].triu()], dim=1)
         x = u[..., : c.d_inner].view(*u.shape[:2], c.heads, c.head_dim)
         y = mix(place, dt, CB, self.D.to(dt.dtype), x)
@@ -106,12 +116,9 @@ class BidirectionalMamba2(nn.Module):
         y = convolved(picture, weight, self.conv.bias, padding=padding, groups=len(weight), activation="swish")
         return y[:, :, 0].transpose(1, 2)
 
-    def _reaches(self, u: Tensor, dt: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """How steps reach each other: place and step sizes (batch, length, heads), C B^T (batch, 2, length, length)."""
-        c = self.config
-        (batch, length, _), dtype = u.shape, scan_dtype(u.dtype)
-        half = c.heads // 2
-        _, B, C = torch.split(u, [c.d_inner, 2 * c.d_state, 2 * c.d_state], dim=-1)
+    def _places(self, dt: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor]:
+        """How steps reach each other: place and step sizes (batch, length, heads)."""
+        dtype, half = scan_dtype(dt.dtype), self.config.heads // 2
         dt = F.softplus(dt.to(dtype) + self.dt_bias.to(dtype))  # (batch, length, heads)
         if valid is not None:
             dt = dt * valid[..., None]
@@ -119,6 +126,4 @@ class BidirectionalMamba2(nn.Module):
         total = a.cumsum(1)
         # forward: h_i = 2^a_i h_(i-1) + dt_i B_i x_i, so j reaches i with 2^(total_i - total_j), j <= i
         # backward is its mirror image: with before = total - a, j reaches i with 2^(before_j - before_i), j >= i
-        place = torch.cat([total[..., :half], (a - total)[..., half:]], dim=-1)
-        B, C = (m.view(batch, length, 2, c.d_state).transpose(1, 2) for m in (B, C))  # (batch, direction, length, N)
-        return place, dt, C @ B.transpose(-1, -2)
+        return torch.cat([total[..., :half], (a - total)[..., half:]], dim=-1), dt

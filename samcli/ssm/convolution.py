@@ -61,7 +61,8 @@ def _valid_convolution(seen: Tensor, weight: Tensor, bias: Tensor | None) -> Ten
         length, width = seen.shape[1] - weight.shape[-1] + 1, weight.shape[-1]
         taps = [seen[:, k : k + length] * weight[:, 0, k] for k in range(width)]
         return sum(taps[1:], start=taps[0] if bias is None else taps[0] + bias)
-    fast = cuda_convolution() if seen.is_cuda else None
+    # its layout with the channels last needs rows of whole vectors
+    fast = cuda_convolution() if seen.is_cuda and seen.shape[-1] % 8 == 0 else None
     if fast is not None:
         y: Tensor = fast(seen.transpose(1, 2), weight[:, 0].to(seen.dtype), bias)
         return y[..., weight.shape[-1] - 1 :].transpose(1, 2)

@@ -16,12 +16,13 @@ from torch.nn import functional as F
 
 from samcli.ssm.convolution import causal_convolution
 from samcli.ssm.fast.compiled import reading as compiled_reading
-from samcli.ssm.fast.cuda import triton_scan
+from samcli.ssm.fast.cuda import mamba_ssm_scan
 from samcli.ssm.fast.linear import FastLinear
 from samcli.ssm.norms import GatedRMSNorm
 from samcli.ssm.ragged import valid_mask
 from samcli.ssm.ssd import ssd, ssd_step
 from samcli.ssm.state import BlockState, scan_dtype
+from samcli.ssm.triton import choice
 
 
 @dataclass(frozen=True)
@@ -97,23 +98,22 @@ class Mamba2(nn.Module):
 
     def between(self, projected: Tensor, state: BlockState | None, lengths: Tensor | None) -> tuple[Tensor, BlockState]:
         """What stands between the two projections."""
+        if choice.applies(projected, self.norm.weight):
+            if projected.shape[1] == 1 and state is not None and lengths is None:
+                return self.stepped(projected, state, owned=False)
+            return self.between_on_card(projected, state, lengths)
         c = self.config
         batch, length, _ = projected.shape
         z, xBC, dt = torch.split(projected, [c.d_inner, c.conv_channels, c.heads], dim=-1)
         xBC, tail = causal_convolution(xBC, self.conv1d.weight, self.conv1d.bias, state and state.tail, lengths)
         dtype = scan_dtype(xBC.dtype)
         with torch.autocast(xBC.device.type, enabled=False):
-            xBC = F.silu(xBC).to(dtype)
-            inner, B, C = torch.split(xBC, [c.d_inner, c.ngroups * c.d_state, c.ngroups * c.d_state], dim=-1)
-            inner = inner.reshape(batch, length, c.heads, c.headdim)
-            B, C = (m.reshape(batch, length, c.ngroups, c.d_state) for m in (B, C))
-            dt = F.softplus(dt.to(dtype) + self.dt_bias.to(dtype))  # (batch, length, heads)
-            if lengths is not None:
-                dt = dt * valid_mask(lengths.to(xBC.device), length)[..., None]
+            inner, B, C = self._heads(F.silu(xBC).to(dtype))
+            dt = self._step_sizes(dt.to(dtype), lengths)
             A, D = -self.A_log.to(dtype).exp(), self.D.to(dtype)
             weights = self.norm.weight.dtype
-            # Triton's products are TF32 at best, so it serves half-precision weights only
-            scan = triton_scan() if xBC.is_cuda and weights in (torch.bfloat16, torch.float16) else None
+            # its products are TF32 at best, so it serves half-precision weights only
+            scan = mamba_ssm_scan() if xBC.is_cuda and weights in (torch.bfloat16, torch.float16) else None
             if length == 1 and state is not None:
                 y, ssm = ssd_step(inner[:, 0], dt[:, 0] * A, B[:, 0], C[:, 0], dt[:, 0], D, state.ssm)
                 y = y[:, None]
@@ -124,6 +124,47 @@ class Mamba2(nn.Module):
                 y, ssm = ssd(inner, dt * A, B, C, dt, D, state and state.ssm, c.chunk_size)
             y = self.norm.gated(y.reshape(batch, length, c.d_inner), z)
         return y, BlockState(ssm, tail)
+
+    def _heads(self, xBC: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x (batch, length, heads, head_dim), B and C (batch, length, groups, N) of what was convolved."""
+        c, (batch, length, _) = self.config, xBC.shape
+        inner, B, C = torch.split(xBC, [c.d_inner, c.ngroups * c.d_state, c.ngroups * c.d_state], dim=-1)
+        B, C = (m.reshape(batch, length, c.ngroups, c.d_state) for m in (B, C))
+        return inner.reshape(batch, length, c.heads, c.headdim), B, C
+
+    def _step_sizes(self, dt: Tensor, lengths: Tensor | None) -> Tensor:
+        """(batch, length, heads); 0, which leaves a state as it was, behind a row's end."""
+        dt = F.softplus(dt + self.dt_bias.to(dt.dtype))
+        return dt if lengths is None else dt * valid_mask(lengths.to(dt.device), dt.shape[1])[..., None]
+
+    def between_on_card(
+        self, projected: Tensor, state: BlockState | None, lengths: Tensor | None
+    ) -> tuple[Tensor, BlockState]:
+        """The same by our own kernels: factors in the weights' precision, sums and states in float32."""
+        from samcli.ssm.triton import ssd as own
+
+        c = self.config
+        z, xBC, dt = torch.split(projected, [c.d_inner, c.conv_channels, c.heads], dim=-1)
+        xBC, tail = causal_convolution(xBC, self.conv1d.weight, self.conv1d.bias, state and state.tail, lengths)
+        inner, B, C = self._heads(F.silu(xBC))
+        dt = self._step_sizes(dt.float(), lengths)
+        log_decay = dt * -self.A_log.float().exp()
+        factors = self.norm.weight.dtype
+        y, ssm = own.ssd(inner, log_decay, B, C, dt, self.D.float(), state and state.ssm, factors)
+        return self.norm.gated(y.view(z.shape), z), BlockState(ssm, tail)
+
+    def stepped(self, projected: Tensor, state: BlockState, owned: bool) -> tuple[Tensor, BlockState]:
+        """One token (batch, 1, ...) by our own kernel; the new state takes the old one's memory if owned."""
+        from samcli.ssm.triton import norms as own_norms
+        from samcli.ssm.triton import step as own
+
+        conv, groups = self.conv1d, self.config.ngroups
+        gated, ssm, tail = own.step(
+            projected[:, 0], state.tail, state.ssm, conv.weight, conv.bias, self.dt_bias, self.A_log, self.D, groups,
+            owned,
+        )  # fmt: skip
+        y = own_norms.gated_norm(gated, None, self.norm.weight, groups, self.norm.eps)
+        return y[:, None], BlockState(ssm, tail)
 
 
 def initial_dt_bias(heads: int, shortest: float = 1e-3, longest: float = 1e-1) -> Tensor:

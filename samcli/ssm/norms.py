@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from samcli.ssm.fast.compiled import norms as compiled_norms
 from samcli.ssm.state import scan_dtype
+from samcli.ssm.triton import choice
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
@@ -29,6 +30,10 @@ class RMSNorm(nn.Module):
         """Normed x in the dtype of the weight, ready for the projection that follows."""
         if compiled_norms.applies(x, self.weight):
             return compiled_norms.rms_norm(x, self.weight, self.eps)
+        if choice.applies(x, self.weight):
+            from samcli.ssm.triton import norms as own
+
+            return own.gated_norm(x, None, self.weight, 1, self.eps)
         return rms_norm(x, self.weight, self.eps).to(self.weight.dtype)
 
 
@@ -41,6 +46,10 @@ class GatedRMSNorm(RMSNorm):
 
     def gated(self, y: Tensor, z: Tensor) -> Tensor:
         """norm(y * silu(z)) in the dtype of the weight; y and z are (..., width)."""
+        if choice.applies(y, z, self.weight):
+            from samcli.ssm.triton import norms as own
+
+            return own.gated_norm(y, z, self.weight, self.groups, self.eps)
         out: Tensor = _Gated.apply(y, z, self.weight, self.groups, self.eps)  # type: ignore[no-untyped-call]
         return out
 

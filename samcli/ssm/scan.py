@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from samcli.ssm.state import scan_dtype
+from samcli.ssm.triton import choice
 
 
 def _scan_last(decay: Tensor, update: Tensor, state: Tensor | None) -> Tensor:
@@ -70,6 +71,10 @@ def first_order_scan(decay: Tensor, update: Tensor, state: Tensor | None = None)
     state = decay.new_zeros(decay.shape[:-1]) if state is None else state.to(dtype)
     if not decay.shape[-1]:
         return update, state
+    if choice.applies(update, decay, state):
+        from samcli.ssm.triton import first_order
+
+        return first_order.first_order_scan(decay, update, state)
     h: Tensor = _FirstOrder.apply(decay, update, state)  # type: ignore[no-untyped-call]
     return h, h[..., -1].clone()  # a view would keep all the states alive behind a carried one
 
@@ -90,6 +95,10 @@ def selective_scan(
 
     A step with dt = 0 leaves the state as it was, which is how padding is written.
     """
+    if u.shape[1] and choice.applies(u, dt, A, B, C, D, state):
+        from samcli.ssm.triton import first_order
+
+        return first_order.selective_scan(u, dt, A, B, C, D, state)
     dtype = scan_dtype(u.dtype)
     u, dt, A, B, C = u.to(dtype), dt.to(dtype), A.to(dtype), B.to(dtype), C.to(dtype)
     h = u.new_zeros(u.shape[0], *A.shape) if state is None else state.to(dtype)

@@ -22,6 +22,7 @@ from torch import Tensor
 from samcli.ssm.fast.linear import times_transposed
 from samcli.ssm.mixing import mix
 from samcli.ssm.state import scan_dtype
+from samcli.ssm.triton import choice
 
 CHUNK = 128  # tokens (Q); longer chunks spend more on the Q x Q mixing matrices, shorter ones on the state
 WHOLE = 160  # tokens; a sequence up to this length is one chunk
@@ -41,6 +42,10 @@ def ssd(
 ) -> tuple[Tensor, Tensor]:
     """y (batch, length, heads, head_dim) and the state after the last step."""
     length, dtype = x.shape[1], scan_dtype(x.dtype)
+    if length and choice.applies(x, log_decay, B, C, scale, D, state):
+        from samcli.ssm.triton import ssd as own
+
+        return own.ssd(x, log_decay, B, C, scale, D, state, factors=x.dtype)
     x, log_decay, B, C = x.to(dtype), log_decay.to(dtype), B.to(dtype), C.to(dtype)
     scale, D, state = (None if given is None else given.to(dtype) for given in (scale, D, state))
     # below the bound nothing is left of the past, but a sum of such steps would cost its neighbours their digits

@@ -12,8 +12,9 @@ from dataclasses import replace
 import numpy as np
 
 from samcli.audio.windows import cut, levels_db
-from samcli.engine.inputs.decode_ahead import Ended, Job
+from samcli.engine.inputs.decode_ahead import Job
 from samcli.engine.inputs.find import Input
+from samcli.engine.inputs.reading import Ended
 from samcli.engine.inputs.sources import mono, open_input, resampled
 from samcli.engine.options import RunOptions, RunReport
 from samcli.engine.stages import Stages

@@ -166,7 +166,13 @@ def test_padding_rows_are_told_by_the_tokenizer(tmp_path: Path) -> None:
 def test_what_a_published_mamba_has_that_ours_lacks_is_refused(tmp_path: Path) -> None:
     folder = published("mamba-2, authors'", tmp_path / "model")
     words = json.loads((folder / "config.json").read_text())
-    for change in ({"attn_layer_idx": [1]}, {"d_intermediate": 64}, {"time_step_limit": [0.001, 0.1]}):
+    for change in (
+        {"attn_layer_idx": [1]},
+        {"d_intermediate": 64},
+        {"time_step_limit": [0.001, 0.1]},
+        {"hidden_act": "gelu"},
+        {"norm_before_gate": True},
+    ):
         (folder / "config.json").write_text(json.dumps({**words, **change}))
         with pytest.raises(ModelError, match="which sam does not"):
             load_folder(folder)

@@ -83,10 +83,22 @@ def test_a_gpu_takes_all_rows_at_once() -> None:
     gpu = Cores(torch.device("cuda"), 4)
     gpu.device = CPU  # where its windows would go: none is needed to see who takes them
     gpu.encode(toy, [NOISE] * 6, 16_000)
-    assert [work[:3] for work in toy.work] == [("encode", 6, "MainThread")]
+    assert [work[:2] + work[4:] for work in toy.work] == [("encode", 6, True)]
     toy.work.clear()
     gpu.speak(toy, torch.randn(rows, 8), [""] * rows, SpeakOptions())
-    assert [work[:3] for work in toy.work] == [("speak", rows, "MainThread")]
+    assert [work[:2] + work[4:] for work in toy.work] == [("speak", rows, True)]
+
+
+def test_a_gpu_has_two_batches_in_flight() -> None:
+    """While the results of one are awaited, the next is laid out and launched."""
+    gpu, both = Cores(torch.device("cuda")), threading.Barrier(2)
+
+    def work(part: slice) -> int:
+        both.wait(60)  # passes only where both are under way
+        return part.stop
+
+    batches = [gpu.begin(rows, work) for rows in (3, 5)]
+    assert [batch.results() for batch in batches] == [[3], [5]]
 
 
 def test_a_part_that_fails_fails_the_batch_when_all_are_done() -> None:

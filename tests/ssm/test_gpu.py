@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from samcli.ssm.fast import kernels
-from samcli.ssm.fast.cuda import triton_scan
+from samcli.ssm.fast.cuda import mamba_ssm_scan
 from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.generation import GenerationOptions, generate
 from samcli.ssm.language.model import LanguageModel
@@ -82,13 +82,14 @@ def test_a_million_tokens_in_flat_memory() -> None:
     assert all(leaf.isfinite().all() for block in state for leaf in block)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available() or triton_scan() is None, reason="mamba_ssm is not in use")
-def test_triton_and_plain_agree() -> None:
+@pytest.mark.skipif(not torch.cuda.is_available() or mamba_ssm_scan() is None, reason="mamba_ssm is not in use")
+def test_mamba_ssm_and_plain_agree() -> None:
     _, there = pair(torch.bfloat16)
     tokens = torch.randint(0, 50, (2, 900)).cuda()
-    quick, _ = there.prefill(tokens)
-    kernels.force("torch")
     try:
+        kernels.force("mamba-ssm")
+        quick, _ = there.prefill(tokens)
+        kernels.force("torch")
         plain, _ = there.prefill(tokens)
     finally:
         kernels.force("auto")

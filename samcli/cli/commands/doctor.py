@@ -17,6 +17,7 @@ from samcli.cli.output import output
 from samcli.cli.sheet import readable_size, show, show_json
 
 TOLERANCE = 1e-4  # float32: what any way of cutting or computing may differ by
+ROUNDED = 0.05  # the same for bfloat16, which keeps 8 bits
 PACKAGES = (
     "torch",
     "numpy",
@@ -29,7 +30,7 @@ PACKAGES = (
     "typer",
     "rich",
 )
-EXTRAS = ("mamba-ssm", "causal-conv1d", "ray")
+EXTRAS = ("triton", "mamba-ssm", "causal-conv1d", "ray")
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,24 @@ def kernels() -> Iterator[Finding]:
         for name, difference in scan_differences(device).items():
             words = f"pure PyTorch, float32; differs from the recurrence by {difference:.1e}"
             yield Finding("kernel", f"{name} on {device}", words, difference < TOLERANCE, advice)
+    for index in range(torch.cuda.device_count()):
+        yield production(f"cuda:{index}")
+
+
+def production(device: str) -> Finding:
+    """The default model's own sizes and precision on a card, beside plain PyTorch in float32."""
+    import torch
+
+    from samcli.checkpoints.loading import load_model
+    from samcli.ssm.card.report import disagreement
+
+    model: Any = load_model("sam-nano", device=device)
+    dtype = model.network.language.lm_head.weight.dtype
+    difference = disagreement(model.network.config.language, device, dtype)
+    words = f"{str(dtype).removeprefix('torch.')}; differs from plain float32 by {difference:.1e}"
+    advice = f"The words on {device} cannot be trusted: set SAM_KERNELS=torch, and please report it."
+    near = difference < (ROUNDED if dtype is torch.bfloat16 else TOLERANCE)
+    return Finding("kernel", f"sam-nano's steps on {device}", words, near, advice)
 
 
 def _version(name: str) -> str | None:

@@ -1,6 +1,7 @@
 """Threads that read sound ahead of the model, within a fixed amount of memory.
 
-Each thread opens one input at a time and hands on its windows as they are decoded; the inputs are opened in order.
+Each thread opens one input at a time and hands on its windows as they are decoded, by itself or by a process of its
+own (`decoders`); the inputs are opened in order.
 The windows of all files share one bounded room, so a thread that is far ahead waits. Whatever goes wrong with an
 input becomes an event of that input: no exception of a thread is ever lost, and none stops the others.
 """
@@ -11,13 +12,16 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from types import TracebackType
 
+from samcli.engine.inputs.decoder import Decoder, supported
 from samcli.engine.inputs.find import Input
-from samcli.engine.inputs.sources import input_error, open_input
+from samcli.engine.inputs.reading import Ended, heard
+from samcli.engine.inputs.sources import input_error
 from samcli.engine.journal import Journal
-from samcli.engine.windows import Cut, Piece, cut
+from samcli.engine.windows import Cut, Piece
 from samcli.records import Record
 
 MOST_THREADS = 8
@@ -30,15 +34,6 @@ class Job:
     index: int  # place in the run
     item: Input
     key: bytes | None  # in the journal, as the file was before it was read
-
-
-@dataclass(frozen=True)
-class Ended:
-    """All pieces of an input were handed on."""
-
-    duration: float
-    covered: float
-    warning: str | None
 
 
 @dataclass(frozen=True)
@@ -66,8 +61,9 @@ class DecodeAhead:
         self,
         inputs: Iterable[Input],
         how: Cut,
-        *,
         threads: int = 0,
+        decoders: int = 0,
+        *,
         room_seconds: float = 120.0,
         journal: Journal | None = None,
     ) -> None:
@@ -81,7 +77,9 @@ class DecodeAhead:
         self._broken: BaseException | None = None  # the list of inputs itself failed
         self._jobs = self._enumerate(inputs)
         self._taking = threading.Lock()
-        count = threads or min(os.cpu_count() or 1, MOST_THREADS)
+        decoders = decoders if supported() else 0
+        self._apart = bool(decoders)  # each thread has a process that decodes for it
+        count = decoders or threads or min(os.cpu_count() or 1, MOST_THREADS)
         self._running = count
         for number in range(count):
             threading.Thread(target=self._work, name=f"decode-{number}", daemon=True).start()
@@ -115,18 +113,21 @@ class DecodeAhead:
             yield Job(index, item, self.journal.key(item) if self.journal is not None else None)
 
     def _work(self) -> None:
+        decoder = Decoder(self.how) if self._apart else None
         try:
             while not self._stopped:
                 with self._taking:
                     job = next(self._jobs, None)
                 if job is None:
                     break
-                self._hear(job, self._put)
+                self._hear(job, self._put, decoder)
         except _Stopped:
             pass
         except BaseException as error:
             self._broken = error
         finally:
+            if decoder is not None:
+                decoder.close()
             with self._changed:
                 self._running -= 1
                 self._changed.notify_all()
@@ -142,33 +143,30 @@ class DecodeAhead:
             self._held += size
             self._changed.notify_all()
 
-    def _hear(self, job: Job, put: Callable[[Event], None]) -> None:
+    def _hear(self, job: Job, put: Callable[[Event], None], decoder: Decoder | None) -> None:
         known = self.journal.lookup(job.key, job.item) if self.journal is not None else None
         if known is not None:
             put((job, Known(known)))
         elif job.item.problem is not None:
             put((job, Failed(*job.item.problem)))
         else:
-            put((job, self._read(job, put)))
+            put((job, self._read(job, put, decoder)))
 
-    def _read(self, job: Job, put: Callable[[Event], None]) -> Ended | Failed:
-        heard = 0
+    def _read(self, job: Job, put: Callable[[Event], None], decoder: Decoder | None) -> Ended | Failed:
+        apart = decoder is not None and job.item.source is None
+        events = decoder.heard(job.item) if decoder is not None and apart else heard(job.item, self.how)
         try:
-            with open_input(job.item, self.how.rate) as reader:
-                for piece in cut(reader, self.how):
-                    heard += len(piece.wave)
-                    put((job, piece))
-                covered = reader.covered
-                duration = covered if reader.duration is None else reader.duration
-                warning = reader.warning
+            with closing(events):
+                for event in events:
+                    if isinstance(event, Ended):
+                        return event
+                    put((job, event))
         except _Stopped:
             raise
         except Exception as error:
             failure = input_error(error, job.item)
             return Failed(failure.kind, failure.message)
-        if not heard:
-            return Failed("empty", f"{job.item.display!r} holds no sound.")
-        return Ended(duration, covered, warning)
+        raise AssertionError("an input ends or fails")
 
 
 class _Stopped(Exception):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,8 @@ class Worker:
         assert self.model is not None
         report = RunReport()
         heard = 0.0
+        if options.decoders == "auto":  # the machine's other cores belong to other workers
+            options = replace(options, decoders=0)
         for done in finished(task, [job.item for job in lot], self.model, options, None, report):
             yield done.job.index, done.records, report.audio_seconds - heard
             heard = report.audio_seconds

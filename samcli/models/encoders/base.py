@@ -98,17 +98,21 @@ class PaddingEncoder(Encoder):
         return (-(-frames // self.step_frames) * self.step_frames).clamp(min=self.window_frames)
 
     def forward(self, mel: Tensor, frames: Tensor | None = None) -> Encoding:
-        if frames is None:
-            frames = torch.full((len(mel),), mel.shape[1], device=mel.device)
+        # all sizes are worked out on the processor: a card is asked at most once
+        frames = torch.full((len(mel),), mel.shape[1]) if frames is None else frames.cpu()
         padded = self.padded_frames(frames)
-        most = torch.tensor([self.steps(size) for size in padded.tolist()], dtype=torch.long).to(frames.device)
+        most = torch.tensor([self.steps(size) for size in padded.tolist()], dtype=torch.long)
         lengths = torch.minimum(-(-frames // self.step_frames), most)
         steps = int(lengths.max()) if len(lengths) else 0
         # the usual batch has one padded length; others are read apart, row by row of one length
         sizes = sorted(set(padded.tolist()))
         groups = [(padded == size).nonzero()[:, 0] for size in sizes]
-        readings = [self.read(self._rows(mel[r], frames[r], size)) for r, size in zip(groups, sizes, strict=True)]
-        order = torch.cat(groups).argsort()
+        there = mel.device
+        readings = [
+            self.read(self._rows(mel[rows.to(there)], frames[rows].to(there), size))
+            for rows, size in zip(groups, sizes, strict=True)
+        ]
+        order = torch.cat(groups).argsort().to(there)
 
         def together(parts: list[Tensor | None], cut: bool) -> Tensor | None:
             found = [part for part in parts if part is not None]
@@ -121,7 +125,7 @@ class PaddingEncoder(Encoder):
         step_logits = together([reading.step_logits for reading in readings], cut=True)
         return Encoding(
             cast(Tensor, features),
-            lengths,
+            lengths.to(there),
             None if clip_logits is None else clip_logits.float(),
             None if step_logits is None else step_logits.float(),
         )

@@ -102,7 +102,7 @@ class NanoEncoder(Encoder):
 
     def forward(self, mel: Tensor, frames: Tensor | None = None) -> Encoding:
         """mel (batch, frames, bins) as the front end gives it; `frames` (batch,) when rows are padded."""
-        if self.training or mel.is_cuda:
+        if self.training or mel.device.type != "cpu":
             joined, pooled = self._heard(mel, frames)
         else:
             rows = max(1, CACHED_FRAMES // max(1, mel.shape[1]))

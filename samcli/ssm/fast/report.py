@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import torch
-
 from samcli.ssm.bidirectional import BidirectionalConfig, BidirectionalMamba2
+from samcli.ssm.card import report as card
 from samcli.ssm.fast.compiled import decoding as compiled_decoding
 from samcli.ssm.fast.compiled import norms as compiled_norms
 from samcli.ssm.fast.compiled import reading as compiled_reading
 from samcli.ssm.fast.compiled import windows as compiled_windows
-from samcli.ssm.fast.cuda import cuda_convolution, triton_scan
 from samcli.ssm.fast.kernels import plain
 from samcli.ssm.fast.linear import onednn_products
 from samcli.ssm.fast.loops import compiler
@@ -25,10 +23,7 @@ def describe() -> dict[str, str]:
         "cpu convolutions": "oneDNN, with their activation" if not plain() and onednn_convolutions() else "PyTorch",
         "cpu loops": loops(),
     }
-    if torch.cuda.is_available():
-        found["cuda scan"] = "mamba_ssm" if triton_scan() else f"PyTorch ({missing('mamba_ssm')})"
-        found["cuda convolution"] = "causal_conv1d" if cuda_convolution() else f"PyTorch ({missing('causal_conv1d')})"
-        found["cuda decoding"] = "PyTorch" if plain() else "captured graph"
+    found |= card.describe()
     return found
 
 
@@ -46,14 +41,3 @@ def loops() -> str:
     }
     wrong = [name for name, right in agree.items() if not right]
     return f"numba, but PyTorch for {', '.join(wrong)}" if wrong else "numba"
-
-
-def missing(package: str) -> str:
-    """Why a package is not in use."""
-    if plain():
-        return "forced"
-    try:
-        __import__(package)
-    except Exception as error:  # a broken binary package can raise anything at all
-        return f"{package}: {type(error).__name__}"
-    return f"{package} disagreed"

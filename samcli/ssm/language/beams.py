@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from samcli.ssm.card import beams as card
 from samcli.ssm.language.sampling import GenerationOptions, Speaker, controlled
 from samcli.ssm.state import reorder, repeat
 
@@ -43,6 +44,8 @@ def beam_search(model: Speaker, state: Any, logits: Tensor, options: GenerationO
 @torch.no_grad()
 def beam_candidates(model: Speaker, state: Any, logits: Tensor, options: GenerationOptions) -> list[list[list[int]]]:
     """The finished hypotheses of every row, at most as many as there are beams, the best first."""
+    if card.applies(logits):
+        return card.beam_candidates(model, state, logits, options)
     beams, vocabulary = options.beams, model.vocab_size
     hypotheses = [_Hypotheses(options) for _ in range(logits.shape[0])]
     live = list(range(logits.shape[0]))  # rows still searching; each holds `beams` neighbouring rows of the state

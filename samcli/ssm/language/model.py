@@ -13,7 +13,7 @@ from typing import cast
 import torch
 from torch import nn
 
-from samcli.ssm.fast.cuda_graph import GraphDecoder
+from samcli.ssm.card.decoder import CardDecoder
 from samcli.ssm.fast.decoding import Decoder
 from samcli.ssm.fast.linear import FastLinear
 from samcli.ssm.language.blocks import Backbone, LanguageConfig, ResidualBlock
@@ -42,10 +42,10 @@ class LanguageModel(RecurrentReader):
     def vocab_size(self) -> int:
         return self.config.vocab_size
 
-    def make_decoder(self) -> Decoder | GraphDecoder | None:
+    def make_decoder(self) -> Decoder | CardDecoder | None:
         mixers = [layer.mixer for layer in self.backbone.layers]
         if not all(type(mixer) is Mamba2 for mixer in mixers):  # a subclass may compute something else
             return None
         if self.lm_head.weight.is_cuda:
-            return GraphDecoder(self)
+            return CardDecoder(self)
         return Decoder(cast(Backbone, self.backbone), self.lm_head)

@@ -1,0 +1,56 @@
+"""How kernels are launched, and what their wrappers need for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+LEAST_SIDE = 16  # of a tile that tensor cores multiply
+
+
+def interpreted() -> bool:
+    """Whether kernels run on this processor, one operation at a time."""
+    return os.environ.get("TRITON_INTERPRET") == "1"
+
+
+def launch(kernel: Any, grid: Iterable[int], first: Tensor, *arguments: Any, **meta: Any) -> None:
+    """Start a kernel on the card that holds its first tensor, whichever is the current one."""
+    if first.is_cuda:
+        with torch.cuda.device(first.device):
+            kernel[tuple(grid)](first, *arguments, **meta)
+    else:
+        kernel[tuple(grid)](first, *arguments, **meta)
+
+
+def products(dtype: torch.dtype) -> dict[str, Any]:
+    """What a kernel that multiplies matrices must know: the type it rounds factors to, and how float32 is done."""
+    import triton.language as tl
+
+    kind = {torch.bfloat16: tl.bfloat16, torch.float16: tl.float16}.get(dtype, tl.float32)
+    # the interpreter multiplies the bits of a bfloat16, not its value
+    return {"DOT": tl.float32 if interpreted() else kind, "PRECISION": "tf32" if tf32() else "ieee"}
+
+
+def tf32() -> bool:
+    """Whether products of float32 may round their factors to 10 bits, as the libraries' are allowed to."""
+    matmul: Any = torch.backends.cuda.matmul
+    return bool(matmul.fp32_precision == "tf32" if hasattr(matmul, "fp32_precision") else matmul.allow_tf32)
+
+
+def power_of_two(size: int, most: int = 1 << 30, least: int = 1) -> int:
+    """The smallest power of two that holds `size`, within bounds."""
+    return min(most, max(least, 1 << max(0, size - 1).bit_length()))
+
+
+def packed(x: Tensor, axes: int) -> Tensor:
+    """With its last axes side by side in memory; the axes before them may have any strides."""
+    inner = 1
+    for axis in range(1, axes + 1):
+        if x.shape[-axis] != 1 and x.stride(-axis) != inner:
+            return x.contiguous()
+        inner *= x.shape[-axis]
+    return x
