@@ -162,6 +162,13 @@ class ListenFlags(ModelFlags, InputFlags):
     shard: Annotated[
         str | None, typer.Option(help="Hear only this share of the inputs.", metavar="I/N", rich_help_panel=MACHINE)
     ] = None
+    start_time: Annotated[
+        str | None,
+        typer.Option(help="When the recording began. [from its name]", metavar="TIME", rich_help_panel=INPUT),
+    ] = None
+    time_zone: Annotated[
+        str | None, typer.Option(help="Of times without one. [this computer's]", metavar="ZONE", rich_help_panel=INPUT)
+    ] = None
     unordered: Annotated[
         bool, typer.Option("--unordered", help="First come, first written.", metavar="", rich_help_panel=MACHINE)
     ] = False
@@ -213,6 +220,9 @@ class TagFlags(ListenFlags):
     ] = None
     timeline: Annotated[
         bool, typer.Option("--timeline", help="Events with start and end.", metavar="", rich_help_panel=OUTPUT)
+    ] = False
+    all_events: Annotated[
+        bool, typer.Option("--all", help="Every event of a timeline, unmerged.", metavar="", rich_help_panel=OUTPUT)
     ] = False
 
 

@@ -72,7 +72,7 @@ def _records(
     if truth.kind == "tags":
         options = RunOptions(top_k=max(1, len(model.labels)), threshold=0.0)
     elif truth.kind == "events":
-        options = RunOptions(timeline=True)
+        options = RunOptions(timeline=True, all_events=True)
     said: dict[str, Prediction] = {}
     ids = {item.display: key for key, item in inputs.items()}
     for record in run(TASKS[truth.kind], list(inputs.values()), model, options):

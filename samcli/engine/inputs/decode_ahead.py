@@ -57,6 +57,7 @@ class Known:
 
 
 Event = tuple[Job, Piece | Ended | Failed | Known]
+Watch = Callable[[Input, Piece], None]
 
 
 class DecodeAhead:
@@ -70,8 +71,11 @@ class DecodeAhead:
         threads: int = 0,
         room_seconds: float = 120.0,
         journal: Journal | None = None,
+        watch: Watch | None = None,
     ) -> None:
+        """`watch` is shown every window as it is decoded, in the thread that reads its input."""
         self.how = how
+        self.watch = watch
         self.journal = journal
         self._room = room_seconds * how.rate  # samples that may wait
         self._held = 0  # samples that wait
@@ -157,6 +161,8 @@ class DecodeAhead:
             with open_input(job.item, self.how.rate) as reader:
                 for piece in cut(reader, self.how):
                     heard += len(piece.wave)
+                    if self.watch is not None:
+                        self.watch(job.item, piece)
                     put((job, piece))
                 covered = reader.covered
                 duration = covered if reader.duration is None else reader.duration
