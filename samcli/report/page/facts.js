@@ -21,6 +21,14 @@ function folderOf(recording) {
   return parts.length > 1 ? parts.slice(0, -1).join("/") : ".";
 }
 
+/** The folder that all recordings lie in, with its slash: nobody needs to read it on every row. @param {Recording[]} recordings */
+function commonFolder(recordings) {
+  const [first, ...others] = recordings.map((r) => r.name.slice(0, r.name.lastIndexOf("/") + 1));
+  let common = first ?? "";
+  for (const folder of others) while (!folder.startsWith(common)) common = common.slice(0, common.lastIndexOf("/", common.length - 2) + 1);
+  return common;
+}
+
 /** How often each label is heard, the most frequent first. @param {Recording[]} recordings @returns {[string, number][]} */
 function countLabels(recordings) {
   /** @type {Map<string, number>} */

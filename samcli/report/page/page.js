@@ -5,8 +5,8 @@ const by = (name) => document.getElementById(name);
 const blocks = document.querySelectorAll("script.recording");
 /** @type {Recording[]} */
 const recordings = [...blocks].map((block, number) => ({ ...JSON.parse(block.textContent ?? ""), number }));
-const pictures = document.querySelectorAll("script.picture");
-const sounds = document.querySelectorAll("script.opus");
+const pictures = document.querySelectorAll("script.its-picture");
+const sounds = document.querySelectorAll("script.its-sound");
 const facts = JSON.parse(by("facts").textContent);
 const verdicts = new Verdicts(facts.key);
 const counted = countLabels(recordings);
@@ -21,6 +21,7 @@ let address = "";
 
 const rows = new Rows(by("rows"), { pictures, colours, verdicts, play, open: (recording, event) => detail.open(recording, event) });
 const detail = new Detail(by("detail"), { rows, verdicts, play, changed, closed: () => rows.choose(rows.chosen) });
+rows.common = commonFolder(recordings);
 
 /** @returns {Wanted} */
 function wanted() {

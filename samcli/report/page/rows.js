@@ -28,6 +28,7 @@ class Rows {
     this.page = page;
     /** @type {Recording[]} */
     this.recordings = [];
+    this.common = ""; // the folder that all names share
     /** @type {Map<number, HTMLElement>} */
     this.made = new Map();
     this.chosen = -1; // place in the list
@@ -128,13 +129,13 @@ class Rows {
     const when = recording.clock ? [make("time", {}, [recording.clock.slice(0, 16).replace("T", " ")]), " · "] : [];
     const events = recording.events.length ? ` · ${recording.events.length} event${recording.events.length > 1 ? "s" : ""}` : "";
     const told = make("div", { class: "told" }, [
-      make("button", { class: "name", tabindex: "-1", title: recording.name }, [named(recording.name)]),
+      make("button", { class: "name", tabindex: "-1", title: recording.name }, [named(recording.name.slice(this.common.length))]),
       make("p", { class: "facts" }, [...when, span(recording.duration), events, judged ? ` · ${judged} judged` : ""]),
       this.said(recording),
       make("p", { class: "tags" }, recording.tags.slice(0, 4).map(([label, score]) => this.tag(label, score))),
     ]);
     told.querySelector(".name")?.addEventListener("click", () => this.page.open(recording));
-    const row = make("article", { class: "row", role: "listitem", tabindex: place === Math.max(0, this.chosen) ? "0" : "-1",
+    const row = make("div", { class: "row", role: "listitem", tabindex: place === Math.max(0, this.chosen) ? "0" : "-1",
       "aria-label": recording.name, "aria-posinset": String(place + 1), "aria-setsize": String(this.recordings.length) },
       [this.picture(recording, LANES), told]);
     if (place === this.chosen) row.classList.add("chosen");
@@ -152,7 +153,7 @@ class Rows {
 
   /** @param {string} label @param {number} score */
   tag(label, score) {
-    return make("span", { class: `tag c${this.page.colours.get(label) ?? 0}` }, [named(label), ` ${score.toFixed(2)}`]);
+    return make("span", { class: `tag c${this.page.colours.get(label) ?? ""}` }, [named(label), ` ${score.toFixed(2)}`]);
   }
 
   /** The picture with its lanes; a click plays from there. @param {Recording} recording @param {number} lanes */
