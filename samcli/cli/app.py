@@ -29,6 +29,7 @@ from samcli.cli.commands.tag import tag
 from samcli.cli.completion import completion
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.help import ShortHelp
+from samcli.cli.look.plot import plot
 from samcli.cli.look.report import report
 from samcli.cli.look.summary import summary
 from samcli.cli.output import ClosedPipe, Output, output
@@ -70,7 +71,7 @@ def sam(
 LISTEN, LOOK, FIND, MANAGE, BUILD = "Listen", "Look", "Find", "Look after", "Measure and teach"
 for command in (caption, tag, ask):
     app.command(cls=ShortHelp, no_args_is_help=True, rich_help_panel=LISTEN)(command)
-for command in (report, summary):
+for command in (report, plot, summary):
     app.command(no_args_is_help=True, rich_help_panel=LOOK)(command)
 for command in (search, index, embed):
     app.command(no_args_is_help=True, rich_help_panel=FIND)(command)
