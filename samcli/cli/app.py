@@ -29,6 +29,8 @@ from samcli.cli.commands.tag import tag
 from samcli.cli.completion import completion
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.help import ShortHelp
+from samcli.cli.look.duplicates import duplicates
+from samcli.cli.look.labels import labels
 from samcli.cli.look.plot import plot
 from samcli.cli.look.report import report
 from samcli.cli.look.summary import summary
@@ -73,8 +75,9 @@ for command in (caption, tag, ask):
     app.command(cls=ShortHelp, no_args_is_help=True, rich_help_panel=LISTEN)(command)
 for command in (report, plot, summary):
     app.command(no_args_is_help=True, rich_help_panel=LOOK)(command)
-for command in (search, index, embed):
+for command in (search, index, embed, duplicates):
     app.command(no_args_is_help=True, rich_help_panel=FIND)(command)
+app.command(rich_help_panel=FIND)(labels)
 for command in (doctor, merge):
     app.command(no_args_is_help=command is merge, rich_help_panel=MANAGE)(command)
 app.add_typer(models, rich_help_panel=MANAGE)

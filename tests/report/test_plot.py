@@ -32,6 +32,6 @@ def test_what_cannot_be_drawn(here, make_wav, tmp_path) -> None:
 
 def test_lanes_are_the_longest_labels_within_the_stretch() -> None:
     events = [Event(f"label {number}", 0.5, number, 2.0 * number + 1) for number in range(20)]
-    lanes = lanes_of(Entry("a.wav", events=events), 5.0, 12.0)
-    assert len(lanes) == MOST_LANES and lanes[0] == ("label 5", [(5.0, 11.0)])
-    assert all(5 <= start < end <= 12 for _, stretches in lanes for start, end in stretches)
+    lanes = lanes_of(Entry("a.wav", events=events), 5.0, 15.0)
+    assert len(lanes) == MOST_LANES and lanes[0] == ("label 7", [(7, 15.0)])
+    assert all(5 <= start < end <= 15 for _, stretches in lanes for start, end in stretches)
