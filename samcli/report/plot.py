@@ -94,7 +94,7 @@ def _figure(entry: Entry, wave: Wave, look: Look, end: float) -> Figure:
     said = [words for words in entry.words if words[1] > look.start and words[0] < end]
     rows = [3.0, 1.0, max(0.4, 0.26 * len(lanes))]
     height = look.height or 1.4 + 0.62 * sum(rows) + (0.3 if said else 0)
-    names = {"font.family": "sans-serif", "font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "sam"}
+    names: dict[Any, Any] = {"font.family": "sans-serif", "font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "sam"}
     with rc_context({**names, "pdf.fonttype": 42}):
         figure = Figure(figsize=(look.width, height), facecolor=colours["paper"], layout="constrained")
         top, middle, bottom = figure.subplots(3, 1, sharex=True, gridspec_kw={"height_ratios": rows})

@@ -45,7 +45,7 @@ class Detail {
       make("div", { class: "top" }, [make("h2", {}, [named(recording.name)]), close]),
       ...(recording.error ? [make("p", { class: "error" }, [recording.error])] : []),
       ...(recording.warning ? [make("p", { class: "warning" }, [recording.warning])] : []),
-      this.page.rows.picture(recording, 99),
+      this.page.rows.picture(recording, 12),
       make("p", { class: "facts" }, [recording.clock ?? "", recording.clock ? " · " : "", span(recording.duration)]),
       make("p", { class: "tags" }, recording.tags.map(([label, score]) => this.page.rows.tag(label, score))),
       ...(soundsOf(recording).length ? [make("h3", {}, ["Events"]), this.events(recording)] : []),
