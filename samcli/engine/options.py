@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from samcli.engine.inputs.recorded_at import Clock
 from samcli.errors import UsageError
+from samcli.models.options import SpeakOptions
 from samcli.records import AUTO
 
 DEFAULT_TOP_K = 5
@@ -25,8 +26,8 @@ INDIFFERENT = frozenset({"batch_size", "threads", "ordered", "fail_fast", "start
 
 
 @dataclass(frozen=True)
-class RunOptions:
-    """Settings of a run; the defaults suit a person who types no option."""
+class RunOptions(SpeakOptions):
+    """Settings of a run, down to the sampler's; the defaults suit a person who types no option."""
 
     segment: float | None = None  # seconds of each record; None: one record for the whole recording
     window_seconds: float | None = None  # what the encoder hears at once; None: what the model was built for
@@ -41,12 +42,8 @@ class RunOptions:
     question: str = ""  # of the task "ask"
     timeline: bool = False  # tags as events with start and end
     all_events: bool = False  # a timeline as it is found: parents beside children, pauses, blips
-    # language
-    max_new_tokens: int = 48
-    beams: int | None = None  # the model's own choice
     refine: bool = False  # captions chosen among several proposals by what the sound speaks for
     refine_with: str = ""  # and by the CLAP model in this folder
-    seed: int = 0
     # level gate: quieter than this at its loudest tenth of a second, a window is not shown to the model
     silence_db: float = -70.0  # of full scale; 16-bit rounding noise lies at -98, a quiet room recorded well at -60
     # speed and order

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from samcli.audio.windows import Levels
+import numpy as np
+
 from samcli.engine.inputs.decode_ahead import Ended, Job
 from samcli.engine.rows import Row
-from samcli.engine.task import Gatherer, Heard, Scores
+from samcli.engine.task import Gatherer, Heard, Scores, Task, Window
 from samcli.errors import InputError
 from samcli.records import ErrorInfo, Record
 from samcli.text.paragraph import paragraph
 
 
-class Window(NamedTuple):
-    """What came of one window; nothing but its times when it was silent."""
+class Said(NamedTuple):
+    """What came of listening to the end."""
 
-    start: float  # seconds
-    end: float
-    clip: Scores | None = None  # (classes,)
-    steps: Scores | None = None  # (steps, classes)
-    encoding: Row | None = None  # still to be listened to
-    judged: Scores | None = None  # (width,): the vector of a model that judges captions
-    levels: Levels | None = None  # (tenths of a second,): in dB of full scale
+    texts: list[tuple[str | None, str]]  # for each prompt; None and what is wrong where no words make sense
+    losses: Scores | None = None  # (given texts,)
 
 
 @dataclass(eq=False)
@@ -34,8 +31,7 @@ class Part:
     start: float  # seconds
     state: Row | None = None  # of the language model, until it has spoken
     judged: Scores | None = None  # the sum of its windows'
-    text: str | None = None  # None, too, when the model found no words that make sense
-    problem: str = ""  # with the words that it did find
+    said: Said | None = None
 
 
 @dataclass(eq=False)
@@ -59,16 +55,22 @@ class Segment:
     def state(self) -> Row | None:
         return None if self.part is None else self.part.state
 
-    def text(self) -> str | None:
-        """What is said of all of it."""
-        told = self._told()
+    def text(self, prompt: int = 0) -> str | None:
+        """What is said of all of it, to one of the prompts."""
+        told = self._told(prompt)
         if len(self.parts) == 1 or not told:
             return told[0][1] if told else None
         return paragraph(told)[0]
 
+    def losses(self) -> Scores | None:
+        """Of the given texts: the mean of its parts'."""
+        found = [part.said.losses for part in self.parts if part.said is not None and part.said.losses is not None]
+        return np.asarray(np.mean(found, axis=0), np.float32) if found else None
+
     def problem(self) -> str | None:
         """Why there are no words, though the model was asked for some."""
-        return self.parts[0].problem if self.parts and not self._told() else None
+        said = self.parts[0].said if self.parts and not self._told() else None
+        return said.texts[0][1] if said is not None and said.texts else None
 
     def remark(self, model: str) -> str | None:
         """How the words came about, where that is not as usual."""
@@ -82,8 +84,9 @@ class Segment:
             f"{''.join(f'; {text}' for text in more)}. --segment gives a record to each stretch."
         )
 
-    def _told(self) -> list[tuple[float, str]]:
-        return [(part.start, part.text) for part in self.parts if part.text is not None]
+    def _told(self, prompt: int = 0) -> list[tuple[float, str]]:
+        said = [(part.start, part.said.texts[prompt : prompt + 1]) for part in self.parts if part.said is not None]
+        return [(start, text) for start, texts in said for text, _ in texts if text is not None]
 
 
 @dataclass(eq=False)
@@ -91,6 +94,7 @@ class File:
     """One input."""
 
     job: Job
+    prompts: Sequence[str] = ()
     segments: list[Segment] = field(default_factory=list)
     open: int = 0  # segments not done
     ended: Ended | None = None
@@ -100,10 +104,10 @@ class File:
     def name(self) -> str:
         return repr(self.job.item.display)
 
-    def records(self, task: str, model: str, revision: str) -> list[Record]:
+    def records(self, task: Task, model: str, revision: str) -> list[Any]:
         """What is to be written down, once everything is heard and said."""
         assert self.ended is not None
-        records: list[Record] = []
+        records: list[Any] = []
         alone = len(self.segments) == 1
         for segment in self.segments:
             heard = Heard(
@@ -117,13 +121,15 @@ class File:
                 model=model,
                 revision=revision,
                 warning=" ".join(filter(None, (self.ended.warning, segment.remark(model)))) or None,
+                texts=tuple(segment.text(place) for place in range(len(self.prompts))),
+                losses=segment.losses(),
             )
             problem = segment.problem()
             if problem is None:
-                records.extend(segment.gatherer.records(heard, segment.text()))
+                records.extend(segment.gatherer.records(heard, heard.texts[0] if heard.texts else None))
             else:
                 info = ErrorInfo("no-words", f"{model} found no words for {self.name} that make sense: {problem}.")
-                records.append(replace(heard.record(task), error=info))
+                records.append(replace(heard.record(task.name), error=info))
         return records
 
     def error_record(self, task: str, model: str, revision: str, error: InputError) -> Record:
@@ -131,11 +137,12 @@ class File:
 
 
 class Done(NamedTuple):
-    """One input and its records."""
+    """One input and its records, or what else its task gathers."""
 
     job: Job
-    records: list[Record]
+    records: list[Any]
     known: bool = False  # from the journal
+    error: InputError | None = None  # why there is nothing but an error record
 
 
 def error_record(job: Job, task: str, model: str, revision: str, error: InputError) -> Record:

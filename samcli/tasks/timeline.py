@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from samcli.audio.windows import Levels
-from samcli.engine.task import Heard, Scores
+from samcli.engine.task import Heard, Scores, Task, Window
 from samcli.records import Record, Tag
 from samcli.tasks.event import ROUNDING, Event
 from samcli.tasks.readable import readable
@@ -95,7 +94,7 @@ class EventFinder:
 
 
 @dataclass(frozen=True)
-class TimelineTask:
+class TimelineTask(Task):
     """One record per event; one without tags when there is none, so that every file is accounted for."""
 
     choice: Choice
@@ -116,10 +115,8 @@ class TimelineGatherer:
         self.choice, self.all_events = choice, all_events
         self.finder = EventFinder(choice, step_seconds)
 
-    def add(
-        self, start: float, end: float, clip: Scores | None, steps: Scores | None, levels: Levels | None = None
-    ) -> None:
-        self.finder.add(start, end, steps)
+    def add(self, window: Window) -> None:
+        self.finder.add(window.start, window.end, window.steps)
 
     def records(self, heard: Heard, text: str | None) -> list[Record]:
         events = self.finder.events()
