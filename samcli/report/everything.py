@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from samcli.audio.windows import Levels
 from samcli.engine.options import RunOptions
-from samcli.engine.task import Gatherer, Heard, Scores, Task
+from samcli.engine.task import Gatherer, Heard, Task, Window
 from samcli.records import Record
 from samcli.tasks.composed import ComposedTask, composed
 from samcli.tasks.run import task_for
@@ -19,7 +18,7 @@ STRETCH_SECONDS = 30.0  # of each caption of a long recording
 
 
 @dataclass(frozen=True)
-class Everything:
+class Everything(Task):
     """One record of tags, one of each event, and captions: of all of it and of each stretch."""
 
     tags: Task
@@ -27,10 +26,8 @@ class Everything:
     words: ComposedTask | None  # None: its scores are not enough to make sentences of
     name: str = "tag"
     prompt: None = None
-
-    @property
-    def wants_steps(self) -> bool:
-        return self.events is not None
+    wants_clip: bool = True
+    wants_steps: bool = True
 
     def gatherer(self) -> Gatherer:
         return _Gatherer(self)
@@ -39,7 +36,8 @@ class Everything:
 def everything(model: SoundModel) -> Everything:
     """All that a model can say of a recording without its language model, which is slower than all the rest."""
     events = None if model.step_seconds is None else task_for("tag", model, RunOptions(timeline=True))
-    return Everything(task_for("tag", model, RunOptions()), events, composed("caption", model, RunOptions()))
+    words = composed("caption", model, RunOptions())
+    return Everything(task_for("tag", model, RunOptions()), events, words, wants_steps=events is not None)
 
 
 @dataclass
@@ -52,22 +50,18 @@ class _Gatherer:
         parts = (self.task.tags, self.task.events, self.task.words)
         self.whole = [task.gatherer() for task in parts if task is not None]
 
-    def add(
-        self, start: float, end: float, clip: Scores | None, steps: Scores | None, levels: Levels | None = None
-    ) -> None:
+    def add(self, window: Window) -> None:
         for part in self.whole:
-            part.add(start, end, clip, steps, levels)
+            part.add(window)
         if self.task.words is None:
             return
-        if not self.stretches or end - self.stretches[-1][0] > STRETCH_SECONDS:
-            self.stretches.append((start, end, self.task.words.gatherer()))
+        if not self.stretches or window.end - self.stretches[-1][0] > STRETCH_SECONDS:
+            self.stretches.append((window.start, window.end, self.task.words.gatherer()))
         begin, _, words = self.stretches[-1]
-        words.add(start, end, clip, steps, levels)
-        self.stretches[-1] = (begin, end, words)
+        words.add(window)
+        self.stretches[-1] = (begin, window.end, words)
 
     def records(self, heard: Heard, text: str | None) -> list[Record]:
-        from dataclasses import replace
-
         told = [record for part in self.whole for record in part.records(heard, text)]
         if len(self.stretches) < 2:
             return told

@@ -72,7 +72,7 @@ def summary(flags: SummaryFlags) -> ExitCode:
     place = Place.of(flags.output, flags.format, flags.safe_cells)
     added = Summary(flags.by, Clock.of(flags.start_time, flags.time_zone))
     added.add_all(records_of(flags))
-    rows = [{**row, "share": row["share"]} for row in added.rows()]
+    rows = list(added.rows())
     by = (flags.by,) if flags.by else ()
     if place.for_people(streams):
         shown = [
@@ -95,8 +95,7 @@ def records_of(flags: SummaryFlags) -> Iterator[Record]:
     paths = flags.paths or []
     files = [path for path in paths if is_records(path)]
     if not files:
-        times = {"start_time": flags.start_time, "time_zone": flags.time_zone}
-        return heard(flags, RunOptions(timeline=True, **times))
+        return heard(flags, RunOptions(timeline=True, start_time=flags.start_time, time_zone=flags.time_zone))
     if len(files) < len(paths):
         raise UsageError("Name recordings or files of records, not both.")
     return (record for path in files for record in read_records(path))
