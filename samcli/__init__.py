@@ -11,14 +11,14 @@ from samcli._version import __version__
 __sound__ = True  # tells this package from another that carries its name; see launcher.py
 
 if TYPE_CHECKING:
-    from samcli.api import Sam, load, run
+    from samcli.api import Sam, load, run, to_pandas
     from samcli.records import Record, Tag
 
-__all__ = ["Record", "Sam", "Tag", "__version__", "load", "run"]
+__all__ = ["Record", "Sam", "Tag", "__version__", "load", "run", "to_pandas"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("Sam", "load", "run"):
+    if name in ("Sam", "load", "run", "to_pandas"):
         from samcli import api
 
         return getattr(api, name)

@@ -35,6 +35,7 @@ Sound: TypeAlias = "str | os.PathLike[str] | BinaryIO | NDArray[Any]"
 
 DEFAULT_MODEL = "sam-nano"
 DEFAULT_RATE = 16_000  # of arrays that come without one
+BLANK = Record(task="tag", path="")
 
 
 def load(
@@ -55,6 +56,27 @@ def load(
             raise UsageError(f"There is no dtype {dtype!r}: choose auto, float32, bfloat16 or float16.")
         dtype = found
     return Sam(load_model(os.fspath(name), device=device, dtype=dtype, offline=offline))
+
+
+def to_pandas(records: Iterable[Record]) -> Any:
+    """Any records as a pandas DataFrame: a row for each tag, or one for each record without, under the keys of records.
+
+    `label` and `score` stand for `tags`; what went wrong is in `error_type` and `error_message`.
+    """
+    try:
+        from importlib import import_module
+
+        pandas = import_module("pandas")
+    except ImportError:
+        raise UsageError("Tables need pandas: pip install pandas.") from None
+    return pandas.DataFrame([row for record in records for row in _rows(record)], columns=list(_rows(BLANK)[0]))
+
+
+def _rows(record: Record) -> list[dict[str, Any]]:
+    values = record.to_dict()
+    tags, error = values.pop("tags") or [], values.pop("error") or {}
+    values |= {"error_type": error.get("type"), "error_message": error.get("message")}
+    return [values | tag for tag in tags or [{"label": None, "score": None}]]
 
 
 def run(
@@ -148,10 +170,23 @@ class Sam:
         rate: int = DEFAULT_RATE,
         threshold: float | Literal["auto"] | None = None,
         labels: Sequence[str] = (),
+        all_events: bool = False,
     ) -> list[Record]:
-        """The events of a sound by their start, one tag each; empty when nothing is heard."""
-        options = RunOptions(timeline=True, threshold=threshold, labels=tuple(labels))
+        """The events of a sound by their start, one tag each; empty when nothing is heard.
+
+        They are what a person would write down; `all_events` gives them as they are found.
+        """
+        options = RunOptions(timeline=True, all_events=all_events, threshold=threshold, labels=tuple(labels))
         return [record for record in self._records("tag", sound, rate, options) if record.tags]
+
+    def embed(self, sound: Sound, *, rate: int = DEFAULT_RATE) -> NDArray[np.float32]:
+        """A vector of length 1 for a sound: alike where sounds are alike; zeros for silence."""
+        from samcli.tasks.embed import embed
+
+        (vector,) = embed([_input(sound, rate)], self.model)
+        if vector.problem:
+            raise InputError(vector.problem, vector.kind)
+        return vector.values
 
     def stream(
         self,

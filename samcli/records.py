@@ -67,6 +67,7 @@ class Record:
     warning: str | None = None
     evidence: tuple[Event, ...] | None = None  # of a caption or an answer, where it rests on events; at most a dozen
     threshold: float | str | None = None  # lowest score of a tag: one for all, or "auto" for each label's own
+    clock: str | None = None  # when its start was, with the zone, where the recording's name or a person tells
 
     def __post_init__(self) -> None:
         for name in ("start", "end", "duration", "covered"):
@@ -119,7 +120,7 @@ class Record:
                 raise ValueError(f"the key {name!r} must be text")
         for name in ("start", "end", "duration", "covered"):
             known[name] = _number(name, known.get(name))
-        for name in ("caption", "question", "answer", "model", "revision", "warning"):
+        for name in ("caption", "question", "answer", "model", "revision", "warning", "clock"):
             if not isinstance(known.get(name), str | None):
                 raise ValueError(f"the key {name!r} must be text or null")
         if not isinstance(known.get("silent"), bool | None):

@@ -16,8 +16,8 @@ MOST_FILES, MOST_LINES = 16, 300
 # types alone count alike.
 ROOMS = (
     "_version", "errors", "records", "writers", "text", "audio", "ssm", "models", "checkpoints", "digest", "questions",
-    "answers", "engine", "tasks",
-    "api", "subtitle", "serving", "training", "evaluation", "bench", "cli", "launcher", "__init__", "__main__",
+    "answers", "engine", "tasks", "api", "report", "subtitle", "serving",
+    "training", "evaluation", "bench", "cli", "launcher", "__init__", "__main__",
 )  # fmt: skip
 
 

@@ -32,6 +32,11 @@ from samcli.cli.commands.tag import tag
 from samcli.cli.completion import completion
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.help import ShortHelp
+from samcli.cli.look.duplicates import duplicates
+from samcli.cli.look.labels import labels
+from samcli.cli.look.plot import plot
+from samcli.cli.look.report import report
+from samcli.cli.look.summary import summary
 from samcli.cli.output import ClosedPipe, Output, output
 from samcli.cli.train.app import train
 from samcli.errors import SamError
@@ -68,13 +73,16 @@ def sam(
     """
 
 
-LISTEN, FIND, SERVE = "Listen", "Find", "For other programs"
+LISTEN, LOOK, FIND, SERVE = "Listen", "Look", "Find", "For other programs"
 MANAGE, BUILD = "Look after", "Measure and teach"
 for command in (caption, tag, ask):
     app.command(cls=ShortHelp, no_args_is_help=True, rich_help_panel=LISTEN)(command)
 app.command(no_args_is_help=True, rich_help_panel=LISTEN)(subtitle)
-for command in (search, index, embed):
+for command in (report, plot, summary):
+    app.command(no_args_is_help=True, rich_help_panel=LOOK)(command)
+for command in (search, index, embed, duplicates):
     app.command(no_args_is_help=True, rich_help_panel=FIND)(command)
+app.command(rich_help_panel=FIND)(labels)
 for command in (serve, mcp):
     app.command(rich_help_panel=SERVE)(command)
 for command in (doctor, merge):

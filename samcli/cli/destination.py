@@ -92,6 +92,14 @@ def is_folder(name: str) -> bool:
     return name.endswith(("/", os.sep)) or Path(name).is_dir()
 
 
+def chosen_format(flags: ListenFlags) -> type[Format] | None:
+    """The format the flags name, or the suffix of their file; None where neither does."""
+    if flags.format:
+        return format_of(flags.format)
+    name = flags.output
+    return format_of_file(name) if name and name != "-" and not is_folder(name) else None
+
+
 def check(flags: ListenFlags, inputs: Sequence[Input]) -> None:
     """Refuse what cannot work, before the model is loaded."""
     name = flags.output

@@ -170,6 +170,13 @@ class ListenFlags(ModelFlags, InputFlags):
     shard: Annotated[
         str | None, typer.Option(help="Share of the inputs, such as 2/8.", metavar="I/N", rich_help_panel=MACHINE)
     ] = None
+    start_time: Annotated[
+        str | None,
+        typer.Option(help="When the recording began. [from its name]", metavar="TIME", rich_help_panel=INPUT),
+    ] = None
+    time_zone: Annotated[
+        str | None, typer.Option(help="Of times without one. [this computer's]", metavar="ZONE", rich_help_panel=INPUT)
+    ] = None
     unordered: Annotated[
         bool,
         typer.Option("--unordered", help="Records in the order of completion.", metavar="", rich_help_panel=MACHINE),
@@ -222,6 +229,9 @@ class TagFlags(ListenFlags):
     ] = None
     timeline: Annotated[
         bool, typer.Option("--timeline", help="Events with start and end.", metavar="", rich_help_panel=OUTPUT)
+    ] = False
+    all_events: Annotated[
+        bool, typer.Option("--all", help="Every event of a timeline, unmerged.", metavar="", rich_help_panel=OUTPUT)
     ] = False
 
 

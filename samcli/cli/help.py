@@ -11,7 +11,7 @@ from typer.core import TyperCommand, TyperOption
 RARE = frozenset(
     {"engine", "ray_address", "workers", "gpus_per_worker", "shard", "unordered", "batch_size", "threads", "dtype"}
     | {"decoders", "files0_from", "fail_fast", "safe_cells", "seed", "max_new_tokens", "beams", "refine_with"}
-    | {"traceback"}
+    | {"traceback", "time_zone"}
 )
 
 

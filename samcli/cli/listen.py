@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from samcli.cli.destination import check, is_durable, is_folder, open_sink
+from samcli.cli.destination import check, chosen_format, is_durable, is_folder, open_sink
 from samcli.cli.engines import check_engine, open_engine
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import CaptionFlags, InputFlags, ListenFlags, SpeakFlags, TagFlags
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from samcli.engine.shard import Shard
     from samcli.models.interface import SoundModel
 
+CUE_SECONDS = 10.0  # what is heard at once
+
 
 def listen(task: str, flags: ListenFlags, question: str = "") -> ExitCode:
     """Run one task over everything the flags name."""
@@ -36,6 +38,8 @@ def listen(task: str, flags: ListenFlags, question: str = "") -> ExitCode:
     options = run_options(flags, question)
     check_engine(flags)
     inputs = inputs_of(flags)
+    if flags.start_time is not None and len(inputs) > 1:
+        raise UsageError(f"--start-time is that of one recording, and there are {len(inputs)}.")
     shard = None
     if flags.shard is not None:
         from samcli.engine.shard import Shard
@@ -77,21 +81,39 @@ def run_options(flags: ListenFlags, question: str = "") -> RunOptions:
     more: dict[str, Any] = {}
     if isinstance(flags, TagFlags):
         more = {"top_k": flags.top_k, "threshold": threshold_of(flags.threshold), "timeline": flags.timeline}
+        more["all_events"] = flags.all_events
         more["labels"] = read_labels(flags.labels)
     elif isinstance(flags, SpeakFlags):
         more = {"max_new_tokens": flags.max_new_tokens, "beams": flags.beams, "question": question}
     if isinstance(flags, CaptionFlags):
         more |= {"refine": flags.refine or flags.refine_with is not None, "refine_with": flags.refine_with or ""}
     return RunOptions(
-        segment=flags.segment,
+        segment=segment_of(flags),
         seed=flags.seed,
         batch_size="auto" if flags.batch_size == "auto" else int(flags.batch_size),
         threads=flags.threads,
         decoders="auto" if flags.decoders == "auto" else int(flags.decoders),
         ordered=not flags.unordered,
         fail_fast=flags.fail_fast,
+        start_time=flags.start_time,
+        time_zone=flags.time_zone,
         **more,
     )
+
+
+def segment_of(flags: ListenFlags) -> float | None:
+    """Seconds of each record; where times are all that a format has, one cue for a whole recording helps nobody."""
+    timeline = isinstance(flags, TagFlags) and flags.timeline
+    chosen = chosen_format(flags)
+    if flags.segment is not None or timeline or chosen is None or not chosen.one_recording:
+        return flags.segment
+    return CUE_SECONDS
+
+
+def makes_subtitles(flags: ListenFlags, options: RunOptions) -> bool:
+    """Whether records are to be made easy to read; who names a length or asks for all gets just that."""
+    chosen = chosen_format(flags)
+    return chosen is not None and chosen.subtitles and flags.segment is None and not options.all_events
 
 
 def threshold_of(text: str | None) -> float | str | None:
@@ -149,6 +171,10 @@ def hear(
         journal = stack.enter_context(Journey(flags, task, engine.about, options))
         records = engine.run(request, inputs, options, journal=journal.open, report=report)
         stack.callback(records.close)  # type: ignore[attr-defined]
+        if makes_subtitles(flags, options):
+            from samcli.tasks.readable import cues
+
+            records = cues(records)
         sink = stack.enter_context(open_sink(streams, flags, inputs, layout))
         try:
             for record in records:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from samcli.engine.inputs.recorded_at import Clock
 from samcli.errors import UsageError
 from samcli.models.options import SpeakOptions
 from samcli.records import AUTO
@@ -22,8 +23,8 @@ TIMELINE_THRESHOLD = 0.3
 FEWEST_APART = 32  # inputs from which processes that decode are worth their start
 MOST_DECODERS = 64
 
-# Settings that leave every record as it is: speed, order, and when to stop.
-INDIFFERENT = frozenset({"batch_size", "threads", "decoders", "ordered", "fail_fast"})
+# Settings that leave what was heard as it is: speed, order, when to stop, and the time of day.
+INDIFFERENT = frozenset({"batch_size", "threads", "decoders", "ordered", "fail_fast", "start_time", "time_zone"})
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class RunOptions(SpeakOptions):
     labels: tuple[str, ...] = ()  # only these tags; empty: all the model knows
     question: str = ""  # of the task "ask"
     timeline: bool = False  # tags as events with start and end
+    all_events: bool = False  # a timeline as it is found: parents beside children, pauses, blips
     refine: bool = False  # captions chosen among several proposals by what the sound speaks for
     refine_with: str = ""  # and by the CLAP model in this folder
     # level gate: quieter than this at its loudest tenth of a second, a window is not shown to the model
@@ -53,6 +55,9 @@ class RunOptions(SpeakOptions):
     decoders: int | Literal["auto"] = "auto"
     ordered: bool = True  # records in the order of the inputs; False: first come
     fail_fast: bool = False  # end after the first input that fails
+    # clock times of records; names of recorders tell them, too
+    start_time: str | None = None  # when the only recording began: 2026-05-12T04:30:00
+    time_zone: str | None = None  # of times that state none; None: this computer's
 
     def __post_init__(self) -> None:
         if not isinstance(self.labels, tuple):
@@ -74,10 +79,13 @@ class RunOptions(SpeakOptions):
             raise UsageError(f"--threshold is a score from 0 to 1 or {AUTO}, not {self.threshold!r}.")
         if isinstance(self.threshold, int | float) and not 0 <= self.threshold <= 1:
             raise UsageError(f"--threshold must lie between 0 and 1, not {self.threshold}.")
+        Clock.of(self.start_time, self.time_zone)  # says what is wrong with them
         if self.threads < 0:
             raise UsageError(f"--threads must not be negative, not {self.threads}.")
         if self.decoders != "auto" and self.decoders < 0:
             raise UsageError(f"--decoders must not be negative, not {self.decoders}.")
+        if self.all_events and not self.timeline:
+            raise UsageError("--all shows every event of a timeline: give --timeline too.")
         if self.timeline and self.segment is not None:
             raise UsageError("--timeline finds its own starts and ends; leave out --segment.")
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Sized
+from dataclasses import replace
 
-from samcli.engine.inputs.decode_ahead import DecodeAhead, Known
+from samcli.engine.inputs.decode_ahead import DecodeAhead, Known, Watch
 from samcli.engine.inputs.find import Input
+from samcli.engine.inputs.recorded_at import Clock
 from samcli.engine.journal import Journal
 from samcli.engine.options import RunOptions, RunReport
 from samcli.engine.segments import Done
@@ -34,16 +36,17 @@ def run(
     *,
     journal: Journal | None = None,
     report: RunReport | None = None,
+    watch: Watch | None = None,
 ) -> Iterator[Record]:
     """The records of every input, in the order of the inputs, or with `ordered=False` as they come.
 
     Inputs that the journal knows are not heard again; finished ones are added to it. The report is kept up to date
-    throughout; its notices are complete when the iteration ends.
+    throughout; its notices are complete when the iteration ends. `watch` is shown what is decoded (see `DecodeAhead`).
     """
     options = options or RunOptions()
     report = report if report is not None else RunReport()
     report.files_total = len(inputs) if isinstance(inputs, Sized) else None
-    yield from told(finished(task, inputs, model, options, journal, report), options, journal, report)
+    yield from told(finished(task, inputs, model, options, journal, report, watch), options, journal, report)
 
 
 def finished(
@@ -53,6 +56,7 @@ def finished(
     options: RunOptions,
     journal: Journal | None,
     report: RunReport,
+    watch: Watch | None = None,
 ) -> Iterator[Done]:
     """Every input as it is finished."""
     stages = Stages(task, model, options, report)
@@ -62,7 +66,7 @@ def finished(
     count = len(inputs) if isinstance(inputs, Sized) else 0
     decoders = options.decoder_processes(count, os.cpu_count() or 1, stages.device.type)
     with DecodeAhead(
-        inputs, how, threads=options.threads, decoders=decoders, room_seconds=room, journal=journal
+        inputs, how, threads=options.threads, decoders=decoders, room_seconds=room, journal=journal, watch=watch
     ) as ahead:
         running = True
         while running:
@@ -97,6 +101,7 @@ def told(files: Iterator[Done], options: RunOptions, journal: Journal | None, re
     """The records of finished inputs, each kept in the journal when it comes and told when its turn is."""
     report.began = time.monotonic()
     line = _Line(options.ordered)
+    clock = Clock.of(options.start_time, options.time_zone)
     try:
         for done in files:
             report.files_done += 1
@@ -105,7 +110,7 @@ def told(files: Iterator[Done], options: RunOptions, journal: Journal | None, re
             if journal is not None and not done.known:
                 journal.append(done.job.key, done.job.item, done.records)
             for ready in line.put(done):
-                yield from ready.records
+                yield from (replace(record, clock=clock.at(record.path, record.start)) for record in ready.records)
                 if options.fail_fast and any(record.error is not None for record in ready.records):
                     return
     finally:

@@ -25,7 +25,9 @@ from samcli.models.interface import SoundModel
 from samcli.records import Record
 from samcli.tasks.run import run
 from samcli.tasks.search import read_wave
+from samcli.tasks.tag import find_labels
 from samcli.training.language.wording import lettered
+from samcli.training.tune.recordings import read_data
 
 TASKS = {"captions": "caption", "tags": "tag", "events": "tag"}
 LOT_SOUNDS = 64
@@ -50,6 +52,32 @@ def data_figures(
     return {"model": model.name, "revision": model.revision} | report
 
 
+def folder_figures(
+    model: SoundModel, folder: Path, progress: Progress = lambda what, done, total: None
+) -> dict[str, Any]:
+    """The report on a model that hears a person's folder for each label."""
+    found = read_data(folder)
+    names = {label: named_by(model, label) for label in found.labels}
+    unknown = [label for label, name in names.items() if name is None]
+    if unknown:
+        listed = ", ".join(map(repr, unknown))
+        raise UsageError(f"{model.name} has no one name for {listed}: sam labels shows its names.")
+    items = {one.path: Reference(one.path, labels=[names[x] or x for x in one.labels]) for one in found.recordings}
+    inputs = {path: Input(str(folder / path), str(folder / path), None, path) for path in items}
+    truth = References("tags", "a folder for each label", items, single=True)
+    report = judged(truth, _records(model, truth, inputs, progress, refine=False))
+    return {"model": model.name, "revision": model.revision} | report
+
+
+def named_by(model: SoundModel, label: str) -> str | None:
+    """The model's name for a label; None when there is none, or more than one."""
+    try:
+        places = find_labels([label.replace("_", " ")], model.labels)
+    except UsageError:
+        return None
+    return model.labels[places[0]] if len(places) == 1 else None
+
+
 def found_sounds(truth: References, folder: Path) -> dict[str, Input]:
     """The recording of each reference, by the reference's id."""
     by_name = {stem(item.path): item for item in find_inputs([folder])}
@@ -72,7 +100,7 @@ def _records(
     if truth.kind == "tags":
         options = RunOptions(top_k=max(1, len(model.labels)), threshold=0.0)
     elif truth.kind == "events":
-        options = RunOptions(timeline=True)
+        options = RunOptions(timeline=True, all_events=True)
     said: dict[str, Prediction] = {}
     ids = {item.display: key for key, item in inputs.items()}
     for record in run(TASKS[truth.kind], list(inputs.values()), model, options):

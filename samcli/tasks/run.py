@@ -80,7 +80,7 @@ def _tagging(model: SoundModel | ModelFacts, options: RunOptions) -> Task:
         raise ModelError(f"The model {model.name!r} cannot place sounds in time; {CAPABLE} can: --model {CAPABLE}.")
     from samcli.tasks.timeline import TimelineTask
 
-    return TimelineTask(choice, model.step_seconds)
+    return TimelineTask(choice, model.step_seconds, options.all_events)
 
 
 def own_thresholds(model: SoundModel | ModelFacts, options: RunOptions) -> tuple[float, ...]:

@@ -10,25 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 from samcli.engine.task import Heard, Scores, Task, Window
 from samcli.records import Record, Tag
+from samcli.tasks.event import ROUNDING, Event
+from samcli.tasks.readable import readable
 from samcli.tasks.tag import DIGITS, Choice
 
 LOWER = 0.5  # of the upper threshold
 GAP_SECONDS = 0.5  # shorter pauses do not end an event
-ROUNDING = 1e-6  # seconds: where a window starts must not decide how a limit met exactly is rounded
 LEAST_SECONDS = 0.25  # shorter events are left out; of two steps at least, when a step lasts 0.2 s
-
-
-class Event(NamedTuple):
-    """One label, heard from `start` to `end`."""
-
-    start: float  # seconds
-    end: float
-    score: float  # of its best step
-    position: int  # of the label
 
 
 class EventFinder:
@@ -108,19 +99,20 @@ class TimelineTask(Task):
 
     choice: Choice
     step_seconds: float
+    all_events: bool = False  # as they are found, not as a person would write them down
     name: str = "tag"
     prompt: None = None
     wants_steps: bool = True
 
     def gatherer(self) -> TimelineGatherer:
-        return TimelineGatherer(self.choice, self.step_seconds)
+        return TimelineGatherer(self.choice, self.step_seconds, self.all_events)
 
 
 class TimelineGatherer:
     """Finds the events of one recording."""
 
-    def __init__(self, choice: Choice, step_seconds: float) -> None:
-        self.choice = choice
+    def __init__(self, choice: Choice, step_seconds: float, all_events: bool = False) -> None:
+        self.choice, self.all_events = choice, all_events
         self.finder = EventFinder(choice, step_seconds)
 
     def add(self, window: Window) -> None:
@@ -128,6 +120,8 @@ class TimelineGatherer:
 
     def records(self, heard: Heard, text: str | None) -> list[Record]:
         events = self.finder.events()
+        if not self.all_events:
+            events = readable(events, self.choice.labels)
         if not events:
             return [replace(heard.record("tag"), tags=(), threshold=self.choice.told)]
         return [self._record(heard, event) for event in events]

@@ -78,6 +78,11 @@ def synonyms(label: str) -> tuple[str, ...]:
     return tuple(_plain(word) for word in _table()[label].words if not word.startswith("+"))
 
 
+def is_described(label: str) -> bool:
+    """Whether the tables know this name."""
+    return label in _table()
+
+
 @lru_cache(maxsize=1024)
 def broader(label: str) -> frozenset[str]:
     """Every wider label above this one: a poodle is a dog, a dog is an animal."""

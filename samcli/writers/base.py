@@ -37,6 +37,8 @@ class Format:
     suffixes: ClassVar[tuple[str, ...]]
     one_recording: ClassVar[bool] = False  # times alone tell the rows apart, so two recordings cannot share a file
 
+    subtitles: ClassVar[bool] = False  # read while the sound plays: a line or two at a time
+
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
 

@@ -22,7 +22,7 @@ CSV_TAGS = ("threshold",)  # of tags alone
 
 def columns(task: str) -> tuple[str, ...]:
     """The header of a CSV file: the fields of a record in the order of the schema."""
-    return (*CSV_FIRST, *TEXT_COLUMNS[task], *CSV_LAST, *(CSV_TAGS if task == "tag" else ()))
+    return (*CSV_FIRST, *TEXT_COLUMNS[task], *CSV_LAST, *(CSV_TAGS if task == "tag" else ()), "clock")
 
 
 def seconds(value: float | None) -> str:
@@ -38,7 +38,7 @@ def rows(record: Record) -> Iterator[dict[str, str]]:
     """One row per label for tags, one row otherwise. Without a label there is still a row: no input goes missing."""
     row = {name: seconds(getattr(record, name)) for name in ("start", "end", "duration", "covered")}
     row["path"] = record.path
-    for name in ("caption", "question", "answer", "model", "revision", "version", "warning"):
+    for name in ("caption", "question", "answer", "model", "revision", "version", "warning", "clock"):
         row[name] = getattr(record, name) or ""
     row["threshold"] = "" if record.threshold is None else str(record.threshold)
     row["silent"] = "" if record.silent is None else str(record.silent).lower()

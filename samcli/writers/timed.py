@@ -36,6 +36,7 @@ class Timed(Format):
 class SubRip(Timed):
     name = "srt"
     suffixes = (".srt",)
+    subtitles = True
 
     def __init__(self, layout: Layout) -> None:
         super().__init__(layout)
@@ -49,6 +50,7 @@ class SubRip(Timed):
 class WebVtt(Timed):
     name = "vtt"
     suffixes = (".vtt",)
+    subtitles = True
 
     def header(self) -> str:
         return "WEBVTT\n\n"

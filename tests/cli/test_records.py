@@ -14,7 +14,7 @@ from samcli.records import ErrorInfo, Record, Tag
 KEYS = [
     *("schema", "task", "path", "start", "end", "duration", "covered", "caption", "tags"),
     *("question", "answer", "silent", "model", "revision", "version", "error", "warning"),
-    *("evidence", "threshold"),
+    *("evidence", "threshold", "clock"),
 ]
 
 words = st.text(max_size=20)

@@ -55,7 +55,7 @@ def values(report: dict[str, Any]) -> dict[str, Any]:
         ),
         (
             "tag",
-            RunOptions(timeline=True),
+            RunOptions(timeline=True, all_events=True),
             "filename\tonset\toffset\tevent_label\n1-A-0.wav\t0\t1\tDog\n1-B-14.wav\t0.2\t1\tRain\n",
         ),
     ],

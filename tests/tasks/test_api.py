@@ -101,6 +101,23 @@ def test_timeline(sam: api.Sam, path: Path) -> None:
     assert sam.timeline(np.zeros(RATE, np.float32)) == []
 
 
+def test_vectors_are_alike_where_sounds_are(sam: api.Sam, path: Path) -> None:
+    vector = sam.embed(path)
+    assert float(vector @ vector) == pytest.approx(1, abs=1e-4)
+    assert not sam.embed(np.zeros(RATE, np.float32)).any()
+
+
+def test_records_as_a_table(sam: api.Sam, path: Path, tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    (tmp_path / "b.wav").write_text("no")
+    records = list(api.run(tmp_path, "tag", model=sam))
+    table = api.to_pandas(records)
+    assert isinstance(table, pandas.DataFrame)
+    assert list(table["label"][:-1]) == [tag.label for tag in records[0].tags or ()]
+    assert table["error_type"].iloc[-1] == "not-audio" and "clock" in table.columns
+    assert list(api.to_pandas([]).columns) == list(table.columns)
+
+
 def test_many(sam: api.Sam, path: Path, tmp_path: Path) -> None:
     (tmp_path / "b.wav").write_text("no")
     report = RunReport()

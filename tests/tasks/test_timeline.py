@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from samcli.tasks.event import Event
 from samcli.tasks.tag import Choice
-from samcli.tasks.timeline import GAP_SECONDS, LEAST_SECONDS, Event, EventFinder
+from samcli.tasks.timeline import GAP_SECONDS, LEAST_SECONDS, EventFinder
 
 STEP = 0.1
 THRESHOLD = 0.4

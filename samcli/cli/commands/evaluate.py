@@ -43,6 +43,7 @@ def evaluate(
 
     sam eval captions.jsonl clotho_captions_evaluation.csv
     sam eval --model my-model/ ESC-50/meta/esc50.csv --sounds ESC-50/audio
+    sam eval --model my-model/ birds/
     sam eval --model my-model/ corpus/ --quick
 
     References are records, or AudioCaps, Clotho, ESC-50, FSD50K, AudioSet, MMAU or OpenAQA files as they are.
@@ -93,7 +94,7 @@ def measured(streams: Output, corpus: Path, flags: EvalFlags) -> dict[str, Any]:
     if corpus.is_file():
         raise UsageError(f"Say where the recordings are that {str(corpus)!r} is about: --sounds FOLDER.")
     if not (corpus / "manifest.csv").is_file():
-        raise UsageError(f"{str(corpus)!r} is no corpus: there is no manifest.csv in it.")
+        return heard_folder(streams, corpus, flags)
     if flags.retrieval and flags.refine:
         raise UsageError("--retrieval and --refine exclude each other.")
     from samcli.cli.engines import load_here
@@ -113,6 +114,20 @@ def measured(streams: Output, corpus: Path, flags: EvalFlags) -> dict[str, Any]:
     from samcli.evaluation.nano.suite import nano_figures
 
     return nano_figures(model, corpus, quick=flags.quick, progress=progress)
+
+
+def heard_folder(streams: Output, folder: Path, flags: EvalFlags) -> dict[str, Any]:
+    """The report on a model that hears a person's folder for each label."""
+    from samcli.cli.engines import load_here
+    from samcli.evaluation.data_suite import folder_figures
+    from samcli.training.tune.recordings import read_data
+
+    if not folder.is_dir():
+        raise UsageError(f"There is no file or folder named {str(folder)!r}.")
+    read_data(folder)  # refused before the model is loaded
+    return folder_figures(
+        load_here(flags), folder, lambda what, done, total: streams.status(f"{what}: {done}/{total}")
+    )
 
 
 def heard_data(streams: Output, references: Path, sounds: Path, flags: EvalFlags) -> dict[str, Any]:

@@ -52,6 +52,7 @@ class Known:
 
 
 Event = tuple[Job, Piece | Ended | Failed | Known]
+Watch = Callable[[Input, Piece], None]
 
 
 class DecodeAhead:
@@ -66,8 +67,11 @@ class DecodeAhead:
         *,
         room_seconds: float = 120.0,
         journal: Journal | None = None,
+        watch: Watch | None = None,
     ) -> None:
+        """`watch` is shown every window as it is decoded, in the thread that reads its input."""
         self.how = how
+        self.watch = watch
         self.journal = journal
         self._room = room_seconds * how.rate  # samples that may wait
         self._held = 0  # samples that wait
@@ -160,6 +164,8 @@ class DecodeAhead:
                 for event in events:
                     if isinstance(event, Ended):
                         return event
+                    if self.watch is not None:
+                        self.watch(job.item, event)
                     put((job, event))
         except _Stopped:
             raise

@@ -82,7 +82,7 @@ def calibrate(
         progress=lambda done, total: progress("reading", done, total),
     )
     only = held_out_only or examined.split_by == "given"
-    chosen = [one for one in examined.recordings if one.labels and not (only and one.split == "train")]
+    chosen = [one for one in examined.recordings if (one.labels or one.wrong) and not (only and one.split == "train")]
     names, places, unknown = _known([label for one in chosen for label in one.labels], model.labels)
     if not names:
         what = "is held out with" if only else "of these recordings has"

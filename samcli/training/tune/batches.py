@@ -125,7 +125,7 @@ class TuneBatches(IterableDataset[TuneBatch]):
                 for place in self._places(recording):
                     absent[row, place] *= 1 - weight
                     np.maximum(tracks[row, :, place], activity * weight, out=tracks[row, :, place])
-                known[row] &= bool(recording.labels) or recording is NOTHING
+                known[row] &= bool(recording.labels or recording.wrong) or recording is NOTHING
             if len(chosen) == 1:
                 rows += [Row(row, example) for example in self._examples(chosen[0][0], rng)]
         return TuneBatch(

@@ -63,7 +63,7 @@ def judge(
         return None
     network.eval()
     figures: dict[str, float] = {}
-    labelled = [recording for recording in held if recording.labels]
+    labelled = [recording for recording in held if recording.labels or recording.wrong]
     if labelled and taught:
         place = {name: number for number, name in enumerate(taught)}
         truth = np.zeros((len(labelled), len(taught)), bool)

@@ -3,6 +3,7 @@
     birds/robin/*.wav, birds/wren/*.wav            the folder's name is the label
     birds/train/robin/*.wav, birds/validation/...  with the split above it
     birds.csv, birds.jsonl                         columns path, labels, caption, question, answer, start, end, split
+    verdicts.csv                                   the same and `wrong`: labels that a model gave and should not have
 
 Paths of a table are relative to it. Several labels of a row are separated by semicolons, for AudioSet's own names have
 commas in them; in JSON they may be a list. Rows about the same stretch of the same sound are one recording. Nothing is
@@ -25,6 +26,7 @@ from samcli.errors import UsageError
 COLUMNS = {  # what each teaches
     "path": "which sound",
     "labels": "tags",
+    "wrong": "tags it does not have",
     "caption": "captions",
     "question": "answers",
     "answer": "answers",
@@ -61,6 +63,7 @@ class Recording:
     start: float = 0.0  # seconds
     end: float | None = None  # None: to the end
     split: str = ""  # train, validation, test; empty: not said
+    wrong: tuple[str, ...] = ()  # labels that are not to be heard in it
 
     @property
     def key(self) -> tuple[str, float, float | None]:
@@ -68,7 +71,7 @@ class Recording:
 
     @property
     def teaches(self) -> bool:
-        return bool(self.labels or self.captions or self.questions)
+        return bool(self.labels or self.captions or self.questions or self.wrong)
 
 
 @dataclass
@@ -227,6 +230,7 @@ def _recording(row: dict[str, Any]) -> Recording:
         start or 0.0,
         end,
         SPLITS[split],
+        _labels(row.get("wrong")),
     )
 
 
@@ -279,4 +283,5 @@ def _joined(recordings: list[Recording]) -> Iterator[Recording]:
             start,
             end,
             next((row.split for row in rows if row.split), ""),
+            tuple(dict.fromkeys(label for row in rows for label in row.wrong)),
         )

@@ -1,0 +1,118 @@
+"""`sam summary`"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from samcli.cli.exit_codes import ExitCode
+from samcli.cli.flags import INPUT, OUTPUT, InputFlags, ModelFlags, spread
+from samcli.cli.output import output
+from samcli.cli.progress import span
+from samcli.cli.ranking import Place, RowFile, RowFormat, SafeCells
+from samcli.errors import UsageError
+from samcli.writers.rows import Columns
+
+if TYPE_CHECKING:
+    from samcli.engine.options import RunOptions
+    from samcli.records import Record
+
+EVERY = ("label", "seconds", "events", "files", "share", "best", "first", "last")
+FEW = ("label", "seconds", "events", "files", "share")
+
+
+def complete_way(incomplete: str) -> list[str]:
+    from samcli.report.summary import WAYS
+
+    return [name for name in WAYS if name.startswith(incomplete)]
+
+
+StartTime = Annotated[
+    str | None, typer.Option(help="When the recording began. [from its name]", metavar="TIME", rich_help_panel=INPUT)
+]
+TimeZone = Annotated[
+    str | None, typer.Option(help="Of times without one. [this computer's]", metavar="ZONE", rich_help_panel=INPUT)
+]
+
+
+@dataclass(kw_only=True)
+class SummaryFlags(ModelFlags, InputFlags):
+    """For `sam summary`."""
+
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help="hour, day, folder or file.", metavar="WHAT", autocompletion=complete_way, rich_help_panel=OUTPUT
+        ),
+    ] = None
+    start_time: StartTime = None
+    time_zone: TimeZone = None
+    format: RowFormat = None
+    output: RowFile = None
+    safe_cells: SafeCells = True
+
+
+@spread
+def summary(flags: SummaryFlags) -> ExitCode:
+    """Add up what is heard: for each sound how long, how often, and in how many recordings.
+
+    sam summary recordings/
+    sam summary tags.jsonl --by folder -o summary.csv
+    sam summary night/ --by hour --time-zone Europe/Berlin
+
+    Records of sam tag --timeline are added up as they are; recordings are heard first.
+    """
+    from samcli.engine.inputs.recorded_at import Clock
+    from samcli.report.summary import Summary
+
+    streams = output()
+    place = Place.of(flags.output, flags.format, flags.safe_cells)
+    added = Summary(flags.by, Clock.of(flags.start_time, flags.time_zone))
+    added.add_all(records_of(flags))
+    rows = list(added.rows())
+    by = (flags.by,) if flags.by else ()
+    if place.for_people(streams):
+        shown = [
+            row | {"seconds": span(row["seconds"]), "share": "" if row["share"] is None else f"{row['share']:.1%}"}
+            for row in rows
+        ]
+        place.put(streams, Columns((*by, *EVERY), (*by, *FEW), "label"), shown, (*by, *EVERY))
+    else:
+        place.put(streams, Columns((*by, *EVERY), (*by, *FEW), "label"), rows, (*by, *EVERY))
+    failed = f", {added.failed} of them unreadable" if added.failed else ""
+    streams.detail(f"{added.files} recordings{failed}.")
+    return ExitCode.FAILED if added.failed else ExitCode.OK
+
+
+def records_of(flags: SummaryFlags) -> Iterator[Record]:
+    """The records that are named, or those of the recordings that are."""
+    from samcli.engine.options import RunOptions
+    from samcli.report.reading import is_records, read_records
+
+    paths = flags.paths or []
+    files = [path for path in paths if is_records(path)]
+    if not files:
+        return heard(flags, RunOptions(timeline=True, start_time=flags.start_time, time_zone=flags.time_zone))
+    if len(files) < len(paths):
+        raise UsageError("Name recordings or files of records, not both.")
+    return (record for path in files for record in read_records(path))
+
+
+def heard(flags: SummaryFlags, options: RunOptions) -> Iterator[Record]:
+    """The events of recordings, heard now."""
+    from samcli.cli.engines import load_here
+    from samcli.cli.listen import inputs_of, tell
+    from samcli.cli.progress import Progress
+    from samcli.engine.options import RunReport
+    from samcli.tasks.run import run
+
+    streams = output()
+    inputs = inputs_of(flags)
+    report = RunReport()
+    with Progress(streams, report):
+        for record in run("tag", inputs, load_here(flags), options, report=report):
+            tell(streams, record, shown=False)
+            yield record

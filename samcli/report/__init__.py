@@ -1,0 +1,1 @@
+"""What was heard, for people to look at: a summary, a page, a picture."""

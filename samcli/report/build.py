@@ -1,0 +1,96 @@
+"""The recordings of a page: heard now, or told of by records and looked up where their sounds lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from samcli.audio import open_sound
+from samcli.engine.inputs.find import Input
+from samcli.engine.inputs.recorded_at import Clock
+from samcli.engine.options import RunOptions, RunReport
+from samcli.engine.windows import Piece
+from samcli.errors import InputError
+from samcli.records import Record
+from samcli.report.entry import Entry, address, entries
+from samcli.report.picture import Picture
+
+if TYPE_CHECKING:
+    from samcli.models.interface import SoundModel
+
+PICTURE_RATE = 32_000  # of what is read for its picture alone
+PAGE_SUFFIX = ".html"
+
+
+@dataclass
+class Painter:
+    """Draws recordings while they are decoded for the model, in the threads that decode them."""
+
+    rate: int
+    under_way: dict[str, Picture] = field(default_factory=dict)
+    images: dict[str, bytes] = field(default_factory=dict)
+
+    def watch(self, item: Input, piece: Piece) -> None:
+        if piece.start == 0:
+            self.under_way[item.display] = Picture(self.rate)
+        picture = self.under_way[item.display]
+        picture.add(piece.wave)
+        if piece.last:  # a small image waits for its record, not a large picture
+            self.images[item.display] = self.under_way.pop(item.display).image()
+
+    def take(self, path: str) -> bytes:
+        self.under_way.pop(path, None)
+        return self.images.pop(path, b"")
+
+
+def heard(
+    inputs: Sequence[Input], model: SoundModel, page: Path, options: RunOptions, report: RunReport
+) -> Iterator[Entry]:
+    """Entries of recordings, each heard once and drawn on the way."""
+    from samcli.engine.run import run
+    from samcli.report.everything import everything
+
+    painter = Painter(model.sample_rate)
+    places = {item.display: Path(item.path) for item in inputs if item.source is None}
+    records = run(everything(model), inputs, model, options, report=report, watch=painter.watch)
+    for entry in entries(records, Clock.of(options.start_time, options.time_zone)):
+        entry.picture = painter.take(entry.path)
+        entry.sound = places.get(entry.path)
+        yield placed(entry, page)
+
+
+def remembered(records: Iterable[Record], sounds: Sequence[Path], page: Path, clock: Clock) -> Iterator[Entry]:
+    """Entries of records; the sound of each is looked for and drawn where it lies."""
+    for entry in entries(records, clock):
+        entry.sound = next((place for place in where(entry.path, sounds) if place.is_file()), None)
+        if entry.sound is not None:
+            entry.picture = drawn(entry.sound)
+        yield placed(entry, page)
+
+
+def where(path: str, sounds: Sequence[Path]) -> Iterator[Path]:
+    """Where the sound of a record may lie: as it says, or below or beside a folder of sounds."""
+    relative = Path(path)
+    for folder in sounds:
+        yield folder / relative
+        yield folder.parent / relative
+        yield from (folder / Path(*relative.parts[skip:]) for skip in range(1, len(relative.parts)))
+    yield relative
+
+
+def placed(entry: Entry, page: Path) -> Entry:
+    return replace(entry, source=address(entry.sound, page)) if entry.sound is not None else entry
+
+
+def drawn(sound: Path) -> bytes:
+    """The picture of a file; empty when it cannot be read."""
+    picture = Picture(PICTURE_RATE)
+    try:
+        with open_sound(sound, PICTURE_RATE) as reader:
+            for block in reader:
+                picture.add(block)
+    except (InputError, OSError):
+        return b""
+    return picture.image()

@@ -1,0 +1,105 @@
+"""One recording as a page shows it, from the records about it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from samcli.engine.inputs.recorded_at import Clock
+from samcli.records import Event, Record, Tag
+from samcli.report.reading import events_of
+from samcli.writers.escape import one_line
+
+DIGITS = 3  # of seconds and scores
+
+
+@dataclass
+class Entry:
+    """What is known of one recording."""
+
+    path: str
+    duration: float = 0.0
+    clock: str | None = None
+    tags: list[Tag] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    words: list[tuple[float, float, str]] = field(default_factory=list)
+    evidence: list[Event] = field(default_factory=list)
+    error: str = ""
+    warning: str = ""
+    sound: Path | None = None  # where it lies, when it is there
+    source: str = ""  # the address a player opens
+    picture: bytes = b""
+    opus: bytes = b""  # the sound itself, to travel with the page
+
+    def add(self, record: Record) -> None:
+        self.duration = max(self.duration, record.duration or 0.0)
+        self.error = self.error or (record.error.message if record.error else "")
+        self.warning = self.warning or record.warning or ""
+        said = record.caption or record.answer
+        if record.question and said:
+            said = f"{record.question} {said}"
+        if said and record.start is not None and record.end is not None:
+            self.words.append((record.start, record.end, said))
+            self.evidence += [event for event in record.evidence or () if event not in self.evidence]
+        if record.tags is not None:
+            self._tagged(record)
+
+    def _tagged(self, record: Record) -> None:
+        # A recording's first tags may be of all of it; where events follow, they are those.
+        if record.start == 0 and record.end == record.duration and not self.tags and not self.events:
+            self.tags = list(record.tags or ())
+        self.events += events_of(record)
+
+    def facts(self) -> dict[str, Any]:
+        """As the page's script reads it."""
+        return {
+            "path": self.path,
+            "name": one_line(self.path),
+            "source": self.source,
+            "duration": round(self.duration, DIGITS),
+            "clock": self.clock,
+            "tags": [[tag.label, round(tag.score, DIGITS)] for tag in self.tags],
+            "events": [_told(event) for event in self.events],
+            "words": [[round(start, DIGITS), round(end, DIGITS), text] for start, end, text in self.words],
+            "evidence": [_told(event) for event in self.evidence],
+            "error": one_line(self.error),
+            "warning": one_line(self.warning),
+        }
+
+
+def entries(records: Iterable[Record], clock: Clock) -> Iterator[Entry]:
+    """One for each recording; the records of one follow each other."""
+    for path, group in itertools.groupby(records, key=lambda record: record.path):
+        entry = Entry(path)
+        told = list(group)
+        whole = len(told) > 1 and _spans(told[0]) and any(not _spans(record) or not record.tags for record in told[1:])
+        for number, record in enumerate(told):
+            entry.add(record)
+            if number == 0 and whole and record.tags is not None:
+                entry.events.clear()  # these are the tags of all of it
+            if record.clock is not None and record.start == 0:
+                entry.clock = record.clock
+        entry.clock = entry.clock or clock.at(path, 0.0)
+        yield entry
+
+
+def _spans(record: Record) -> bool:
+    return record.tags is not None and record.start == 0 and record.end == record.duration
+
+
+def address(sound: Path, page: Path) -> str:
+    """A sound's address relative to the page's; every byte that could mean something else is written as a number."""
+    try:
+        way = os.path.relpath(sound.resolve(), page.resolve().parent)
+    except ValueError:  # another drive
+        return sound.resolve().as_uri()
+    return quote(os.fsencode(way.replace(os.sep, "/")))
+
+
+def _told(event: Event) -> list[Any]:
+    return [event.label, round(event.start, DIGITS), round(event.end, DIGITS), round(event.score, DIGITS)]
