@@ -135,6 +135,10 @@ class ListenFlags(ModelFlags, InputFlags):
             "--safe-cells/--raw-cells", help="Defuse spreadsheet formulas in CSV.", metavar="", rich_help_panel=OUTPUT
         ),
     ] = True
+    raw: Annotated[
+        str | None,
+        typer.Option(help="Bare samples: s16le:16000:1 and such.", metavar="KIND:RATE:CHANNELS", rich_help_panel=INPUT),
+    ] = None
     segment: Annotated[
         float | None,
         typer.Option(help="A record for every so many seconds.", metavar="SECONDS", rich_help_panel=OUTPUT),

@@ -6,6 +6,7 @@ import csv
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ def listen(task: str, flags: ListenFlags, question: str = "") -> ExitCode:
         raise UsageError("Standard input is a terminal: pipe something into it, or name a file instead of '-'.")
     options = run_options(flags, question)
     check_engine(flags)
-    inputs = inputs_of(flags)
+    inputs = [as_it_comes(item, flags, options) for item in inputs_of(flags)]
     shard = None
     if flags.shard is not None:
         from samcli.engine.shard import Shard
@@ -59,6 +60,15 @@ def inputs_of(flags: InputFlags, paths: Sequence[str] | None = None) -> list[Inp
         files0_from=flags.files0_from,
         stdin=output().stdin,
     )
+
+
+def as_it_comes(item: Input, flags: ListenFlags, options: RunOptions) -> Input:
+    """An input as these flags want it read: bare samples, or a pipe to be told of while it flows."""
+    from samcli.audio.pcm import RawSound
+
+    raw = None if flags.raw is None else RawSound.parse(flags.raw)
+    pipe = item.source is not None and not item.source.seekable() and flags.engine == "local"
+    return replace(item, raw=raw, flows=pipe and (options.segment is not None or options.timeline))
 
 
 def names_sounds(text: str) -> bool:

@@ -58,7 +58,8 @@ def finished(
     window_seconds = options.window_seconds or model.window_seconds
     how = Cut(model.sample_rate, window_seconds, options.segment, model.step_seconds)
     room = AHEAD_BATCHES * stages.hearing.rows_of(window_seconds) * window_seconds
-    with DecodeAhead(inputs, how, threads=options.threads, room_seconds=room, journal=journal) as ahead:
+    threads = options.threads
+    with DecodeAhead(inputs, how, threads=threads, room_seconds=room, journal=journal, expect=report.expect) as ahead:
         running = True
         while running:
             try:
@@ -85,10 +86,10 @@ def told(files: Iterator[Done], options: RunOptions, journal: Journal | None, re
     line = _Line(options.ordered)
     try:
         for done in files:
-            report.files_done += 1
+            report.files_done += not done.more
             report.files_resumed += done.known
             report.files_failed += any(record.error is not None for record in done.records)
-            if journal is not None and not done.known:
+            if journal is not None and not done.known and not done.more:
                 journal.append(done.job.key, done.job.item, done.records)
             for ready in line.put(done):
                 yield from ready.records
@@ -106,13 +107,16 @@ class _Line:
     def __init__(self, ordered: bool) -> None:
         self.ordered = ordered
         self.next = 0
-        self.early: dict[int, Done] = {}
+        self.early: dict[int, list[Done]] = {}
 
     def put(self, done: Done) -> Iterator[Done]:
         if not self.ordered:
             yield done
             return
-        self.early[done.job.index] = done
+        self.early.setdefault(done.job.index, []).append(done)
         while self.next in self.early:
+            ready = self.early.pop(self.next)
+            yield from ready
+            if ready[-1].more:
+                return
             self.next += 1
-            yield self.early.pop(self.next - 1)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from samcli.audio.windows import Levels
 from samcli.engine.inputs.decode_ahead import Ended, Job
 from samcli.engine.rows import Row
-from samcli.engine.task import Gatherer, Heard, Scores
+from samcli.engine.task import Gatherer, Heard, Scores, Telling
 from samcli.errors import InputError
 from samcli.records import ErrorInfo, Record
 from samcli.text.paragraph import paragraph
@@ -54,6 +54,8 @@ class Segment:
     parts: list[Part] = field(default_factory=list)  # that were heard to their end
     unsaid: int = 0  # of them
     heard: bool = False  # all windows were taken in
+    final: bool = False  # the recording ends with it
+    closed: bool = False  # heard and said
 
     @property
     def state(self) -> Row | None:
@@ -91,7 +93,8 @@ class File:
     """One input."""
 
     job: Job
-    segments: list[Segment] = field(default_factory=list)
+    segments: list[Segment] = field(default_factory=list)  # that are not told
+    told: int = 0  # segments before these: of a stream
     open: int = 0  # segments not done
     ended: Ended | None = None
     failed: bool = False
@@ -102,29 +105,45 @@ class File:
 
     def records(self, task: str, model: str, revision: str) -> list[Record]:
         """What is to be written down, once everything is heard and said."""
-        assert self.ended is not None
+        return [record for segment in self.segments for record in self.records_of(segment, task, model, revision)]
+
+    def tell(self, task: str, model: str, revision: str) -> list[Record]:
+        """Of a stream that goes on: what nothing to come can change, each once. The last segment waits for its end."""
         records: list[Record] = []
-        alone = len(self.segments) == 1
-        for segment in self.segments:
-            heard = Heard(
-                path=self.job.item.display,
-                start=segment.start,
-                # A whole-file record ends where the recording does, even when some of it could not be decoded.
-                end=self.ended.duration if alone else segment.end,
-                duration=self.ended.duration,
-                covered=self.ended.covered,
-                silent=not segment.loud,
-                model=model,
-                revision=revision,
-                warning=" ".join(filter(None, (self.ended.warning, segment.remark(model)))) or None,
-            )
-            problem = segment.problem()
-            if problem is None:
-                records.extend(segment.gatherer.records(heard, segment.text()))
-            else:
-                info = ErrorInfo("no-words", f"{model} found no words for {self.name} that make sense: {problem}.")
-                records.append(replace(heard.record(task), error=info))
+        while self.segments and self.segments[0].closed and not self.segments[0].final:
+            records += self.records_of(self.segments[0], task, model, revision)
+            del self.segments[0]
+            self.told += 1
+        now = self.segments[0] if self.segments and not self.segments[0].closed else None
+        if now is not None and isinstance(now.gatherer, Telling):
+            records += now.gatherer.settled(self.heard(now, model, revision))
         return records
+
+    def records_of(self, segment: Segment, task: str, model: str, revision: str) -> list[Record]:
+        """What is to be written down of one segment that is heard and said."""
+        heard = self.heard(segment, model, revision)
+        problem = segment.problem()
+        if problem is None:
+            return segment.gatherer.records(heard, segment.text())
+        info = ErrorInfo("no-words", f"{model} found no words for {self.name} that make sense: {problem}.")
+        return [replace(heard.record(task), error=info)]
+
+    def heard(self, segment: Segment, model: str, revision: str) -> Heard:
+        """The facts about a segment; of a stream that goes on, how long it lasts is how much has come."""
+        ended = self.ended or Ended(segment.end, segment.end, None)
+        alone = len(self.segments) == 1 and not self.told
+        return Heard(
+            path=self.job.item.display,
+            start=segment.start,
+            # A whole-file record ends where the recording does, even when some of it could not be decoded.
+            end=ended.duration if alone else segment.end,
+            duration=ended.duration,
+            covered=ended.covered,
+            silent=not segment.loud,
+            model=model,
+            revision=revision,
+            warning=" ".join(filter(None, (ended.warning, segment.remark(model)))) or None,
+        )
 
     def error_record(self, task: str, model: str, revision: str, error: InputError) -> Record:
         return error_record(self.job, task, model, revision, error)
@@ -136,6 +155,7 @@ class Done(NamedTuple):
     job: Job
     records: list[Record]
     known: bool = False  # from the journal
+    more: bool = False  # of a stream that goes on
 
 
 def error_record(job: Job, task: str, model: str, revision: str, error: InputError) -> Record:

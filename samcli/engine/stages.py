@@ -111,11 +111,11 @@ class Stages:
 
     def _take_piece(self, file: File, piece: Piece) -> None:
         start, end = piece.start / self.rate, (piece.start + len(piece.wave)) / self.rate
-        if piece.segment == len(file.segments):
+        if piece.segment == file.told + len(file.segments):
             file.segments.append(Segment(file, self.task.gatherer(), start))
             file.open += 1
-        segment = file.segments[piece.segment]
-        segment.end = end
+        segment = file.segments[piece.segment - file.told]
+        segment.end, segment.final = end, piece.final
         if piece.last:
             segment.expected = piece.order + 1
         if piece.level >= self.options.silence_db:
@@ -180,6 +180,7 @@ class Stages:
             segment.expected, segment.heard = None, True  # this happens once
             self._part(segment)
             self._close_if_said(segment)
+        self._tell(segment.file)
 
     def _part(self, segment: Segment) -> None:
         """What was heard of a segment since its last part is one to speak of."""
@@ -250,8 +251,16 @@ class Stages:
 
     def _close_if_said(self, segment: Segment) -> None:
         if segment.heard and not segment.unsaid:
+            segment.closed = True
             segment.file.open -= 1
+            self._tell(segment.file)
             self._complete(segment.file)
+
+    def _tell(self, file: File) -> None:
+        """Of a stream that goes on, tell what is sure by now."""
+        if file.job.item.flows and not file.failed:
+            records = file.tell(self.task.name, self.model.name, self.model.revision)
+            self.done.extend([Done(file.job, records, more=True)] if records else [])
 
     def _complete(self, file: File) -> None:
         if file.ended is not None and not file.open and not file.failed:

@@ -6,7 +6,7 @@ The engine knows how to feed a model; what to make of the scores or the words is
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,15 @@ class Gatherer(Protocol):
 
     def records(self, heard: Heard, text: str | None) -> list[Record]:
         """What to write down; `text` is what the model said, None when it was not asked to speak."""
+        ...
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A gatherer that need not wait for the end of its segment."""
+
+    def settled(self, heard: Heard) -> list[Record]:
+        """What nothing to come can change, each once; `records` then says the rest."""
         ...
 
 

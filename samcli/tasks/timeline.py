@@ -65,6 +65,30 @@ class EventFinder:
         events = self._strongest(self._done)
         return sorted(events, key=lambda event: (event.start, -event.score, event.position))
 
+    def settled(self, now: float) -> list[Event]:
+        """The events that nothing after `now` can change, each once; none where only the best labels are wanted."""
+        if self.choice.top_k < len(self.asked):
+            return []
+        for position, last in list(self._last.items()):
+            goes_on = self._open.get(position)
+            if (now if goes_on is None else goes_on.start) - last.end > GAP_SECONDS + ROUNDING:
+                self._keep(self._last.pop(position))
+        done, self._done = self._done, []
+        return sorted(done, key=lambda event: (event.start, -event.score, event.position))
+
+    def running(self) -> dict[int, Event]:
+        """Of each label the event that has begun and may still go on."""
+        found = dict(self._last)
+        for position, event in self._open.items():
+            if event.score < self.upper[position]:
+                continue
+            last = found.get(position)
+            joined = last is not None and event.start - last.end <= GAP_SECONDS + ROUNDING
+            found[position] = (
+                Event(last.start, event.end, max(last.score, event.score), position) if last and joined else event
+            )
+        return {place: event for place, event in found.items() if event.end - event.start >= LEAST_SECONDS - ROUNDING}
+
     def _follow(self, position: int, start: float, end: float, scores: Scores) -> None:
         for step, score in enumerate(scores.tolist()):
             begin = start + step * self.step_seconds
@@ -123,15 +147,24 @@ class TimelineGatherer:
     def __init__(self, choice: Choice, step_seconds: float) -> None:
         self.choice = choice
         self.finder = EventFinder(choice, step_seconds)
+        self.heard_until = 0.0
+        self.told = False
 
     def add(
         self, start: float, end: float, clip: Scores | None, steps: Scores | None, levels: Levels | None = None
     ) -> None:
         self.finder.add(start, end, steps)
+        self.heard_until = end
+
+    def settled(self, heard: Heard) -> list[Record]:
+        """The events that are over."""
+        events = self.finder.settled(self.heard_until)
+        self.told = self.told or bool(events)
+        return [self._record(heard, event) for event in events]
 
     def records(self, heard: Heard, text: str | None) -> list[Record]:
         events = self.finder.events()
-        if not events:
+        if not events and not self.told:
             return [replace(heard.record("tag"), tags=(), threshold=self.choice.told)]
         return [self._record(heard, event) for event in events]
 

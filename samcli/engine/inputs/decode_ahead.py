@@ -70,8 +70,11 @@ class DecodeAhead:
         threads: int = 0,
         room_seconds: float = 120.0,
         journal: Journal | None = None,
+        expect: Callable[[float | None], None] = lambda seconds: None,
     ) -> None:
+        """`expect` is told how long each input says it lasts, when it is opened."""
         self.how = how
+        self.expect = expect
         self.journal = journal
         self._room = room_seconds * how.rate  # samples that may wait
         self._held = 0  # samples that wait
@@ -155,6 +158,7 @@ class DecodeAhead:
         heard = 0
         try:
             with open_input(job.item, self.how.rate) as reader:
+                self.expect(reader.duration)
                 for piece in cut(reader, self.how):
                     heard += len(piece.wave)
                     put((job, piece))

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
+from samcli.audio.pcm import RawSound
 from samcli.engine.inputs.globs import Glob
 from samcli.errors import UsageError
 
@@ -38,6 +39,8 @@ class Input:
     relative: str  # where a file of results for this input belongs below an output folder; unique in a run
     source: Any = None  # an open binary stream, or (array, rate); None: open `path`
     problem: tuple[str, str] | None = None  # (kind, sentence): known to fail before it is opened
+    flows: bool = False  # a stream to be told of while it still comes
+    raw: RawSound | None = None  # bare samples, and of which kind
 
 
 def find_inputs(
