@@ -1,8 +1,9 @@
 """Sound that still comes: bytes from a pipe, decoded as they arrive.
 
-The samples are those that a file with the same bytes would give. What was read is kept only until the first block is
-out: a kind of file that cannot be understood before its end (an MP4 with its index last) is then gathered and read as
-any other. Once sound has come, memory and disk stay as they are, however long it goes on.
+The samples are those that a file with the same bytes would give; of an MP3 the padding at its end is heard, too. What
+was read is kept only until the first block is out: a kind of file that cannot be understood before its end (an MP4 with
+its index last) is then gathered and read as any other. Once sound has come, memory and disk stay as they are, however
+long it goes on.
 """
 
 from __future__ import annotations

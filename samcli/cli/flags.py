@@ -17,8 +17,8 @@ import typer
 from samcli.cli.completion import complete_device, complete_dtype, complete_engine, complete_format, complete_model
 from samcli.cli.help import HelpAll
 
-INPUT, OUTPUT, MODEL, MACHINE = "What to hear", "What to write", "Model", "Machine"
-PANELS = (None, INPUT, OUTPUT, MODEL, MACHINE)
+INPUT, OUTPUT, ACT, MODEL, MACHINE = "What to hear", "What to write", "What to do", "Model", "Machine"
+PANELS = (None, INPUT, OUTPUT, ACT, MODEL, MACHINE)
 
 Device = Annotated[
     str,

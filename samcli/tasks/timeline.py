@@ -8,7 +8,7 @@ the length of the recording.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -75,6 +75,15 @@ class EventFinder:
                 self._keep(self._last.pop(position))
         done, self._done = self._done, []
         return sorted(done, key=lambda event: (event.start, -event.score, event.position))
+
+    def state(self) -> tuple[list[Event], list[Event]]:
+        """What is open, and what may still be joined, between `settled` and the next window."""
+        return list(self._open.values()), list(self._last.values())
+
+    def resume(self, opened: Iterable[Event], last: Iterable[Event]) -> None:
+        """Go on from such a state."""
+        self._open = {event.position: event for event in opened}
+        self._last = {event.position: event for event in last}
 
     def running(self) -> dict[int, Event]:
         """Of each label the event that has begun and may still go on."""
