@@ -31,6 +31,7 @@ from samcli.cli.exit_codes import ExitCode
 from samcli.cli.help import ShortHelp
 from samcli.cli.live.flags import LiveCommand
 from samcli.cli.live.live import live
+from samcli.cli.live.watch import watch
 from samcli.cli.output import ClosedPipe, Output, output
 from samcli.cli.train.app import train
 from samcli.errors import SamError
@@ -71,6 +72,7 @@ LISTEN, FIND, MANAGE, BUILD = "Listen", "Find", "Look after", "Measure and teach
 for command in (caption, tag, ask):
     app.command(cls=ShortHelp, no_args_is_help=True, rich_help_panel=LISTEN)(command)
 app.command(cls=LiveCommand, rich_help_panel=LISTEN)(live)
+app.command(no_args_is_help=True, rich_help_panel=LISTEN)(watch)
 for command in (search, index, embed):
     app.command(no_args_is_help=True, rich_help_panel=FIND)(command)
 for command in (doctor, merge):

@@ -36,6 +36,10 @@ def listen(task: str, flags: ListenFlags, question: str = "") -> ExitCode:
         raise UsageError("Standard input is a terminal: pipe something into it, or name a file instead of '-'.")
     options = run_options(flags, question)
     check_engine(flags)
+    if task != "tag" and flags.paths and all(path.endswith(".state") for path in flags.paths):
+        from samcli.cli.live.recall import recall
+
+        return recall(streams, task, flags, question)
     inputs = [as_it_comes(item, flags, options) for item in inputs_of(flags)]
     shard = None
     if flags.shard is not None:

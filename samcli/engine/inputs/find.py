@@ -83,6 +83,11 @@ def find_inputs(
     return _mirrored(_once(inputs))
 
 
+def find_inside(folder: str, *, recursive: bool = True, glob: Sequence[str] = ()) -> Iterator[Input]:
+    """The sound inside one folder, if there is any."""
+    return _folder(folder, recursive, [Glob(pattern) for pattern in glob])
+
+
 def _folder(root: str, recursive: bool, patterns: Sequence[Glob]) -> Iterator[Input]:
     """The sound inside `root`, in sorted order."""
     top = os.path.realpath(root)
