@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -55,7 +54,7 @@ class Watch:
             time.sleep(min(WAKE_SECONDS, self.watched.settle / 4))
 
     def for_ever(self, poll: float | None) -> None:
-        """Until someone stops it; with `poll` the folder is looked through every so many seconds, and no hint is used."""
+        """Until someone stops it; with `poll`, in seconds, the folder is looked through and no hint is used."""
         if poll is not None:
             while True:
                 self._look_and_hear()
@@ -85,12 +84,10 @@ class Watch:
 
     def _heard(self, items: list[Input]) -> Iterator[tuple[Input, list[Record]]]:
         """Each with its records, in order."""
-        # By number, because names may be alike; each gets its own back.
-        named = [replace(item, display=str(number)) for number, item in enumerate(items)]
-        records = run(self.task, named, self.model, self.options, report=RunReport())
-        for number, own in groupby(records, lambda record: record.path):
-            item = items[int(number)]
-            yield item, [_named(record, number, item) for record in own]
+        by_name = {item.display: item for item in items}
+        records = run(self.task, items, self.model, self.options, report=RunReport())
+        for name, own in groupby(records, lambda record: record.path):
+            yield by_name[name], list(own)
 
     def _keep(self, item: Input, looks: Looks, records: list[Record]) -> None:
         failed = next((record.error for record in records if record.error is not None), None)
@@ -101,10 +98,3 @@ class Watch:
         self.counts = Counts(heard + (failed is None), bad + (failed is not None))
         for record in records:
             self.tell(record)
-
-
-def _named(record: Record, number: str, item: Input) -> Record:
-    if record.error is None:
-        return replace(record, path=item.display)
-    message = record.error.message.replace(repr(number), repr(item.display))
-    return replace(record, path=item.display, error=replace(record.error, message=message))
