@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from samcli.writers.disk import Folder
 from samcli.writers.files import explain
 
 SAVE_SECONDS = 60.0  # between two savings of the state: at most so much is heard again
+PARTING_SECONDS = 10.0  # what is under way may still take after a stop
 DRIFT_SECONDS = 1.0  # between a source and the clock, beyond which the clock is right
 BEHIND_SECONDS = 5.0  # from which a person should know
 
@@ -76,8 +78,8 @@ class Lines:
 class StateFile:
     """Where a listener is kept, and how much of the output was written by then."""
 
-    def __init__(self, path: str, listener: Listener, lines: Lines | None) -> None:
-        self.path, self.listener, self.lines = path, listener, lines
+    def __init__(self, path: str, listener: Listener, lines: Lines | None, every: float = SAVE_SECONDS) -> None:
+        self.path, self.listener, self.lines, self.every = path, listener, lines, every
         self.goes_on = os.path.lexists(path)
         if self.goes_on:
             state = read_state(path)
@@ -95,7 +97,7 @@ class StateFile:
         self._saved = time.monotonic()
 
     def save_when_due(self) -> None:
-        if time.monotonic() - self._saved >= SAVE_SECONDS:
+        if time.monotonic() - self._saved >= self.every:
             self.save()
 
 
@@ -116,9 +118,31 @@ class Session:
         """`remark` is given sentences for people; `watch`, after each block, what was told and what waits."""
         self.source, self.listener, self.outlets = source, listener, outlets
         self.state, self.clips, self.remark, self.watch = state, clips, remark, watch
-        self._slow = False
+        self._slow = self._anchored = False
+        self._stop = threading.Event()
+        self._error: BaseException | None = None
+        self._worker = threading.Thread(target=self._work, name="listen", daemon=True)
 
     def listen(self) -> None:
+        """In a thread of its own: a stop comes between two blocks and never tears what is to be kept."""
+        self._worker.start()
+        try:
+            while self._worker.is_alive():
+                self._worker.join(0.2)
+        except KeyboardInterrupt:
+            self._stop.set()
+            self._worker.join(PARTING_SECONDS)
+            raise
+        if self._error is not None:
+            raise self._error
+
+    def _work(self) -> None:
+        try:
+            self._listen()
+        except BaseException as error:
+            self._error = error
+
+    def _listen(self) -> None:
         torch.set_num_threads(1)  # a small model gains nothing from more, and the machine has other things to do
         resumed = self.state is not None and self.state.goes_on
         if self.state is not None:
@@ -126,7 +150,7 @@ class Session:
         if not resumed:
             self.listener.anchor(time.time())
         with Capture(self.source, self.listener.rate, self.listener.position) as capture:
-            for news in capture:
+            for news in capture.until(self._stop):
                 if isinstance(news, Remark):
                     self.remark(news.text)
                 elif isinstance(news, Missing):
@@ -138,11 +162,12 @@ class Session:
                     self._pass_on(self.listener.take(news), capture.behind)
                 if self.state is not None:
                     self.state.save_when_due()
-        self._pass_on(self.listener.finish(), 0.0)
+        if not self._stop.is_set():
+            self._pass_on(self.listener.finish(), 0.0)
 
     def close(self) -> None:
         """After the end, or after a stop: what was heard so far is kept."""
-        if self.state is not None:
+        if self.state is not None and not self._worker.is_alive():
             self.state.save()
         for outlet in self.outlets:
             for note in outlet.close():
@@ -155,7 +180,8 @@ class Session:
                 self.remark(f"This machine cannot keep up: what is told is {behind:.0f} s late.")
             return
         late = time.time() - behind - seconds - (self.listener.started + self.listener.seconds)
-        if abs(late) > DRIFT_SECONDS:
+        if abs(late) > DRIFT_SECONDS or not self._anchored:
+            self._anchored = True
             self.listener.anchor(time.time() - behind - seconds)
 
     def _pass_on(self, all_told: Iterable[Told], behind: float) -> None:

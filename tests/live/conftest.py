@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samcli import api
 from samcli.live.listener import Listener, LiveOptions
 from samcli.live.telling import Told
+from tests.engine.toy import LABELS, Toy
 
-RATE = 32_000  # of the model
+RATE = 16_000
 
 
 def scene(seconds: float, seed: int = 0) -> np.ndarray:
@@ -30,18 +30,24 @@ def scene(seconds: float, seed: int = 0) -> np.ndarray:
     return wave
 
 
-@pytest.fixture(scope="session")
-def tiny() -> Any:
-    """A model of random weights, all of whose labels are real ones."""
-    return api.load("tiny-random", device="cpu").model
+class Known(Toy):
+    """The toy with labels that sentences can be made of."""
+
+    name = "known"
+    labels = (*LABELS[:-1], "Whistling")
 
 
 @pytest.fixture
-def listener(tiny: Any) -> Callable[..., Listener]:
-    """A fresh listener whose thresholds its model passes now and then."""
+def model() -> Any:
+    return Known()
+
+
+@pytest.fixture
+def listener(model: Any) -> Callable[..., Listener]:
+    """A fresh listener."""
 
     def make(**options: Any) -> Listener:
-        return Listener(tiny, LiveOptions(**{"threshold": 0.55, "labels": tuple(tiny.labels[:40]), **options}))
+        return Listener(model, LiveOptions(**{"threshold": 0.6, **options}))
 
     return make
 

@@ -61,16 +61,16 @@ def test_a_state_changes_nothing(listener: Make, changes: bool, tmp_path: Path) 
         assert second.statistics.values()["heard"] > 10
 
 
-def test_what_is_kept_is_what_the_file_gives(listener: Make, tiny: Any, tmp_path: Path) -> None:
+def test_what_is_kept_is_what_the_file_gives(listener: Make, model: Any, tmp_path: Path) -> None:
     wave = scene(36.4, seed=4)
     ear = listener()
     heard(ear, np.split(wave, [12345, 99999]))
     write_state(tmp_path / "day.state", saved(ear, {}))
     state = read_state(tmp_path / "day.state")
     for question in ("is there a dog?", "how many sounds are there?"):
-        task = task_for("ask", tiny, RunOptions(question=question))
-        (record,) = run(task, [array_input(wave, RATE)], tiny, RunOptions(question=question))
-        kept = recall("ask", state, "day.state", tiny, question)
+        task = task_for("ask", model, RunOptions(question=question))
+        (record,) = run(task, [array_input(wave, RATE)], model, RunOptions(question=question))
+        kept = recall("ask", state, "day.state", model, question)
         assert (kept.answer, kept.evidence) == (record.answer, record.evidence) and kept.answer
     digest = recalled(state.values["memory"])
     assert digest is not None and digest.end == 36_400

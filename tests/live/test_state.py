@@ -47,12 +47,12 @@ def test_other_files_are_none(tmp_path: Path) -> None:
         read_state(tmp_path / "nowhere.state")
 
 
-def test_another_model_is_refused(path: Path, tiny: Any) -> None:
+def test_another_model_is_refused(path: Path, model: Any) -> None:
     class Other:
         def __getattr__(self, name: str) -> Any:
-            return {"name": "other", "revision": "2"}.get(name) or getattr(tiny, name)
+            return {"name": "other", "revision": "2"}.get(name) or getattr(model, name)
 
-    with pytest.raises(UsageError, match="tiny-random"):
+    with pytest.raises(UsageError, match="known"):
         check_model(Other(), read_state(path), "day.state")  # type: ignore[arg-type]
 
 

@@ -49,6 +49,9 @@ class LiveFlags(ModelFlags):
     state: Annotated[
         str | None, typer.Option(help="Keep the hearing; go on from it.", metavar="FILE", rich_help_panel=OUTPUT)
     ] = None
+    state_every: Annotated[
+        float, typer.Option(help="How often the hearing is kept.", metavar="SECONDS", rich_help_panel=OUTPUT)
+    ] = 60.0
     exec: Annotated[
         str | None, typer.Option("--exec", help="Run at each event.", metavar="COMMAND", rich_help_panel=ACT)
     ] = None

@@ -52,7 +52,7 @@ def live(
     place = open_source(streams, source, flags, factor, model.sample_rate)
     listener = Listener(model, options, place.name)
     lines = None if flags.output is None else Lines(flags.output)
-    state = None if flags.state is None else StateFile(flags.state, listener, lines)
+    state = None if flags.state is None else StateFile(flags.state, listener, lines, flags.state_every)
     clips = _clips(flags, model.sample_rate)
     view = View(streams, listener, shown=lines is None)
     session = Session(
@@ -75,6 +75,8 @@ def check(streams: Output, source: str | None, flags: LiveFlags) -> None:
 
     if flags.exec_on not in ON:
         raise UsageError(f"--exec-on is {', '.join(ON)}, not {flags.exec_on!r}.")
+    if flags.state_every <= 0:
+        raise UsageError(f"--state-every must be more than 0, not {flags.state_every:g}.")
     if flags.exec_at_once < 1:
         raise UsageError(f"--exec-at-once must be at least 1, not {flags.exec_at_once}.")
     if source is None:

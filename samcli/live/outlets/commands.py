@@ -31,7 +31,7 @@ class Commands:
             raise UsageError("--exec names no command.")
         self.kinds, self.skipped, self.failed = kinds, 0, 0
         self.problem: str | None = None  # the first that went wrong
-        self._waiting: deque[Told] = deque()
+        self._waiting: deque[tuple[Told, Path | None]] = deque()
         self._changed = threading.Condition()
         self._ended = False
         self._running: set[subprocess.Popen[bytes]] = set()
@@ -46,7 +46,7 @@ class Commands:
             if len(self._waiting) >= WAITING:
                 self.skipped += 1
                 return
-            self._waiting.append(told)
+            self._waiting.append((told, clip))
             self._changed.notify()
 
     def flush(self) -> None:
@@ -77,14 +77,14 @@ class Commands:
                 self._changed.wait_for(lambda: self._waiting or self._ended)
                 if not self._waiting:
                     return
-                told = self._waiting.popleft()
-            self._run(told)
+                told, clip = self._waiting.popleft()
+            self._run(told, clip)
 
-    def _run(self, told: Told) -> None:
+    def _run(self, told: Told, clip: Path | None) -> None:
         try:
             # What a command prints is no record: it goes where messages go.
             process = subprocess.Popen(
-                self.words, env={**os.environ, **environment(told)}, stdin=subprocess.PIPE, stdout=2, stderr=None
+                self.words, env={**os.environ, **environment(told, clip)}, stdin=subprocess.PIPE, stdout=2, stderr=None
             )
         except (OSError, ValueError) as error:
             self._fail(f"{self.words[0]!r} cannot be run: {getattr(error, 'strerror', None) or error}.")
@@ -108,12 +108,12 @@ class Commands:
             self.problem = self.problem or problem
 
 
-def environment(told: Told) -> dict[str, str]:
+def environment(told: Told, clip: Path | None) -> dict[str, str]:
     """What a command finds in its environment."""
     values = told.values()
     found = {
         "EVENT": told.kind, "NUMBER": told.number, "LABEL": told.label, "SCORE": told.score, "TIME": values["time"],
         "UNTIL": values["until"], "START": told.record.start, "END": told.record.end, "SOURCE": told.record.path,
-        "CAPTION": told.record.caption,
+        "CAPTION": told.record.caption, "CLIP": clip,
     }  # fmt: skip
     return {f"SAM_{name}": "" if value is None else str(value).replace("\0", "") for name, value in found.items()}

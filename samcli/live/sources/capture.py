@@ -45,12 +45,15 @@ class Capture:
             self._changed.notify_all()
 
     def __iter__(self) -> Iterator[News]:
+        return self.until(threading.Event())
+
+    def until(self, stop: threading.Event) -> Iterator[News]:
+        """The same, until someone says stop."""
         while True:
             with self._changed:
-                # With a limit, because a wait without one does not hear signals on every system.
-                while not self._changed.wait_for(lambda: self._news or self._ended, 0.5):
+                while not self._changed.wait_for(lambda: self._news or self._ended, 0.1) and not stop.is_set():
                     pass
-                if not self._news:
+                if not self._news or stop.is_set():
                     break
                 news = self._news.popleft()
                 self._held -= _size(news)
