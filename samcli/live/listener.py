@@ -87,13 +87,13 @@ class Listener:
     def miss(self, seconds: float, why: str) -> Iterator[Told]:
         """Sound that could not be heard: time goes on, and it is told."""
         start = self.seconds
-        self.statistics.missed += seconds
         record = replace(self._record(start, start + seconds), warning=f"{seconds:.1f} s were not heard: {why}.")
         yield self._told("gap", record)
         left = round(seconds * self.rate)
         while left > 0:  # a night without a camera is not held in memory
-            count = min(left, 60 * self.rate)
+            count = min(left, self.ear.hop)
             yield from self.take(np.zeros(count, np.float32))
+            self.statistics.missed += count / self.rate
             left -= count
 
     def finish(self) -> Iterator[Told]:

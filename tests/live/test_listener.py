@@ -49,9 +49,9 @@ def test_each_event_begins_and_ends_once(listener: Make) -> None:
 
 @pytest.mark.parametrize("changes", [False, True])
 def test_a_state_changes_nothing(listener: Make, changes: bool, tmp_path: Path) -> None:
-    wave = scene(31, seed=2)
+    wave = scene(23, seed=2)
     whole = heard(listener(captions_every=10.0, changes=changes), [wave])
-    for cut in (0, RATE // 3, 7 * RATE + 77, 20 * RATE, 30 * RATE + 5):
+    for cut in (RATE // 3, 7 * RATE + 77, 20 * RATE) if changes else (0, 20 * RATE + 5):
         first, second = (listener(captions_every=10.0, changes=changes) for _ in range(2))
         told = heard(first, [wave[:cut]], finish=False)
         write_state(tmp_path / "a.state", saved(first, {}))
@@ -86,7 +86,8 @@ def test_what_was_missed_is_told_and_time_goes_on(listener: Make) -> None:
     ]
     (gap,) = (one for one in told if one.kind == "gap")
     assert (gap.record.start, gap.record.end) == (4.0, 104.0) and "100.0 s were not heard" in (gap.record.warning or "")
-    assert ear.seconds == pytest.approx(108.0) and told[-1].record.covered == pytest.approx(8.0)
+    assert ear.seconds == pytest.approx(108.0) and ear.statistics.missed == pytest.approx(100.0)
+    assert 4.0 <= (told[-1].record.covered or 0) <= 8.0
     assert all(not 4.5 < (one.record.start or 0) < 103.9 for one in told)
 
 
@@ -106,15 +107,13 @@ def test_the_background_is_no_news() -> None:
 
 
 def test_memory_of_a_day_is_bounded(listener: Make) -> None:
-    """Hours differ in no more than the counts they hold."""
-    sizes = []
-    ear = listener()
-    for hour in range(3):
-        for part in range(4):
-            heard(ear, [scene(20, seed=4 * hour + part)], finish=False)
+    """A later stretch takes no more room than an earlier one, beyond the digits of its times."""
+    ear, sizes = listener(), []
+    for _ in range(4):
+        heard(ear, [scene(10, seed=1)], finish=False)
         state = saved(ear, {})
         sizes.append(len(repr(state.values)) + sum(one.nbytes for one in state.tensors.values()))
-    assert sizes[2] < 1.5 * sizes[1]
+    assert sizes[3] < 1.2 * sizes[1]
 
 
 @pytest.mark.parametrize("every", [0.0, 9.0, float("inf"), float("nan")])

@@ -57,7 +57,7 @@ def test_another_model_is_refused(path: Path, model: Any) -> None:
 
 
 def test_other_settings_are_refused(path: Path, listener: Callable[..., Listener]) -> None:
-    for other in ({"threshold": 0.6}, {"changes": True}, {"captions_every": 20.0}, {"labels": ("Dog",)}):
+    for other in ({"threshold": 0.7}, {"changes": True}, {"captions_every": 20.0}, {"labels": ("Dog",)}):
         with pytest.raises(UsageError, match="other labels"):
             resume(listener(**other), read_state(path), "day.state")
 

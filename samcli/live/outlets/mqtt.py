@@ -86,7 +86,7 @@ def _parse(address: str) -> SplitResult:
         _ = place.port
     except ValueError as error:
         raise UsageError(f"--mqtt {address!r} cannot be read: {error}.") from None
-    if place.scheme not in PORTS or not place.hostname or "+" in place.path or "#" in place.path:
+    if place.scheme not in PORTS or not place.hostname or "+" in place.path or "#" in address:
         raise UsageError(f"--mqtt is an address such as mqtt://HOST/TOPIC, not {address!r}.")
     return place
 
