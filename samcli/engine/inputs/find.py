@@ -14,11 +14,13 @@ import errno
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from samcli.audio.pcm import RawSound
 from samcli.engine.inputs.globs import Glob
 from samcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from samcli.audio.pcm import RawSound
 
 # What counts as sound when a folder is walked; a file named outright may be called anything.
 _SUFFIXES = """
