@@ -83,8 +83,10 @@ class SoundReader:
         # A FLAC that was sent may change its rate on the way, which libsndfile does not notice.
         flows = self._file.stream.flows  # libsndfile wants to know where a file ends
         av_first = self._format in AV_FIRST or (self._format == "FLAC" and not counts(self._file.stream))
-        decoders = (AvSource, SoundFileSource) if av_first else (SoundFileSource, AvSource)
-        for decoder in (AvSource,) if flows else decoders:
+        decoders: list[type[AvSource | SoundFileSource]] = [AvSource]
+        if not flows:
+            decoders.insert(1 if av_first else 0, SoundFileSource)
+        for decoder in decoders:
             if self._format in MPEG and decoder is SoundFileSource and "no-library" not in refusals:
                 continue  # it could only print what FFmpeg has found out in silence
             try:

@@ -71,13 +71,13 @@ class Microphone:
         library = _library()
         size = max(1, round(BLOCK_SECONDS * self.device.rate))
         channels = min(2, self.device.channels)
-        resampler = Resampler(self.device.rate, self.rate)
+        resampler, opened = Resampler(self.device.rate, self.rate), False
         try:
             with library.InputStream(
                 device=self.device.number, channels=channels, samplerate=self.device.rate, dtype="float32",
                 blocksize=size, latency="high",
             ) as stream:  # fmt: skip
-                before = stream.time
+                before, opened = stream.time, True
                 while True:
                     samples, overflowed = stream.read(size)
                     now = stream.time
@@ -87,7 +87,7 @@ class Microphone:
                     before = now
                     yield resampler.push(np.nan_to_num(mono(samples)))
         except library.PortAudioError as error:
-            if "before" in locals():
+            if opened:
                 yield Remark(f"The input {self.name!r} is gone: {error}.")
                 return
             raise InputError(f"The input {self.name!r} cannot be heard: {error}.", "no-device") from None
