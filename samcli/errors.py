@@ -41,7 +41,7 @@ class UsageError(SamError):
 
 
 class ModelError(SamError):
-    """The model cannot be had, or cannot do what was asked of it."""
+    """The model is unavailable, or cannot do what was asked of it."""
 
     exit_code = 3
 

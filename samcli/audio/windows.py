@@ -77,8 +77,3 @@ def levels_db(wave: Wave, rate: int = SAMPLE_RATE) -> Levels:
     rest = [level_db(wave[whole:])] if wave.size > whole else []
     found: Levels = np.maximum(QUIETEST_DB, np.concatenate([levels, rest]))
     return found
-
-
-def is_silent(wave: Wave, threshold_db: float = SILENCE_DB, rate: int = SAMPLE_RATE) -> bool:
-    """Whether nothing in a window rises above the threshold, not even for a tenth of a second."""
-    return loudest_db(wave, rate) < threshold_db

@@ -1,24 +1,19 @@
 """`sam bench core`: the state-space core beside the limits of the machine it runs on.
 
 Every figure is a ratio within one run: prefill against the rate of `torch.mm`, decoding against the rate at which
-memory is read, long against short, and, where transformers is installed, against its PyTorch path in a process of its
-own, as its users run it. Weights are random, of the size of Mamba-2 130M; on CUDA of 2.7B.
+memory is read, long against short. Weights are random, of the size of Mamba-2 130M; on CUDA of 2.7B.
 """
 
 from __future__ import annotations
 
 import gc
-import importlib.util
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
-
-from samcli.bench.fresh_process import in_fresh_process
 
 if TYPE_CHECKING:
     import torch
@@ -65,8 +60,6 @@ def measure(quick: bool, device: str) -> Iterator[Row]:
         yield row(f"decode 1 {name}", one, "tokens/s", limit, 0.6)
         yield row(f"decode 16 over 1 {name}", gain, "x", None, 6.0)
         yield row(f"decode 16 over 1 {name}, of what memory allows", gain, "x", sixteen_over_one(model))
-        if device == "cpu" and not quick:
-            yield from beside_transformers(model, prefills, one)
         del model
 
 
@@ -180,61 +173,6 @@ def sixteen_over_one(model: LanguageModel) -> float:
 
 def weight_bytes(model: LanguageModel) -> int:
     return sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
-
-
-def beside_transformers(model: LanguageModel, before: dict[int, float], decode: float) -> Iterator[Row]:
-    """Our rates over those of transformers' PyTorch path; nothing where it is not installed.
-
-    A shared machine changes its pace within a minute: ours reads `before` and after, theirs as often in between.
-    """
-    import torch
-
-    if importlib.util.find_spec("transformers") is None:
-        return
-    dtype = model.lm_head.weight.dtype
-    name = str(dtype).removeprefix("torch.")
-    targets = {512: 1.7, SHORT: 3.0} if dtype is torch.float32 else {512: 2.5, SHORT: 4.0}
-    theirs, theirs_decode = in_fresh_process(transformers_speeds, model.config, dtype, tuple(before))
-    after = reading(model, tuple(before))
-    for tokens, speed in theirs.items():
-        gain = max(before[tokens], after[tokens]) / speed
-        yield row(f"prefill {tokens} {name} over transformers", gain, "x", None, targets[tokens])
-    yield row(f"decode 1 {name} over transformers", decode / theirs_decode, "x", None, 1.6)
-
-
-def transformers_speeds(
-    config: LanguageConfig, dtype: torch.dtype, lengths: tuple[int, ...]
-) -> tuple[dict[int, float], float]:
-    """Tokens per second of transformers' Mamba-2 of this size: reading each of the lengths, and speaking."""
-    import torch
-    import transformers
-
-    # that its own kernels are missing is the point here
-    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    warnings.simplefilter("ignore", FutureWarning)
-    theirs = transformers.Mamba2ForCausalLM(
-        transformers.Mamba2Config(
-            hidden_size=config.d_model,
-            num_hidden_layers=config.n_layer,
-            num_heads=config.expand * config.d_model // config.headdim,
-            head_dim=config.headdim,
-            state_size=config.d_state,
-            n_groups=config.ngroups,
-            vocab_size=config.padded_vocab_size,
-            tie_word_embeddings=True,
-        )
-    )
-    theirs.to(dtype=dtype)  # type: ignore[call-arg]
-    theirs.requires_grad_(False).train(False)
-    prompt = torch.randint(0, config.vocab_size, (1, max(lengths)))
-    speeds = {
-        tokens: tokens / fastest(partial(theirs, prompt[:, :tokens], logits_to_keep=1), 2 * READINGS, "cpu")
-        for tokens in lengths
-    }
-    with torch.inference_mode():
-        cache = theirs(prompt[:, :16], use_cache=True).cache_params
-    seconds = fastest(lambda: theirs(prompt[:, :1], cache_params=cache, use_cache=True), 8, "cpu")
-    return speeds, 1 / seconds
 
 
 def flatness(config: LanguageConfig, quick: bool, device: str) -> Iterator[Row]:

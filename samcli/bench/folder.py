@@ -7,7 +7,6 @@ and cold starts are those of fresh processes.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -42,7 +41,6 @@ def bench_folder(quick: bool, model: str = "sam-nano") -> list[Row]:
         clips = make_clips(folder / "clips", 32 if quick else 200, 10.0, ("wav", "mp3"))
         rows = [*_speeds(hearer, clips), *_batching(hearer, folder, 60 if quick else 400)]
         rows += _half_precision(model, clips, rows[0]["value"])
-        rows += _yardsticks(hearer, clips, quick)
         rows.append(_cold_start(next(clips.glob("*.wav")), model, 1 if quick else 5))
         rows += _long(folder, model, hearer, 9 if quick else 180, 3 if quick else 10)
         rows += _many(folder, model, 1_000 if quick else 20_000)
@@ -134,28 +132,6 @@ def _half_precision(model: str, clips: Path, speed: float) -> list[Row]:
     half = load_model(model, device="cpu", dtype=torch.bfloat16)
     report = _best(lambda: hear("tag", clips, half))
     return [_row("tag, bfloat16 over float32", report.audio_seconds / report.elapsed, SPEED, speed, None)]
-
-
-def _yardsticks(model: SoundModel, clips: Path, quick: bool) -> list[Row]:
-    """Other taggers on the same clips, each in a process of its own; `ratio` is how many times faster ours is.
-
-    A shared machine changes its pace within a minute: ours tags before and after them all, and the better run counts,
-    as the better of theirs does.
-    """
-    from samcli.bench.fresh_process import in_fresh_process
-    from samcli.bench.peers import ast_speed, mobilenet_speed
-
-    paths, ours = sorted(clips.iterdir()), [hear("tag", clips, model)]
-    speeds = {}
-    for batch in (1, 4, 16):  # one by one is how its authors' program works; what is best depends on the caches
-        name = f"tag, against MobileNet mn04 (random weights), {batch} at a time"
-        speeds[name] = in_fresh_process(mobilenet_speed, paths[:32], batch)
-    if importlib.util.find_spec("transformers"):
-        theirs = in_fresh_process(ast_speed, paths[: 2 if quick else 8])
-        speeds["tag, against AST-base (random weights)"] = theirs
-    ours.append(hear("tag", clips, model))
-    speed = max(report.audio_seconds / report.elapsed for report in ours)
-    return [_row(name, speed, SPEED, theirs, theirs) for name, theirs in speeds.items()]
 
 
 def _cold_start(clip: Path, model: str, rounds: int) -> Row:

@@ -19,7 +19,7 @@ from typing import Any
 
 from samcli.checkpoints.safety import member, read_json, shown
 from samcli.errors import ModelError
-from samcli.models.thresholds import Thresholds
+from samcli.models.facts import Thresholds
 from samcli.writers.files import explain, make_folder, write_whole
 
 FILE = "calibration.json"

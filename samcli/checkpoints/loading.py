@@ -19,7 +19,7 @@ from samcli.checkpoints.safety import DamagedFile, member, read_header
 from samcli.checkpoints.shards import weight_files
 from samcli.errors import ModelError
 from samcli.models.device import enough_memory, pick_device
-from samcli.models.thresholds import Thresholds
+from samcli.models.facts import Thresholds
 
 if TYPE_CHECKING:
     import torch

@@ -57,7 +57,7 @@ def show_version(wanted: bool) -> None:
 @app.callback()
 def sam(
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version.", metavar="", callback=show_version, is_eager=True)
+        bool, typer.Option("--version", help="Version.", metavar="", callback=show_version, is_eager=True)
     ] = False,
 ) -> None:
     """Listen to sound and write down what is heard.

@@ -36,16 +36,16 @@ Device = Annotated[
 class TalkFlags:
     """How much the program says beside its results."""
 
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", metavar="")] = False
-    verbose: Annotated[bool, typer.Option("--verbose", help="Say more.", metavar="")] = False
-    traceback: Annotated[bool, typer.Option("--traceback", help="Show where an error came from.", metavar="")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Errors alone.", metavar="")] = False
+    verbose: Annotated[bool, typer.Option("--verbose", help="More messages.", metavar="")] = False
+    traceback: Annotated[bool, typer.Option("--traceback", help="Traceback of errors.", metavar="")] = False
 
 
 @dataclass(kw_only=True)
 class JsonFlags(TalkFlags):
     """For commands that show a small table."""
 
-    json: Annotated[bool, typer.Option("--json", help="For machines.", metavar="")] = False
+    json: Annotated[bool, typer.Option("--json", help="JSON for programs.", metavar="")] = False
 
 
 @dataclass(kw_only=True)
@@ -54,21 +54,22 @@ class InputFlags(TalkFlags):
 
     paths: Annotated[
         list[str] | None,
-        typer.Argument(metavar="PATHS", help="Files, folders, or - for sound on standard input.", show_default=False),
+        typer.Argument(metavar="PATHS", help="Files, folders, or - for standard input.", show_default=False),
     ] = None
     recursive: Annotated[
         bool,
-        typer.Option("--recursive/--no-recursive", help="Look into subfolders.", metavar="", rich_help_panel=INPUT),
+        typer.Option("--recursive/--no-recursive", help="Subfolders, too.", metavar="", rich_help_panel=INPUT),
     ] = True
     glob: Annotated[
-        list[str] | None, typer.Option(help="Only such names in folders.", metavar="PATTERN", rich_help_panel=INPUT)
+        list[str] | None,
+        typer.Option(help="Pattern of file names in folders.", metavar="PATTERN", rich_help_panel=INPUT),
     ] = None
     files_from: Annotated[
-        str | None, typer.Option(help="Names, one per line (- is stdin).", metavar="FILE", rich_help_panel=INPUT)
+        str | None, typer.Option(help="List of names, one per line (-: stdin).", metavar="FILE", rich_help_panel=INPUT)
     ] = None
     files0_from: Annotated[
         str | None,
-        typer.Option("--files0-from", help="Names ended by zero bytes.", metavar="FILE", rich_help_panel=INPUT),
+        typer.Option("--files0-from", help="List of names ended by zero bytes.", metavar="FILE", rich_help_panel=INPUT),
     ] = None
 
 
@@ -87,7 +88,7 @@ class ModelFlags(TalkFlags):
         ),
     ] = "sam-nano"
     offline: Annotated[
-        bool, typer.Option("--offline", help="Never use the network.", metavar="", rich_help_panel=MODEL)
+        bool, typer.Option("--offline", help="No use of the network.", metavar="", rich_help_panel=MODEL)
     ] = False
     device: Device = "auto"
     dtype: Annotated[
@@ -111,7 +112,7 @@ class ListenFlags(ModelFlags, InputFlags):
         typer.Option(
             "--format",
             "-f",
-            help="jsonl, json, csv, tsv, txt, srt, vtt or audacity.",
+            help="jsonl, json, csv, tsv, txt, srt, vtt, audacity.",
             metavar="FORMAT",
             autocompletion=complete_format,
             rich_help_panel=OUTPUT,
@@ -120,19 +121,22 @@ class ListenFlags(ModelFlags, InputFlags):
     output: Annotated[
         str | None,
         typer.Option(
-            "--output", "-o", help="A file, or DIR/ for one per input.", metavar="FILE", rich_help_panel=OUTPUT
+            "--output", "-o", help="Output file, or DIR/ for one per input.", metavar="FILE", rich_help_panel=OUTPUT
         ),
     ] = None
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where a stopped run ended.", metavar="", rich_help_panel=OUTPUT)
+        bool, typer.Option("--resume", help="Continuation of a stopped run.", metavar="", rich_help_panel=OUTPUT)
     ] = False
     fail_fast: Annotated[
-        bool, typer.Option("--fail-fast", help="Stop at the first bad input.", metavar="", rich_help_panel=OUTPUT)
+        bool, typer.Option("--fail-fast", help="End at the first bad input.", metavar="", rich_help_panel=OUTPUT)
     ] = False
     safe_cells: Annotated[
         bool,
         typer.Option(
-            "--safe-cells/--raw-cells", help="Defuse spreadsheet formulas in CSV.", metavar="", rich_help_panel=OUTPUT
+            "--safe-cells/--raw-cells",
+            help="Protection from spreadsheet formulas in CSV.",
+            metavar="",
+            rich_help_panel=OUTPUT,
         ),
     ] = True
     raw: Annotated[
@@ -141,33 +145,35 @@ class ListenFlags(ModelFlags, InputFlags):
     ] = None
     segment: Annotated[
         float | None,
-        typer.Option(help="A record for every so many seconds.", metavar="SECONDS", rich_help_panel=OUTPUT),
+        typer.Option(help="Seconds of each record.", metavar="SECONDS", rich_help_panel=OUTPUT),
     ] = None
-    seed: Annotated[int, typer.Option(help="Of anything random.", rich_help_panel=MODEL)] = 0
-    batch_size: Annotated[str, typer.Option(help="Windows at once, or auto.", metavar="N", rich_help_panel=MACHINE)] = (
-        "auto"
-    )
+    seed: Annotated[int, typer.Option(help="Random seed.", rich_help_panel=MODEL)] = 0
+    batch_size: Annotated[
+        str, typer.Option(help="Windows of a batch, or auto.", metavar="N", rich_help_panel=MACHINE)
+    ] = "auto"
     threads: Annotated[
-        int, typer.Option(help="That decode ahead; 0 chooses.", metavar="N", rich_help_panel=MACHINE)
+        int, typer.Option(help="Decoding threads; 0: automatic.", metavar="N", rich_help_panel=MACHINE)
     ] = 0
     engine: Annotated[
         str,
         typer.Option(help="local or ray.", metavar="NAME", autocompletion=complete_engine, rich_help_panel=MACHINE),
     ] = "local"
     ray_address: Annotated[
-        str | None, typer.Option(help="A cluster; else one is made here.", metavar="ADDRESS", rich_help_panel=MACHINE)
+        str | None,
+        typer.Option(help="Address of a cluster; default: a local one.", metavar="ADDRESS", rich_help_panel=MACHINE),
     ] = None
     workers: Annotated[
-        int | None, typer.Option(help="Models at work; else as many as fit.", metavar="N", rich_help_panel=MACHINE)
+        int | None, typer.Option(help="Number of models; default: all that fit.", metavar="N", rich_help_panel=MACHINE)
     ] = None
     gpus_per_worker: Annotated[
-        float | None, typer.Option(help="Share of a GPU for each.", metavar="F", rich_help_panel=MACHINE)
+        float | None, typer.Option(help="GPU share of each worker.", metavar="F", rich_help_panel=MACHINE)
     ] = None
     shard: Annotated[
-        str | None, typer.Option(help="Hear only this share of the inputs.", metavar="I/N", rich_help_panel=MACHINE)
+        str | None, typer.Option(help="Share of the inputs, such as 2/8.", metavar="I/N", rich_help_panel=MACHINE)
     ] = None
     unordered: Annotated[
-        bool, typer.Option("--unordered", help="First come, first written.", metavar="", rich_help_panel=MACHINE)
+        bool,
+        typer.Option("--unordered", help="Records in the order of completion.", metavar="", rich_help_panel=MACHINE),
     ] = False
 
 
@@ -180,7 +186,7 @@ class SpeakFlags(ListenFlags):
     ] = 48
     beams: Annotated[
         int | None,
-        typer.Option(help="Texts weighed side by side (sam-nano: 2).", metavar="N", rich_help_panel=MODEL),
+        typer.Option(help="Width of the beam search (sam-nano: 2).", metavar="N", rich_help_panel=MODEL),
     ] = None
 
 
@@ -189,10 +195,10 @@ class CaptionFlags(SpeakFlags):
     """What `sam caption` alone has."""
 
     refine: Annotated[
-        bool, typer.Option("--refine", help="Choose among several texts; slower.", metavar="", rich_help_panel=MODEL)
+        bool, typer.Option("--refine", help="Best of several captions; slower.", metavar="", rich_help_panel=MODEL)
     ] = False
     refine_with: Annotated[
-        str | None, typer.Option(help="A CLAP model that helps to choose.", metavar="FOLDER", rich_help_panel=MODEL)
+        str | None, typer.Option(help="Folder of a CLAP model as judge.", metavar="FOLDER", rich_help_panel=MODEL)
     ] = None
 
 
@@ -201,7 +207,7 @@ class TagFlags(ListenFlags):
     """What `sam tag` alone has."""
 
     top_k: Annotated[
-        int | None, typer.Option(help="At most so many tags. [5]", metavar="N", rich_help_panel=OUTPUT)
+        int | None, typer.Option(help="Most tags of a record. [5]", metavar="N", rich_help_panel=OUTPUT)
     ] = None
     threshold: Annotated[
         str | None,
@@ -210,7 +216,7 @@ class TagFlags(ListenFlags):
     labels: Annotated[
         str | None,
         typer.Option(
-            help="Only these: a,b,c or a file.",
+            help="Labels to consider: a,b,c or a file.",
             metavar="LABELS",
             rich_help_panel=OUTPUT,
         ),

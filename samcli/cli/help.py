@@ -37,5 +37,5 @@ def show_all(ctx: typer.Context, wanted: bool) -> None:
 
 HelpAll = Annotated[
     bool,
-    typer.Option("--help-all", help="Show the rarer options too.", metavar="", callback=show_all, is_eager=True),
+    typer.Option("--help-all", help="Help with the rarer options.", metavar="", callback=show_all, is_eager=True),
 ]

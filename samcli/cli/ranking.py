@@ -39,12 +39,17 @@ RowFormat = Annotated[
 ]
 RowFile = Annotated[
     str | None,
-    typer.Option("--output", "-o", help="A file; its suffix is the format.", metavar="FILE", rich_help_panel=OUTPUT),
+    typer.Option(
+        "--output", "-o", help="Output file; its suffix chooses the format.", metavar="FILE", rich_help_panel=OUTPUT
+    ),
 ]
 SafeCells = Annotated[
     bool,
     typer.Option(
-        "--safe-cells/--raw-cells", help="Defuse spreadsheet formulas in CSV.", metavar="", rich_help_panel=OUTPUT
+        "--safe-cells/--raw-cells",
+        help="Protection from spreadsheet formulas in CSV.",
+        metavar="",
+        rich_help_panel=OUTPUT,
     ),
 ]
 

@@ -180,7 +180,7 @@ def release_memory() -> None:
 
 
 def available_memory(device: torch.device) -> float:
-    """Bytes that could be had now, as far as the system tells."""
+    """Bytes that are free now, as far as the system tells."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
     free = [4.0 * 2**30]  # where nothing can be read

@@ -1,35 +1,26 @@
-"""Many sounds through a model in one pass: tags, steps, an embedding, captions, answers, likelihoods of given texts.
+"""Sounds in memory through a model: tags, steps, an embedding, captions, answers, likelihoods of given texts.
 
-A run serves one task at a time; a suite or an index wants all of them of every sound, and shares the encoder's work.
-Windows are cut, padded and gated as in a run, so that what is found here is what a user gets.
+A command asks for one of these; a suite wants several of every sound, and shares the encoder's work. It is a run like
+any other, so that what is found here is what a user gets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from samcli.audio.resample import resampled
-from samcli.audio.windows import SILENCE_DB, loudest_db
-from samcli.engine.batches import device_of, padded_samples
-from samcli.engine.cores import Cores
-from samcli.engine.rows import Row, gather_encodings, gather_states, rows_of
-from samcli.engine.windows import Cut, window_lengths
-from samcli.errors import ModelError
-from samcli.models.interface import SoundModel, SpeakOptions
+from samcli.engine.inputs.find import Input
+from samcli.engine.options import RunOptions
+from samcli.engine.run import gathered
+from samcli.engine.task import Heard as Facts
+from samcli.engine.task import Scores, Task, Window
+from samcli.models.interface import SoundModel
 
 Wave = NDArray[np.float32]
-Scores = NDArray[np.float32]
 Progress = Callable[[str, int, int], None]  # what is being done, done so far, in all
-
-BLOCK_SOUNDS = 64  # heard together: enough to fill batches, few enough for their states to fit
-BLOCK_SECONDS = 600.0
-BATCH_SECONDS = 60.0
 
 
 @dataclass
@@ -44,23 +35,54 @@ class Heard:
     losses: Scores | None = None  # (given texts,): their mean cross-entropy as captions
 
 
-@dataclass(eq=False)
-class _Sound:
-    """One sound under way."""
+@dataclass(frozen=True)
+class SoundTask(Task):
+    """All that is wanted of sounds whose paths are their numbers."""
 
-    heard: Heard
-    windows: list[tuple[int, Wave]]  # first sample, samples
-    prompts: Sequence[str]
-    rows: dict[int, Row] = field(default_factory=dict)  # encodings by window
-    state: Row | None = None
-    tokens: int = 0  # of all windows so far
-    total: Scores | None = None  # (width,): the sum of their features
+    asked: Sequence[Sequence[str]] = ()  # the prompts of each sound
+    given: tuple[str, ...] = ()
+    wants_clip: bool = True
+    wants_steps: bool = False
+    wants_features: bool = True
+    refuses_nonsense: bool = False
+    name: str = "sound"
 
-    def add(self, tokens: int, total: Scores) -> Scores:
-        """The mean of the features with those of one more window."""
-        self.tokens += tokens
-        self.total = total if self.total is None else self.total + total
-        return np.asarray(self.total / max(1, self.tokens), np.float32)
+    @property
+    def listens(self) -> bool:
+        return bool(self.given) or any(self.asked)
+
+    def prompts(self, item: Input) -> Sequence[str]:
+        return self.asked[int(item.path)] if self.asked else ()
+
+    def gatherer(self) -> SoundGatherer:
+        return SoundGatherer(self.wants_steps)
+
+
+class SoundGatherer:
+    """Keeps everything of one sound."""
+
+    def __init__(self, steps: bool) -> None:
+        self.heard = Heard()
+        self._steps = steps
+        self._tokens = 0
+        self._total: Scores | None = None  # (width,): the sum of the features so far
+
+    def add(self, window: Window) -> None:
+        if self._steps:
+            self.heard.steps.append((window.start, window.end, window.steps))
+        if window.clip is not None:
+            best = self.heard.tags
+            self.heard.tags = window.clip if best is None else np.maximum(best, window.clip)
+        if window.features is not None:
+            here = window.features * np.float32(window.tokens)
+            self._total = here if self._total is None else self._total + here
+            self._tokens += window.tokens
+            self.heard.embedding = np.asarray(self._total / max(1, self._tokens), np.float32)
+
+    def records(self, heard: Facts, text: str | None) -> list[Heard]:
+        self.heard.silent, self.heard.losses = heard.silent, heard.losses
+        self.heard.texts = [said or "" for said in heard.texts]
+        return [self.heard]
 
 
 def hear(
@@ -71,153 +93,29 @@ def hear(
     rate: int | None = None,
     steps: bool = False,
     given: Sequence[str] = (),
-    options: SpeakOptions | None = None,
-    refine: bool = False,
+    options: RunOptions | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[Heard]:
     """Each sound's tags, with `steps` also per time step, and an answer to each of its prompts ("" is a caption).
 
-    The waves are at `rate`, by default the model's own. With `refine` captions are chosen among several. The texts
-    `given` are scored against every sound. `progress` is told how many sounds are done.
+    The waves are at `rate`, by default the model's own. The texts `given` are scored against every sound. `progress`
+    is told how many sounds are done.
     """
-    results = [Heard() for _ in waves]
-    ear = _Ear(model, steps, given, options or SpeakOptions(), refine)
-    done, rate = 0, rate or model.sample_rate
-    for block in _blocks(waves, rate):
-        heard = [resampled(waves[index], rate, model.sample_rate) for index in block]
-        sounds = [
-            _Sound(results[index], _cut(wave, model), prompts[index] if prompts else ())
-            for index, wave in zip(block, heard, strict=True)
-        ]
-        ear.hear(sounds)
-        done += len(block)
+    task = SoundTask(
+        asked=prompts or (), given=tuple(given), wants_clip=bool(model.labels),
+        wants_steps=steps and model.step_seconds is not None,
+    )  # fmt: skip
+    results = [Heard(texts=[""] * len(prompts[place]) if prompts else []) for place in range(len(waves))]
+    # The longest first: if memory is short, it shows at once.
+    order = sorted((place for place, wave in enumerate(waves) if len(wave)), key=lambda place: -len(waves[place]))
+    inputs = [
+        Input(str(place), f"sound {place}", None, "", source=(waves[place], rate or model.sample_rate))
+        for place in order
+    ]
+    for done in gathered(task, inputs, model, options):
+        if done.error is not None:
+            raise done.error
+        [results[int(done.job.item.path)]] = done.records
         if progress is not None:
-            progress(done)
+            progress(done.job.index + 1 + len(waves) - len(inputs))
     return results
-
-
-class _Ear:
-    def __init__(
-        self, model: SoundModel, steps: bool, given: Sequence[str], options: SpeakOptions, refine: bool
-    ) -> None:
-        self.model, self.steps, self.given, self.options, self.refine = model, steps, given, options, refine
-        self.device = device_of(model)
-        self.cores = Cores(self.device)
-
-    @torch.inference_mode()
-    def hear(self, sounds: list[_Sound]) -> None:
-        self._encode(sounds)
-        speakers = [sound for sound in sounds if sound.prompts or self.given]
-        for order in range(max((len(sound.windows) for sound in speakers), default=0)):
-            now = [sound for sound in speakers if order in sound.rows]
-            # A fresh state and a carried one cannot share a call.
-            for group in ([s for s in now if s.state is None], [s for s in now if s.state is not None]):
-                if group:
-                    self._listen(group, order)
-        self._speak(speakers)
-        if self.given:
-            self._score([sound for sound in speakers if sound.state is not None])
-
-    def _encode(self, sounds: list[_Sound]) -> None:
-        rate = self.model.sample_rate
-        waiting: dict[int, list[tuple[_Sound, int]]] = {}
-        for sound in sounds:
-            for order, (_, wave) in enumerate(sound.windows):
-                if loudest_db(wave, rate) >= SILENCE_DB:
-                    sound.heard.silent = False
-                    waiting.setdefault(padded_samples(len(wave), rate), []).append((sound, order))
-        scores: dict[tuple[int, int], Scores] = {}
-        for length, entries in sorted(waiting.items()):
-            size = max(1, int(BATCH_SECONDS * rate / length))
-            for at in range(0, len(entries), size):
-                scores.update(self._encode_batch(length, entries[at : at + size]))
-        if not self.steps:
-            return
-        for sound in sounds:
-            for order, (start, wave) in enumerate(sound.windows):
-                stretch = start / rate, (start + len(wave)) / rate
-                sound.heard.steps.append((*stretch, scores.get((id(sound), order))))
-
-    def _encode_batch(self, length: int, entries: list[tuple[_Sound, int]]) -> dict[tuple[int, int], Scores]:
-        """Tags of the windows into their sounds; returns the scores per step when they are wanted."""
-        waves = [sound.windows[order][1] for sound, order in entries]
-        encoding = self.cores.encode(self.model, waves, length)
-        clips = None if encoding.clip_logits is None else encoding.clip_logits.float().sigmoid().cpu().numpy()
-        kept = rows_of(encoding, len(entries))
-        for row, (sound, order) in enumerate(entries):
-            if clips is not None:
-                best = sound.heard.tags
-                sound.heard.tags = clips[row] if best is None else np.maximum(best, clips[row])
-            valid = int(encoding.lengths[row])
-            total = encoding.features[row, :valid].float().sum(0).cpu().numpy()
-            sound.heard.embedding = sound.add(valid, total)
-            if sound.prompts or self.given:
-                sound.rows[order] = kept[row]
-        if not self.steps or encoding.step_logits is None:
-            return {}
-        scores = encoding.step_logits.float().sigmoid().cpu().numpy()
-        tokens = encoding.lengths.tolist()
-        return {(id(sound), order): scores[row, : tokens[row]] for row, (sound, order) in enumerate(entries)}
-
-    def _listen(self, sounds: list[_Sound], order: int) -> None:
-        encoding = gather_encodings([sound.rows.pop(order) for sound in sounds])
-        carried = [sound.state for sound in sounds if sound.state is not None]
-        state = self.cores.listen(self.model, encoding, gather_states(carried, self.model) if carried else None)
-        for sound, row in zip(sounds, rows_of(state, len(sounds)), strict=True):
-            sound.state = row
-
-    def _speak(self, sounds: list[_Sound]) -> None:
-        for sound in sounds:
-            sound.heard.texts = [""] * len(sound.prompts)
-        # The first prompt of every sound, then the second: alike in kind, they finish together.
-        for place in range(max((len(sound.prompts) for sound in sounds), default=0)):
-            now = [(sound, sound.state) for sound in sounds if sound.state is not None and place < len(sound.prompts)]
-            if not now:
-                continue
-            state: Any = gather_states([state for _, state in now], self.model)
-            texts = self._texts(state, [sound.prompts[place] for sound, _ in now])
-            for (sound, _), text in zip(now, texts, strict=True):
-                sound.heard.texts[place] = text
-
-    def _texts(self, state: Any, prompts: list[str]) -> list[str]:
-        try:
-            if self.refine and not any(prompts):
-                from samcli.models.refine import refined
-
-                return refined(self.model, state, len(prompts), self.options)
-            return self.cores.speak(self.model, state, prompts, self.options)
-        except FloatingPointError as error:
-            raise ModelError(f"The model {self.model.name!r} cannot be used: {error}.") from None
-
-    def _score(self, sounds: list[_Sound]) -> None:
-        from samcli.models.likelihood import losses
-
-        if sounds:
-            state = gather_states([sound.state for sound in sounds if sound.state is not None], self.model)
-            for sound, row in zip(sounds, losses(self.model, state, len(sounds), self.given), strict=True):
-                sound.heard.losses = row.numpy()
-
-
-def _cut(wave: Wave, model: SoundModel) -> list[tuple[int, Wave]]:
-    """Windows as the engine cuts them, each with its first sample."""
-    how = Cut(model.sample_rate, model.window_seconds, step_seconds=model.step_seconds)
-    windows, at = [], 0
-    for length in window_lengths(len(wave), how.window, how.grain):
-        windows.append((at, wave[at : at + length]))
-        at += length
-    return windows
-
-
-def _blocks(waves: Sequence[Wave], rate: int) -> list[list[int]]:
-    """Sounds of like length together, the longest first: if memory is short, it shows at once."""
-    order = sorted(range(len(waves)), key=lambda index: (-len(waves[index]), index))
-    blocks: list[list[int]] = []
-    seconds = 0.0
-    for index in order:
-        length = len(waves[index]) / rate
-        if not blocks or len(blocks[-1]) == BLOCK_SOUNDS or seconds + length > BLOCK_SECONDS:
-            blocks.append([])
-            seconds = 0.0
-        blocks[-1].append(index)
-        seconds += length
-    return blocks

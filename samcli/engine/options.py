@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from samcli.errors import UsageError
+from samcli.models.options import SpeakOptions
 from samcli.records import AUTO
 
 DEFAULT_TOP_K = 5
@@ -24,8 +25,8 @@ INDIFFERENT = frozenset({"batch_size", "threads", "ordered", "fail_fast"})
 
 
 @dataclass(frozen=True)
-class RunOptions:
-    """Settings of a run; the defaults suit a person who types no option."""
+class RunOptions(SpeakOptions):
+    """Settings of a run, down to the sampler's; the defaults suit a person who types no option."""
 
     segment: float | None = None  # seconds of each record; None: one record for the whole recording
     window_seconds: float | None = None  # what the encoder hears at once; None: what the model was built for
@@ -39,12 +40,8 @@ class RunOptions:
     labels: tuple[str, ...] = ()  # only these tags; empty: all the model knows
     question: str = ""  # of the task "ask"
     timeline: bool = False  # tags as events with start and end
-    # language
-    max_new_tokens: int = 48
-    beams: int | None = None  # the model's own choice
     refine: bool = False  # captions chosen among several proposals by what the sound speaks for
     refine_with: str = ""  # and by the CLAP model in this folder
-    seed: int = 0
     # level gate: quieter than this at its loudest tenth of a second, a window is not shown to the model
     silence_db: float = -70.0  # of full scale; 16-bit rounding noise lies at -98, a quiet room recorded well at -60
     # speed and order

@@ -56,7 +56,7 @@ def finished(
     """Every input as it is finished."""
     stages = Stages(task, model, options, report)
     window_seconds = options.window_seconds or model.window_seconds
-    how = Cut(model.sample_rate, window_seconds, options.segment, model.step_seconds)
+    how = Cut(model.sample_rate, window_seconds, options.segment, model.step_seconds, task.each_window)
     room = AHEAD_BATCHES * stages.hearing.rows_of(window_seconds) * window_seconds
     threads = options.threads
     with DecodeAhead(inputs, how, threads=threads, room_seconds=room, journal=journal, expect=report.expect) as ahead:
@@ -78,6 +78,15 @@ def finished(
                 while stages.done:
                     yield stages.done.popleft()
     report.notices.extend(stages.notices())
+
+
+def gathered(
+    task: Task, inputs: Iterable[Input], model: SoundModel, options: RunOptions | None = None
+) -> Iterator[Done]:
+    """What a task gathers of every input, in the order of the inputs."""
+    line = _Line(ordered=True)
+    for done in finished(task, inputs, model, options or RunOptions(), None, RunReport()):
+        yield from line.put(done)
 
 
 def told(files: Iterator[Done], options: RunOptions, journal: Journal | None, report: RunReport) -> Iterator[Record]:

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from samcli.audio.windows import Levels
+import numpy as np
+
 from samcli.engine.inputs.decode_ahead import Ended, Job
 from samcli.engine.rows import Row
-from samcli.engine.task import Gatherer, Heard, Scores, Telling
+from samcli.engine.task import Gatherer, Heard, Scores, Task, Telling, Window
 from samcli.errors import InputError
 from samcli.records import ErrorInfo, Record
 from samcli.text.paragraph import paragraph
 
 
-class Window(NamedTuple):
-    """What came of one window; nothing but its times when it was silent."""
+class Said(NamedTuple):
+    """What came of listening to the end."""
 
-    start: float  # seconds
-    end: float
-    clip: Scores | None = None  # (classes,)
-    steps: Scores | None = None  # (steps, classes)
-    encoding: Row | None = None  # still to be listened to
-    judged: Scores | None = None  # (width,): the vector of a model that judges captions
-    levels: Levels | None = None  # (tenths of a second,): in dB of full scale
+    texts: list[tuple[str | None, str]]  # for each prompt; None and what is wrong where no words make sense
+    losses: Scores | None = None  # (given texts,)
 
 
 @dataclass(eq=False)
@@ -34,8 +31,7 @@ class Part:
     start: float  # seconds
     state: Row | None = None  # of the language model, until it has spoken
     judged: Scores | None = None  # the sum of its windows'
-    text: str | None = None  # None, too, when the model found no words that make sense
-    problem: str = ""  # with the words that it did find
+    said: Said | None = None
 
 
 @dataclass(eq=False)
@@ -61,16 +57,22 @@ class Segment:
     def state(self) -> Row | None:
         return None if self.part is None else self.part.state
 
-    def text(self) -> str | None:
-        """What is said of all of it."""
-        told = self._told()
+    def text(self, prompt: int = 0) -> str | None:
+        """What is said of all of it, to one of the prompts."""
+        told = self._told(prompt)
         if len(self.parts) == 1 or not told:
             return told[0][1] if told else None
         return paragraph(told)[0]
 
+    def losses(self) -> Scores | None:
+        """Of the given texts: the mean of its parts'."""
+        found = [part.said.losses for part in self.parts if part.said is not None and part.said.losses is not None]
+        return np.asarray(np.mean(found, axis=0), np.float32) if found else None
+
     def problem(self) -> str | None:
         """Why there are no words, though the model was asked for some."""
-        return self.parts[0].problem if self.parts and not self._told() else None
+        said = self.parts[0].said if self.parts and not self._told() else None
+        return said.texts[0][1] if said is not None and said.texts else None
 
     def remark(self, model: str) -> str | None:
         """How the words came about, where that is not as usual."""
@@ -84,8 +86,9 @@ class Segment:
             f"{''.join(f'; {text}' for text in more)}. --segment gives a record to each stretch."
         )
 
-    def _told(self) -> list[tuple[float, str]]:
-        return [(part.start, part.text) for part in self.parts if part.text is not None]
+    def _told(self, prompt: int = 0) -> list[tuple[float, str]]:
+        said = [(part.start, part.said.texts[prompt : prompt + 1]) for part in self.parts if part.said is not None]
+        return [(start, text) for start, texts in said for text, _ in texts if text is not None]
 
 
 @dataclass(eq=False)
@@ -93,6 +96,7 @@ class File:
     """One input."""
 
     job: Job
+    prompts: Sequence[str] = ()
     segments: list[Segment] = field(default_factory=list)  # that are not told
     told: int = 0  # segments before these: of a stream
     open: int = 0  # segments not done
@@ -103,13 +107,13 @@ class File:
     def name(self) -> str:
         return repr(self.job.item.display)
 
-    def records(self, task: str, model: str, revision: str) -> list[Record]:
+    def records(self, task: Task, model: str, revision: str) -> list[Any]:
         """What is to be written down, once everything is heard and said."""
         return [record for segment in self.segments for record in self.records_of(segment, task, model, revision)]
 
-    def tell(self, task: str, model: str, revision: str) -> list[Record]:
+    def tell(self, task: Task, model: str, revision: str) -> list[Any]:
         """Of a stream that goes on: what nothing to come can change, each once. The last segment waits for its end."""
-        records: list[Record] = []
+        records: list[Any] = []
         while self.segments and self.segments[0].closed and not self.segments[0].final:
             records += self.records_of(self.segments[0], task, model, revision)
             del self.segments[0]
@@ -119,14 +123,14 @@ class File:
             records += now.gatherer.settled(self.heard(now, model, revision))
         return records
 
-    def records_of(self, segment: Segment, task: str, model: str, revision: str) -> list[Record]:
+    def records_of(self, segment: Segment, task: Task, model: str, revision: str) -> list[Any]:
         """What is to be written down of one segment that is heard and said."""
         heard = self.heard(segment, model, revision)
         problem = segment.problem()
         if problem is None:
-            return segment.gatherer.records(heard, segment.text())
+            return list(segment.gatherer.records(heard, heard.texts[0] if heard.texts else None))
         info = ErrorInfo("no-words", f"{model} found no words for {self.name} that make sense: {problem}.")
-        return [replace(heard.record(task), error=info)]
+        return [replace(heard.record(task.name), error=info)]
 
     def heard(self, segment: Segment, model: str, revision: str) -> Heard:
         """The facts about a segment; of a stream that goes on, how long it lasts is how much has come."""
@@ -143,6 +147,8 @@ class File:
             model=model,
             revision=revision,
             warning=" ".join(filter(None, (ended.warning, segment.remark(model)))) or None,
+            texts=tuple(segment.text(place) for place in range(len(self.prompts))),
+            losses=segment.losses(),
         )
 
     def error_record(self, task: str, model: str, revision: str, error: InputError) -> Record:
@@ -150,12 +156,13 @@ class File:
 
 
 class Done(NamedTuple):
-    """One input and its records."""
+    """One input and its records, or what else its task gathers."""
 
     job: Job
-    records: list[Record]
+    records: list[Any]
     known: bool = False  # from the journal
     more: bool = False  # of a stream that goes on
+    error: InputError | None = None  # why there is nothing but an error record
 
 
 def error_record(job: Job, task: str, model: str, revision: str, error: InputError) -> Record:

@@ -1,4 +1,4 @@
-"""From what was heard to words. What makes no sense is said anew in other ways, and after that not at all."""
+"""From a listened state to text. Nonsense is generated again with other beams, and after that dropped."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import torch
 from samcli.engine.cores import Cores
 from samcli.engine.options import RunOptions, RunReport
 from samcli.engine.rows import gather_states
-from samcli.engine.segments import Part
-from samcli.engine.task import Task
+from samcli.engine.segments import Part, Said
+from samcli.engine.task import Scores, Task
 from samcli.models.interface import SoundModel, SpeakOptions
 from samcli.text.judge import nonsense
 
@@ -34,31 +34,54 @@ class Speech:
         report: RunReport,
         judge: ClapJudge | None,
     ) -> None:
-        self.prompt, self.model, self.cores, self.report, self.judge = task.prompt or "", model, cores, report, judge
-        self.refine = (options.refine or judge is not None) and not self.prompt
-        self.options = SpeakOptions(max_new_tokens=options.max_new_tokens, beams=options.beams, seed=options.seed)
+        self.task, self.model, self.cores, self.report, self.judge = task, model, cores, report, judge
+        self.options = options
+        self.refine = options.refine or judge is not None
         self.whole = options.max_new_tokens >= RunOptions.max_new_tokens  # asked to be short, it may break off
 
     @torch.inference_mode()
-    def say(self, parts: Sequence[Part]) -> list[tuple[str | None, str]]:
-        """A text for each that makes sense; or None, and what is wrong with what the model says."""
+    def say(self, parts: Sequence[Part]) -> list[Said]:
+        """For each a text to each of its prompts, and the likelihood of the texts that are given."""
         state = gather_states([part.state for part in parts if part.state is not None], self.model)
-        texts = self._refined(parts, state) if self.refine else self._said(state, len(parts), self.options)
+        texts: list[list[tuple[str | None, str]]] = [[] for _ in parts]
+        # The first prompt of every part, then the second: alike in kind, they finish together.
+        for place in range(max(len(part.segment.file.prompts) for part in parts)):
+            rows = [row for row, part in enumerate(parts) if place < len(part.segment.file.prompts)]
+            own = self._rows(state, rows, len(parts))
+            prompts = [parts[row].segment.file.prompts[place] for row in rows]
+            for row, said in zip(rows, self._texts([parts[row] for row in rows], own, prompts), strict=True):
+                texts[row].append(said)
+        losses = self._losses(state, len(parts)) if self.task.given else [None] * len(parts)
+        return [Said(*both) for both in zip(texts, losses, strict=True)]
+
+    def _rows(self, state: Any, rows: Sequence[int], count: int) -> Any:
+        return state if len(rows) == count else self.model.select(state, rows)
+
+    def _texts(self, parts: Sequence[Part], state: Any, prompts: Sequence[str]) -> list[tuple[str | None, str]]:
+        """A text for each that makes sense; or None, and what is wrong with what the model says."""
+        refine = self.refine and not any(prompts)
+        texts = self._refined(parts, state) if refine else self._said(state, prompts, self.options)
+        if not self.task.refuses_nonsense:
+            return [(text, "") for text in texts]
         for beams in ANEW:
             bad = [row for row, text in enumerate(texts) if nonsense(text, self.whole)]
             if not bad:
                 break
-            options = replace(self.options, beams=beams)
-            again = self._said(state if len(bad) == len(parts) else self.model.select(state, bad), len(bad), options)
+            own = self._rows(state, bad, len(parts))
+            again = self._said(own, [prompts[row] for row in bad], replace(self.options, beams=beams))
             for row, text in zip(bad, again, strict=True):
                 texts[row] = text
         problems = [nonsense(text, self.whole) for text in texts]
         return [(None, bad[0]) if bad else (text, "") for text, bad in zip(texts, problems, strict=True)]
 
-    def _said(self, state: Any, rows: int, options: SpeakOptions) -> list[str]:
-        prompts = [self.prompt] * rows
+    def _said(self, state: Any, prompts: Sequence[str], options: SpeakOptions) -> list[str]:
         texts: list[str] = self.report.timed(lambda: self.cores.speak(self.model, state, prompts, options))
         return texts
+
+    def _losses(self, state: Any, rows: int) -> list[Scores]:
+        from samcli.models.likelihood import losses
+
+        return list(self.report.timed(lambda: losses(self.model, state, rows, self.task.given)).numpy())
 
     def _refined(self, parts: Sequence[Part], state: Any) -> list[str]:
         from samcli.models.refine import refined

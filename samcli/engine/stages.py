@@ -19,9 +19,9 @@ from samcli.engine.cores import Begun, Cores
 from samcli.engine.inputs.decode_ahead import Ended, Failed, Job
 from samcli.engine.options import RunOptions, RunReport
 from samcli.engine.rows import Row, gather_encodings, gather_states, rows_of
-from samcli.engine.segments import Done, File, Part, Segment, Window
+from samcli.engine.segments import Done, File, Part, Said, Segment
 from samcli.engine.speaking import Speech
-from samcli.engine.task import Task
+from samcli.engine.task import Task, Window
 from samcli.engine.window_encoder import WindowEncoder
 from samcli.engine.windows import Piece
 from samcli.errors import InputError, ModelError
@@ -75,7 +75,7 @@ class Stages:
 
     def take(self, job: Job, event: Piece | Ended | Failed) -> None:
         """What the decoder hands on."""
-        file = self.files.setdefault(job.index, File(job))
+        file = self.files.get(job.index) or self._file(job)
         if isinstance(event, Piece):
             if not file.failed:
                 self._take_piece(file, event)
@@ -87,6 +87,10 @@ class Stages:
         else:
             file.ended = event
             self._complete(file)
+
+    def _file(self, job: Job) -> File:
+        file = self.files[job.index] = File(job, self.task.prompts(job.item))
+        return file
 
     def work(self, flush: bool = False) -> bool:
         """Begin a batch of windows that is full, with `flush` any, and finish another. Returns whether there was one.
@@ -152,8 +156,8 @@ class Stages:
             segment.waiting[piece.order] = window
             self.report.audio_seconds += window.end - window.start
             self._successes += 1
-            scores = window.clip if window.steps is None else window.steps
-            if scores is not None and not np.isfinite(scores).all():
+            scores = (window.clip, window.steps, window.features)
+            if not all(np.isfinite(one).all() for one in scores if one is not None):
                 self._fail_numbers(segment.file)
 
         carefully(
@@ -174,7 +178,7 @@ class Stages:
         """Gather windows in order, as far as they need no listening; end the segment after its last."""
         while (window := segment.waiting.get(segment.next)) is not None and window.encoding is None:
             del segment.waiting[segment.next]
-            segment.gatherer.add(window.start, window.end, window.clip, window.steps, window.levels)
+            segment.gatherer.add(window)
             segment.next += 1
         if segment.next == segment.expected:
             segment.expected, segment.heard = None, True  # this happens once
@@ -217,7 +221,7 @@ class Stages:
             self._part(segment)
             return
         window = segment.waiting.pop(segment.next)
-        segment.gatherer.add(window.start, window.end, None, None)
+        segment.gatherer.add(window._replace(encoding=None))
         part = segment.part = segment.part or Part(segment, window.start)
         if window.judged is not None:
             part.judged = window.judged if part.judged is None else part.judged + window.judged
@@ -244,8 +248,8 @@ class Stages:
             )
         return True
 
-    def _said(self, part: Part, said: tuple[str | None, str]) -> None:
-        (part.text, part.problem), part.state = said, None
+    def _said(self, part: Part, said: Said) -> None:
+        part.said, part.state = said, None
         part.segment.unsaid -= 1
         self._close_if_said(part.segment)
 
@@ -259,12 +263,12 @@ class Stages:
     def _tell(self, file: File) -> None:
         """Of a stream that goes on, tell what is sure by now."""
         if file.job.item.flows and not file.failed:
-            records = file.tell(self.task.name, self.model.name, self.model.revision)
+            records = file.tell(self.task, self.model.name, self.model.revision)
             self.done.extend([Done(file.job, records, more=True)] if records else [])
 
     def _complete(self, file: File) -> None:
         if file.ended is not None and not file.open and not file.failed:
-            records = file.records(self.task.name, self.model.name, self.model.revision)
+            records = file.records(self.task, self.model.name, self.model.revision)
             self.done.append(Done(file.job, records))
             del self.files[file.job.index]
 
@@ -273,18 +277,15 @@ class Stages:
         if segment.file.failed:  # another of its windows was told, and an input counts once
             return
         if out_of_memory(error):
-            self._fail(segment.file, InputError(f"There is not enough memory to hear {segment.file.name}.", "memory"))
-            return
+            message = f"There is not enough memory to hear {segment.file.name}."
+            return self._fail(segment.file, InputError(message, "memory"))
         if isinstance(error, FloatingPointError):
-            self._fail_numbers(segment.file)
-            return
+            return self._fail_numbers(segment.file)
         self._failures += 1
         if not self._successes and self._failures >= HOPELESS:
             raise ModelError(f"The model {self.model.name!r} fails on every input: {error}") from error
-        self._fail(
-            segment.file,
-            InputError(f"The model failed on {segment.file.name}: {str(error) or type(error).__name__}", "model"),
-        )
+        message = f"The model failed on {segment.file.name}: {str(error) or type(error).__name__}"
+        self._fail(segment.file, InputError(message, "model"))
 
     def _fail_numbers(self, file: File) -> None:
         self._fail(file, InputError(f"The model's scores for {file.name} are not finite.", "non-finite"))
@@ -293,7 +294,7 @@ class Stages:
         if not file.failed:
             file.failed = True
             record = file.error_record(self.task.name, self.model.name, self.model.revision, error)
-            self.done.append(Done(file.job, [record]))
+            self.done.append(Done(file.job, [record], error=error))
             file.segments.clear()
             if file.ended is not None:
                 del self.files[file.job.index]

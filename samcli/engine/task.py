@@ -5,14 +5,18 @@ The engine knows how to feed a model; what to make of the scores or the words is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from samcli.audio.windows import Levels
 from samcli.records import Record
+
+if TYPE_CHECKING:
+    from samcli.engine.inputs.find import Input
 
 Scores = NDArray[np.float32]
 
@@ -30,6 +34,8 @@ class Heard:
     model: str
     revision: str
     warning: str | None
+    texts: tuple[str | None, ...] = ()  # what was said to each prompt
+    losses: Scores | None = None  # (given texts,): their mean cross-entropy as captions
 
     def record(self, task: str) -> Record:
         """A record with these facts and nothing said yet."""
@@ -51,19 +57,28 @@ def _tidy(seconds: float) -> float:
     return round(seconds, 6)  # a sample at 384 kHz lasts 2.6 microseconds
 
 
+class Window(NamedTuple):
+    """What came of one window; nothing but its times and levels when it was silent."""
+
+    start: float  # seconds
+    end: float
+    clip: Scores | None = None  # (classes,): probabilities
+    steps: Scores | None = None  # (steps, classes)
+    features: Scores | None = None  # (width,): the encoder's, their mean over the window's tokens
+    tokens: int = 0
+    levels: Levels | None = None  # (tenths of a second,): in dB of full scale
+    encoding: Any = None  # still to be listened to
+    judged: Scores | None = None  # (width,): the vector of a model that judges captions
+
+
 class Gatherer(Protocol):
     """Collects one segment."""
 
-    def add(
-        self, start: float, end: float, clip: Scores | None, steps: Scores | None, levels: Levels | None = None
-    ) -> None:
-        """The next window: probabilities (classes,) and (steps, classes), None where silent or not wanted, and levels.
-
-        Levels are those of every tenth of a second, in dB of full scale.
-        """
+    def add(self, window: Window) -> None:
+        """The next window, with whatever the task wants of it."""
         ...
 
-    def records(self, heard: Heard, text: str | None) -> list[Record]:
+    def records(self, heard: Heard, text: str | None) -> Sequence[Any]:
         """What to write down; `text` is what the model said, None when it was not asked to speak."""
         ...
 
@@ -77,22 +92,26 @@ class Telling(Protocol):
         ...
 
 
-class Task(Protocol):
-    """A request to a model, with its settings resolved."""
+class Task:
+    """A request to a model, with its settings resolved. What is wanted here is computed, and nothing else."""
+
+    name: str  # caption, tag or ask
+    prompt: str | None = None  # what the language model is asked ("" for a caption); None when it is not
+    given: tuple[str, ...] = ()  # texts whose likelihood after the segment is wanted
+    wants_clip: bool = False  # scores of whole windows
+    wants_steps: bool = False  # scores per time step
+    wants_features: bool = False
+    each_window: bool = False  # every window is a segment of its own
+    refuses_nonsense: bool = True  # what makes no sense is said anew, and after that an error
+
+    def prompts(self, item: Input) -> Sequence[str]:
+        """All that the language model is asked about an input."""
+        return () if self.prompt is None else (self.prompt,)
 
     @property
-    def name(self) -> str:
-        """caption, tag or ask."""
-        ...
+    def listens(self) -> bool:
+        """Whether the language model is needed."""
+        return self.prompt is not None or bool(self.given)
 
-    @property
-    def prompt(self) -> str | None:
-        """What the language model is asked ("" for a caption); None when it is not needed."""
-        ...
-
-    @property
-    def wants_steps(self) -> bool:
-        """Whether scores per time step are used."""
-        ...
-
-    def gatherer(self) -> Gatherer: ...
+    def gatherer(self) -> Gatherer:
+        raise NotImplementedError

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from samcli.engine.cores import Begun, Cores, encoded
 from samcli.engine.options import RunReport
-from samcli.engine.rows import Row, rows_of
-from samcli.engine.segments import Window
-from samcli.engine.task import Scores, Task
+from samcli.engine.rows import rows_of
+from samcli.engine.task import Scores, Task, Window
 from samcli.engine.windows import Piece
 from samcli.errors import ModelError
 from samcli.models.interface import Encoding, SoundModel
@@ -43,9 +43,8 @@ class WindowEncoder:
 
     def _windows(self, encoding: Encoding, pieces: Sequence[Piece]) -> list[Window]:
         clips, steps = self._scores(encoding)
-        kept: list[Row | None] = [None] * len(pieces)
-        if self.task.prompt is not None:
-            kept = [*rows_of(encoding, len(pieces))]  # with its scores: a model may listen to its own tags
+        # With its scores: a model may listen to its own tags.
+        kept = rows_of(encoding, len(pieces)) if self.task.listens else [None] * len(pieces)
         judged: Sequence[Scores | None] = [None] * len(pieces)
         if self.judge is not None:
             judged = list(self.judge.embed_sounds([piece.wave for piece in pieces], self.model.sample_rate))
@@ -56,23 +55,27 @@ class WindowEncoder:
                 end=(piece.start + len(piece.wave)) / rate,
                 clip=None if clips is None else clips[row],
                 steps=None if steps is None else steps[row, : tokens[row]],
+                features=_mean(encoding.features[row, : tokens[row]]) if self.task.wants_features else None,
+                tokens=tokens[row],
+                levels=piece.levels,
                 encoding=kept[row],
                 judged=judged[row],
-                levels=piece.levels,
             )
             for row, piece in enumerate(pieces)
         ]
 
     def _scores(self, encoding: Encoding) -> tuple[Scores | None, Scores | None]:
         """Probabilities (batch, classes) and (batch, steps, classes), as far as the task uses them."""
-        if self.task.prompt is not None:
-            return None, None
-        clips, steps = _probabilities(encoding.clip_logits), None
-        if self.task.wants_steps:
-            steps = _probabilities(encoding.step_logits)
-        if (steps if self.task.wants_steps else clips) is None:
+        clips = _probabilities(encoding.clip_logits) if self.task.wants_clip else None
+        steps = _probabilities(encoding.step_logits) if self.task.wants_steps else None
+        if (self.task.wants_clip and clips is None) or (self.task.wants_steps and steps is None):
             raise ModelError(f"The model {self.model.name!r} has no tag scores of this kind.")
         return clips, steps
+
+
+def _mean(features: Tensor) -> Scores:
+    """(tokens, width) to (width,)"""
+    return np.asarray(features.float().sum(0).cpu().numpy() / max(1, len(features)), np.float32)
 
 
 def _probabilities(logits: Tensor | None) -> Scores | None:

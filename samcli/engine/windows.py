@@ -62,6 +62,7 @@ class Cut:
     window_seconds: float
     segment_seconds: float | None = None  # None: one segment
     step_seconds: float | None = None  # of the model
+    each_window: bool = False  # is a segment of its own
 
     @property
     def window(self) -> int:
@@ -93,6 +94,7 @@ class _Cutter:
     def __init__(self, how: Cut) -> None:
         self.rate = how.rate
         self.window, self.segment, self.sliver, self.grain = how.window, how.segment, how.sliver, how.grain
+        self.each_window = how.each_window
         self.held: deque[Wave] = deque()  # blocks not yet cut
         self.available = 0  # samples in `held`
         self.position = 0  # samples cut so far
@@ -123,7 +125,7 @@ class _Cutter:
         final = ended and left == self.available
         for index, length in enumerate(lengths, 1):
             yield self._take(length, last=index == len(lengths), final=final)
-        self.number, self.order, self.into = self.number + 1, 0, 0
+        self.number, self.order, self.into = self.number + (not self.each_window), 0, 0
 
     def _take(self, length: int, last: bool, final: bool = False) -> Piece:
         taken, missing = [], length
@@ -135,7 +137,12 @@ class _Cutter:
             taken.append(block)
             missing -= len(block)
         wave = taken[0] if len(taken) == 1 else np.concatenate(taken)
+        last = last or self.each_window
         piece = Piece(self.number, self.order, self.position, wave, last, levels_db(wave, self.rate), final)
-        self.order, self.into = self.order + 1, self.into + length
+        self.into += length
+        if self.each_window:
+            self.number += 1
+        else:
+            self.order += 1
         self.position, self.available = self.position + length, self.available - length
         return piece

@@ -16,15 +16,20 @@ from samcli.audio.windows import Levels, levels_db
 from samcli.engine.batches import device_of, padded_samples
 from samcli.engine.cores import Cores
 from samcli.engine.options import RunReport
-from samcli.engine.segments import Window
-from samcli.engine.task import Scores
+from samcli.engine.task import Scores, Task, Window
 from samcli.engine.window_encoder import WindowEncoder
 from samcli.engine.windows import Cut, Piece, Wave, window_lengths
 from samcli.models.interface import SoundModel
-from samcli.tasks.timeline import TimelineTask
 
 HOP_SECONDS = 0.4  # how often is listened; half of it is what an event waits on average
 VIEW_SECONDS = 4.0  # heard each time: the encoder judges a whole, and of less it judges worse
+
+
+class Everything(Task):
+    """What a live ear wants of each window."""
+
+    name = "tag"
+    wants_clip = wants_steps = True
 
 
 class Tail(NamedTuple):
@@ -51,17 +56,17 @@ class Glimpse(NamedTuple):
 class Ear:
     """`tail, glimpse = ear.hear(tail, wave)`, hop after hop."""
 
-    def __init__(self, model: SoundModel, task: TimelineTask, silence_db: float) -> None:
+    def __init__(self, model: SoundModel, step_seconds: float, silence_db: float) -> None:
         self.rate, self.silence_db = model.sample_rate, silence_db
         self.cut = Cut(self.rate, model.window_seconds, step_seconds=model.step_seconds)
-        self.step = max(1, round(task.step_seconds * self.rate))
+        self.step = max(1, round(step_seconds * self.rate))
         steps = max(1, self.cut.window // self.step)
-        most = max(1, round(HOP_SECONDS / task.step_seconds))
+        most = max(1, round(HOP_SECONDS / step_seconds))
         # Hops that fill a window exactly: so each window is heard where one would lie in a file.
         self.hop = self.step * max(count for count in range(1, most + 1) if steps % count == 0)
         self.window = self.hop * max(1, self.cut.window // self.hop)
         self.view = min(self.window, self.hop * max(1, round(VIEW_SECONDS * self.rate / self.hop)))
-        self.encoder = WindowEncoder(task, model, Cores(device_of(model), 1), RunReport())
+        self.encoder = WindowEncoder(Everything(), model, Cores(device_of(model), 1), RunReport())
 
     def hear(self, tail: Tail, wave: Wave) -> tuple[Tail, Glimpse]:
         """One hop more; the last of a sound may be shorter."""

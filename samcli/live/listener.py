@@ -14,8 +14,7 @@ import numpy as np
 
 from samcli.audio.windows import QUIETEST_DB
 from samcli.engine.options import RunOptions
-from samcli.engine.segments import Window
-from samcli.engine.task import Heard
+from samcli.engine.task import Heard, Window
 from samcli.engine.windows import Wave
 from samcli.errors import ModelError, UsageError
 from samcli.live.ear import Ear, Glimpse, Tail
@@ -54,7 +53,7 @@ class Listener:
         task = task_for("tag", model, told)
         assert isinstance(task, TimelineTask)
         self.choice, self.rate = task.choice, model.sample_rate
-        self.ear = Ear(model, task, options.silence_db)
+        self.ear = Ear(model, task.step_seconds, options.silence_db)
         self.tracker = Tracker(task.choice, task.step_seconds)
         self.background = Background(len(model.labels)) if options.changes else None
         self.memory = Memory(_composed(model, options), options.captions_every)

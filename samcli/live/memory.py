@@ -6,8 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from samcli.digest.digest import Digest
-from samcli.engine.segments import Window
-from samcli.engine.task import Heard
+from samcli.engine.task import Heard, Window
 from samcli.live.ear import Glimpse
 from samcli.live.plain import digest_from, digest_values
 from samcli.records import Event
@@ -76,7 +75,7 @@ def recalled(state: dict[str, Any]) -> Digest | None:
 
 
 def _add(gatherer: ComposedGatherer, window: Window, since: float) -> None:
-    gatherer.add(window.start - since, window.end - since, window.clip, window.steps, window.levels)
+    gatherer.add(window._replace(start=window.start - since, end=window.end - since))
 
 
 @dataclass

@@ -1,12 +1,24 @@
-"""All that the engine wants to know of a model: what it can do, where its weights are and how exact."""
+"""All that the engine wants to know of a model: what it can do, where its weights are and how exact. Without torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from samcli.models.interface import SoundModel
+
+
+class Thresholds(NamedTuple):
+    """From which score on each label of a model is called heard."""
+
+    clips: tuple[float, ...]  # of a whole recording
+    steps: tuple[float, ...]  # of a moment, in a timeline
+    calibrated: bool  # False: nobody measured any, and each is a half
+
+    @classmethod
+    def unknown(cls, labels: int) -> Thresholds:
+        return cls((0.5,) * labels, (0.5,) * labels, False)
 
 
 @dataclass(frozen=True)

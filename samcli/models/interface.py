@@ -7,10 +7,11 @@ rows of a batch as if each were alone, and no method changes the state it is giv
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
+
+from samcli.models.options import SpeakOptions as SpeakOptions
 
 
 class Encoding(NamedTuple):
@@ -21,15 +22,6 @@ class Encoding(NamedTuple):
     clip_logits: Tensor | None  # (batch, classes): tags of the whole window; None without a head
     step_logits: Tensor | None  # (batch, tokens, classes): tags per time step; None when the head has no time axis
     pooled: Tensor | None = None  # (batch, width of its own): what a head over the whole window reads beside features
-
-
-@dataclass(frozen=True)
-class SpeakOptions:
-    max_new_tokens: int = 48
-    beams: int | None = None  # 1: greedy; None: as many as the model is used to
-    temperature: float = 0.0  # 0: no sampling
-    top_p: float = 1.0
-    seed: int = 0  # of the sampling; greedy and beam search do not use it
 
 
 class SoundModel(Protocol):

@@ -21,6 +21,7 @@ from samcli.models.connector_base import ConnectorConfig
 from samcli.models.connectors import build_connector
 from samcli.models.encoders.base import Encoder
 from samcli.models.encoders.registry import EncoderConfig, build_encoder
+from samcli.models.facts import Thresholds
 from samcli.models.interface import Encoding, SpeakOptions
 from samcli.models.listener_state import (
     ListenerState,
@@ -35,7 +36,6 @@ from samcli.models.listener_state import (
     tellable,
 )
 from samcli.models.mixture import AUDIO, split_projections, use_modality
-from samcli.models.thresholds import Thresholds
 from samcli.ssm.language.beams import beam_candidates
 from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.generation import GenerationOptions, generate

@@ -17,8 +17,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from samcli.errors import ModelError
 from samcli.models.encoders.base import Encoder
+from samcli.models.facts import Thresholds
 from samcli.models.interface import Encoding, SoundModel, SpeakOptions
-from samcli.models.thresholds import Thresholds
 
 WINDOW_SECONDS = 10.0  # every published tagger was trained on AudioSet's clips of ten seconds
 WINDOWS_AT_ONCE = 16  # of a long sound: bounds memory, not results

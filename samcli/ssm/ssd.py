@@ -60,30 +60,32 @@ def ssd(
 def ssd_chunk(
     x: Tensor, log2_decay: Tensor, B: Tensor, C: Tensor, scale: Tensor | None, D: Tensor | None, state: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """One chunk of Q steps from `state` (None: zeros)."""
-    batch, size, heads, head_dim = x.shape
+    """One chunk of Q steps from `state` (None: zeros), in the four steps of the paper's section 6."""
+    batch, Q, heads, head_dim = x.shape
     groups, N = B.shape[2:]
     each = heads // groups  # heads that share one B and C
-    total = log2_decay.cumsum(dim=1)  # (batch, Q, heads)  log2 of the decay since the chunk began, step included
+    A_sum = log2_decay.cumsum(dim=1)  # (batch, Q, heads)  log2 of the decay since the chunk began, step included
     Bg, Cg = B.transpose(1, 2), C.transpose(1, 2)  # (batch, groups, Q, N)
 
-    # 1. inside the chunk: y = (C B^T * L + D) x, L[i, j] = decay from step j to step i times dt_j
-    CB = times_transposed(Cg, Bg).tril()  # (batch, groups, Q, Q); no step hears what comes after it
-    y = mix(total, scale, CB, D, x)
+    # 1. Inside the chunk: y = (C B^T * L + D) x, where L[i, j] = 2 ** (A_sum[i] - A_sum[j]) * dt[j].
+    CB = times_transposed(Cg, Bg).tril()  # (batch, groups, Q, Q); no step depends on a later one
+    y = mix(A_sum, scale, CB, D, x)
 
-    # 2. the state at the end: every input decayed up to there
-    to_end = (total[:, -1:] - total).exp2()  # (batch, Q, heads)
-    share = to_end if scale is None else to_end * scale
-    kept = (x * share[..., None]).reshape(batch, size, groups, each * head_dim).permute(0, 2, 3, 1)
-    added = (kept @ Bg).view(batch, heads, head_dim, N)  # a product that reads its left side across needs no copy
+    # 2. The chunk's own state: every input, decayed to the end of the chunk.
+    to_end = (A_sum[:, -1:] - A_sum).exp2()  # (batch, Q, heads)
+    decay = to_end if scale is None else to_end * scale
+    decayed = (x * decay[..., None]).reshape(batch, Q, groups, each * head_dim).permute(0, 2, 3, 1)
+    own = (decayed @ Bg).view(batch, heads, head_dim, N)  # a product that reads its left side across needs no copy
     if state is None:
-        return y, added
+        return y, own
 
-    # 3. what the carried state adds to every step, y += 2 ** total * h C, and to the end
+    # 3. The recurrence between chunks: the carried state, decayed over the whole chunk, and the chunk's own.
+    following = torch.addcmul(own, state, A_sum[:, -1].exp2()[..., None, None])
+
+    # 4. What the carried state gives every step of the chunk: y += 2 ** A_sum * C h.
     h = state.reshape(batch, groups, each * head_dim, N)
-    carried = times_transposed(Cg, h).transpose(1, 2)  # (batch, Q, groups, each * head_dim)
-    y = torch.addcmul(y, carried.reshape(batch, size, heads, head_dim), total.exp2()[..., None])
-    return y, torch.addcmul(added, state, total[:, -1].exp2()[..., None, None])
+    Ch = times_transposed(Cg, h).transpose(1, 2)  # (batch, Q, groups, each * head_dim)
+    return torch.addcmul(y, Ch.reshape(batch, Q, heads, head_dim), A_sum.exp2()[..., None]), following
 
 
 def ssd_step(

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from samcli.audio.windows import Levels
-from samcli.engine.task import Heard, Scores
+from samcli.engine.task import Heard, Task, Window
 from samcli.records import Record
 
 
 @dataclass(frozen=True)
-class AskTask:
+class AskTask(Task):
     """One answer for each segment; none for silence, of which nothing but `silent` is known."""
 
     prompt: str  # the question
     name: str = "ask"
-    wants_steps: bool = False
 
     def gatherer(self) -> AskGatherer:
         return AskGatherer(self.prompt)
@@ -27,9 +25,7 @@ class AskGatherer:
     def __init__(self, question: str) -> None:
         self.question = question
 
-    def add(
-        self, start: float, end: float, clip: Scores | None, steps: Scores | None, levels: Levels | None = None
-    ) -> None:
+    def add(self, window: Window) -> None:
         pass
 
     def records(self, heard: Heard, text: str | None) -> list[Record]:

@@ -15,11 +15,11 @@ from samcli.answers.answer import answer
 from samcli.answers.captions import caption
 from samcli.answers.facts import Facts, Sureness
 from samcli.answers.reply import Answer
-from samcli.audio.windows import Levels
-from samcli.digest.digest import Digest, window
+from samcli.digest.digest import Digest
+from samcli.digest.digest import window as digest_of
 from samcli.digest.rows import Rows
 from samcli.engine.options import RunOptions
-from samcli.engine.task import Heard, Scores
+from samcli.engine.task import Heard, Task, Window
 from samcli.records import Event, Record
 from samcli.text.labels import labels as audioset_labels
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ComposedTask:
+class ComposedTask(Task):
     """One caption or, with a question, one answer for each recording."""
 
     labels: tuple[str, ...]
@@ -39,6 +39,7 @@ class ComposedTask:
     question: str = ""
     sureness: Sureness = field(default_factory=Sureness)
     prompt: None = None
+    wants_clip: bool = True
     wants_steps: bool = True
 
     @cached_property
@@ -62,10 +63,9 @@ class ComposedGatherer:
         self.task = task
         self.digest: Digest | None = None
 
-    def add(
-        self, start: float, end: float, clip: Scores | None, steps: Scores | None, levels: Levels | None = None
-    ) -> None:
-        now = window(self.task.rows, start, end, steps, clip, levels, self.task.step_seconds)
+    def add(self, window: Window) -> None:
+        times, scores = (window.start, window.end), (window.steps, window.clip)
+        now = digest_of(self.task.rows, *times, *scores, window.levels, self.task.step_seconds)
         self.digest = now if self.digest is None else self.digest.followed_by(now)
 
     def records(self, heard: Heard, text: str | None) -> list[Record]:

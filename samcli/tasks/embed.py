@@ -6,18 +6,15 @@ A vector is the mean of the encoder's features over the time it stands for, at l
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from samcli.engine.hearing import Wave, hear
-from samcli.engine.index.lot import read_windows
 from samcli.engine.inputs.find import Input
-from samcli.errors import InputError
+from samcli.engine.run import gathered
+from samcli.engine.task import Heard, Task, Window
 from samcli.models.interface import SoundModel
-
-LOT_WINDOWS = 64
 
 Floats = NDArray[np.float32]
 
@@ -34,55 +31,55 @@ class Vector:
     kind: str = ""  # of problem, in a word
 
 
+@dataclass(frozen=True)
+class EmbedTask(Task):
+    """A vector for each segment."""
+
+    each_window: bool = False
+    wants_features: bool = True
+    name: str = "embed"
+
+    def gatherer(self) -> EmbedGatherer:
+        return EmbedGatherer()
+
+
+class EmbedGatherer:
+    """The sum of the windows' vectors, each as heavy as it is long."""
+
+    def __init__(self) -> None:
+        self.windows, self.start, self.end = 0, 0.0, 0.0
+        self.total = np.zeros(0, np.float32)  # (width,), empty until a window is heard that is not silent
+
+    def add(self, window: Window) -> None:
+        self.start = window.start if not self.windows else self.start
+        self.windows, self.end = self.windows + 1, window.end
+        if window.features is not None:
+            here = unit(window.features) * np.float32(window.end - window.start)
+            self.total = here if not self.total.size else self.total + here
+
+    def records(self, heard: Heard, text: str | None) -> list[Vector]:
+        return [Vector(heard.path, self.start, self.end, unit(self.total))]
+
+
 def embed(inputs: Iterable[Input], model: SoundModel, windows: bool = False) -> Iterator[Vector]:
     """One vector for each recording or, with `windows`, for each window; in the order of the inputs."""
-    if windows:
-        yield from _windows(inputs, model)
-        return
-    # A recording's windows follow each other: their sum, weighted by how long they last, is its own.
-    held: list[Vector] = []
-    for vector in _windows(inputs, model):
-        if held and vector.start == 0:  # every recording begins at 0, and so does the report of a failure
-            yield _joined(held)
-            held = []
-        held.append(vector)
-    if held:
-        yield _joined(held)
+    width, silent = 0, list[Vector]()
+    for done in gathered(EmbedTask(each_window=windows), inputs, model):
+        if done.error is not None:
+            path = done.job.item.display
+            silent.append(Vector(path, 0.0, 0.0, np.zeros(0, np.float32), str(done.error), done.error.kind))
+        else:
+            silent.extend(done.records)
+        width = width or max(len(one.values) for one in silent)
+        if width:  # until then nobody knows how long the vector of silence is
+            yield from (_as_wide(one, width) for one in silent)
+            silent.clear()
+    yield from silent
 
 
-def _windows(inputs: Iterable[Input], model: SoundModel) -> Iterator[Vector]:
-    lot: list[tuple[str, float, Wave]] = []
-    for item in inputs:
-        try:
-            for start, wave in read_windows(item, model):
-                lot.append((item.display, start, wave))
-                if len(lot) >= LOT_WINDOWS:
-                    yield from _heard(lot, model)
-                    lot = []
-        except InputError as error:
-            lot = [entry for entry in lot if entry[0] != item.display]
-            yield from _heard(lot, model)
-            lot = []
-            yield Vector(item.display, 0.0, 0.0, np.zeros(0, np.float32), str(error), error.kind)
-    yield from _heard(lot, model)
-
-
-def _heard(lot: list[tuple[str, float, Wave]], model: SoundModel) -> Iterator[Vector]:
-    found = hear(model, [wave for *_, wave in lot])
-    width = next((len(one.embedding) for one in found if one.embedding is not None), 0)
-    for (path, start, wave), one in zip(lot, found, strict=True):
-        values = np.zeros(width, np.float32) if one.embedding is None else one.embedding
-        yield Vector(path, start, start + len(wave) / model.sample_rate, unit(values))
-
-
-def _joined(parts: list[Vector]) -> Vector:
-    if parts[-1].problem or len(parts) == 1:
-        return parts[-1]
-    width = max(len(part.values) for part in parts)  # a lot of nothing but silence does not know the width
-    total = np.zeros(width, np.float32)
-    for part in parts:
-        total[: len(part.values)] += part.values * np.float32(part.end - part.start)
-    return Vector(parts[0].path, parts[0].start, parts[-1].end, unit(total))
+def _as_wide(one: Vector, width: int) -> Vector:
+    silent = not one.problem and not len(one.values)
+    return replace(one, values=np.zeros(width, np.float32)) if silent else one
 
 
 def unit(values: Floats) -> Floats:

@@ -22,16 +22,18 @@ from numpy.typing import NDArray
 
 from samcli.audio import read_sound
 from samcli.engine.hearing import Wave, hear
-from samcli.engine.index.lot import read_windows
-from samcli.engine.index.store import Contents, Index, Window
+from samcli.engine.index.store import Contents
+from samcli.engine.index.store import Window as Entry
 from samcli.engine.inputs.find import Input
 from samcli.engine.inputs.sources import input_error, open_input
+from samcli.engine.run import gathered
+from samcli.engine.task import Heard, Task, Window
+from samcli.engine.windows import Cut, cut
 from samcli.errors import InputError
 from samcli.models.interface import SoundModel
 from samcli.text.agreement import FLOOR, columns_of
 
 SHORTLIST = 100
-LOT_WINDOWS = 64  # heard together without an index
 READERS = 4  # threads that read the shortlist anew
 WORD_SHARE = 2.0  # nats that a shortlist gives for sharing all words with a caption
 EXAMPLES = 10  # of the windows that fit best, to which those that sound alike are drawn near
@@ -79,42 +81,39 @@ def search_heard(
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[list[Hit]]:
     """The same for several sentences, each recording heard once. `failed` is told what cannot be heard."""
-    best: dict[str, list[Hit]] = {}  # of each recording, its best window for each query
-    waiting: list[tuple[str, float, Wave]] = []
-
-    def judge() -> None:
-        for (path, start, wave), one in zip(waiting, hear(model, [w for *_, w in waiting], given=queries), strict=True):
-            if one.losses is None:
-                continue
-            end = start + len(wave) / model.sample_rate
-            here = [Hit(path, start, end, -float(loss)) for loss in one.losses]
-            before = best.setdefault(path, here)
-            best[path] = [max(pair, key=lambda hit: hit.score) for pair in zip(before, here, strict=True)]
-        waiting.clear()
-
-    for done, item in enumerate(inputs, 1):
-        try:
-            for start, wave in read_windows(item, model):
-                waiting.append((item.display, start, wave))
-                if len(waiting) >= LOT_WINDOWS:
-                    judge()
-        except InputError as error:
-            waiting[:] = [entry for entry in waiting if entry[0] != item.display]
-            best.pop(item.display, None)
-            failed(item, error)
-        progress(done)
-    judge()
-    return [
-        sorted((hits[place] for hits in best.values()), key=lambda hit: -hit.score)[:k] for place in range(len(queries))
-    ]
+    found: list[list[Hit]] = []  # of each recording, its best window for each query
+    for done in gathered(SearchTask(given=tuple(queries)), inputs, model):
+        if done.error is not None:
+            failed(done.job.item, done.error)
+        windows = [hits for hits in done.records if hits] if done.error is None else []
+        if windows:
+            found.append([max(hits, key=lambda hit: hit.score) for hits in zip(*windows, strict=True)])
+        progress(done.job.index + 1)
+    return [sorted((hits[place] for hits in found), key=lambda hit: -hit.score)[:k] for place in range(len(queries))]
 
 
-def search_index(query: str, index: Index, model: SoundModel, k: int = 10, shortlist: int = SHORTLIST) -> list[Hit]:
-    """The same from an index: its tags and captions choose `shortlist` recordings, which are heard again and ranked.
+@dataclass(frozen=True)
+class SearchTask(Task):
+    """How likely each of the `given` sentences is after each window."""
 
-    With `shortlist` 0 nothing is heard again and the first stage's order stands.
-    """
-    return search_contents(query, index.contents(), index.labels, model, k, shortlist)
+    given: tuple[str, ...] = ()
+    each_window: bool = True
+    name: str = "search"
+
+    def gatherer(self) -> SearchGatherer:
+        return SearchGatherer()
+
+
+class SearchGatherer:
+    """One window."""
+
+    def add(self, window: Window) -> None:
+        self.start, self.end = window.start, window.end
+
+    def records(self, heard: Heard, text: str | None) -> list[list[Hit]]:
+        """A hit for each sentence; none of silence."""
+        losses = [] if heard.losses is None else heard.losses.tolist()
+        return [[Hit(heard.path, self.start, self.end, -loss) for loss in losses]]
 
 
 def search_contents(
@@ -125,7 +124,10 @@ def search_contents(
     k: int = 10,
     shortlist: int = SHORTLIST,
 ) -> list[Hit]:
-    """The same from what an index holds, for those who ask more than once; without a model the first stage alone."""
+    """The same from an index: its tags and captions choose `shortlist` recordings, which are heard again and ranked.
+
+    With `shortlist` 0 or without a model nothing is heard again and the first stage's order stands.
+    """
     windows = contents.windows
     scores = shortlist_scores(query, windows, contents.tags, labels, contents.embeddings)
     chosen: dict[str, int] = {}  # the best window of each recording
@@ -181,7 +183,7 @@ def usual_losses(texts: Sequence[str], model: SoundModel) -> Floats:
 
 def shortlist_scores(
     query: str,
-    windows: Sequence[Window],
+    windows: Sequence[Entry],
     tags: NDArray[np.float32],
     labels: Sequence[str],
     embeddings: NDArray[np.float32] | None = None,
@@ -237,7 +239,9 @@ def _losses(model: SoundModel, waves: Sequence[Wave], query: str) -> list[float 
 def _again(hit: Hit, model: SoundModel) -> Wave | None:
     """The window of a hit, read anew; None when the file is gone or no longer reaches so far."""
     item = Input(hit.path, hit.path, None, hit.path)
+    how = Cut(model.sample_rate, model.window_seconds, step_seconds=model.step_seconds)
     try:
-        return next((wave for start, wave in read_windows(item, model) if start >= hit.start - 1e-6), None)
-    except InputError:
+        with open_input(item, model.sample_rate) as reader:
+            return next((one.wave for one in cut(reader, how) if one.start >= (hit.start - 1e-6) * how.rate), None)
+    except Exception:  # whatever a decoder may come up with
         return None

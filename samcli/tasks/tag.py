@@ -14,9 +14,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from samcli.audio.windows import Levels
 from samcli.engine.options import DEFAULT_THRESHOLD, DEFAULT_TOP_K
-from samcli.engine.task import Heard, Scores
+from samcli.engine.task import Heard, Scores, Task, Window
 from samcli.errors import UsageError
 from samcli.records import AUTO, Record, Tag
 
@@ -70,13 +69,13 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class TagTask:
+class TagTask(Task):
     """Labels with scores, for each segment."""
 
     choice: Choice
     name: str = "tag"
     prompt: None = None
-    wants_steps: bool = False
+    wants_clip: bool = True
 
     def gatherer(self) -> TagGatherer:
         return TagGatherer(self.choice)
@@ -89,11 +88,9 @@ class TagGatherer:
         self.choice = choice
         self.best: Scores | None = None
 
-    def add(
-        self, start: float, end: float, clip: Scores | None, steps: Scores | None, levels: Levels | None = None
-    ) -> None:
-        if clip is not None:
-            self.best = clip if self.best is None else np.maximum(self.best, clip)
+    def add(self, window: Window) -> None:
+        if window.clip is not None:
+            self.best = window.clip if self.best is None else np.maximum(self.best, window.clip)
 
     def records(self, heard: Heard, text: str | None) -> list[Record]:
         tags = () if self.best is None else self.choice.tags(self.best)

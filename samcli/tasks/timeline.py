@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from samcli.audio.windows import Levels
-from samcli.engine.task import Heard, Scores
+from samcli.engine.task import Heard, Scores, Task, Window
 from samcli.records import Record, Tag
 from samcli.tasks.tag import DIGITS, Choice
 
@@ -137,7 +136,7 @@ class EventFinder:
 
 
 @dataclass(frozen=True)
-class TimelineTask:
+class TimelineTask(Task):
     """One record per event; one without tags when there is none, so that every file is accounted for."""
 
     choice: Choice
@@ -159,11 +158,9 @@ class TimelineGatherer:
         self.heard_until = 0.0
         self.told = False
 
-    def add(
-        self, start: float, end: float, clip: Scores | None, steps: Scores | None, levels: Levels | None = None
-    ) -> None:
-        self.finder.add(start, end, steps)
-        self.heard_until = end
+    def add(self, window: Window) -> None:
+        self.finder.add(window.start, window.end, window.steps)
+        self.heard_until = window.end
 
     def settled(self, heard: Heard) -> list[Record]:
         """The events that are over."""

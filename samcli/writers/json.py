@@ -7,7 +7,6 @@ Strict JSON: no NaN, UTF-8, one object per line. A byte of a file name that is n
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 from samcli.records import Record
@@ -38,11 +37,6 @@ def from_json(line: str) -> Record:
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     return Record.from_dict(values)
-
-
-def read_json_lines(lines: Iterable[str]) -> Iterator[Record]:
-    """The records of a JSON Lines stream; empty lines are passed over."""
-    return (from_json(line) for line in lines if line.strip())
 
 
 class JsonLines(Format):

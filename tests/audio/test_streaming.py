@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from samcli.audio import open_sound, read_sound
 from samcli.audio.resample import Resampler
-from samcli.audio.windows import cut, is_silent, level_db, loudest_db
+from samcli.audio.windows import SILENCE_DB, cut, level_db, loudest_db
 
 RATE = 16_000
 ROOT = Path(__file__).resolve().parents[2]
@@ -153,19 +153,19 @@ def test_levels() -> None:
 
 
 def test_silence() -> None:
-    assert is_silent(np.zeros(10 * RATE, np.float32))
-    assert is_silent(np.full(10 * RATE, 0.25, np.float32))
-    assert is_silent(noise(10 * RATE) * np.float32(2**-16)), "the dither of 16 bits"
-    assert not is_silent(noise(10 * RATE) * np.float32(0.002)), "a quiet wood"
-    assert is_silent(np.zeros(0, np.float32))
+    assert loudest_db(np.zeros(10 * RATE, np.float32)) < SILENCE_DB
+    assert loudest_db(np.full(10 * RATE, 0.25, np.float32)) < SILENCE_DB
+    assert loudest_db(noise(10 * RATE) * np.float32(2**-16)) < SILENCE_DB, "the dither of 16 bits"
+    assert loudest_db(noise(10 * RATE) * np.float32(0.002)) >= SILENCE_DB, "a quiet wood"
+    assert loudest_db(np.zeros(0, np.float32)) < SILENCE_DB
     for at in (0, 50_000, 160_000 - 400):
         click = np.zeros(10 * RATE, np.float32)
         click[at : at + 400] = noise(400) * 0.02
         assert level_db(click) < -60.0
-        assert not is_silent(click), "25 ms of sound in ten seconds"
+        assert loudest_db(click) >= SILENCE_DB, "25 ms of sound in ten seconds"
     ragged = np.zeros(RATE + 700, np.float32)
     ragged[-600:] = noise(600)
-    assert not is_silent(ragged), "sound in the remainder"
+    assert loudest_db(ragged) >= SILENCE_DB, "sound in the remainder"
 
 
 def sparse_recording(path: Path, seconds: int, rate: int = 48_000, channels: int = 2) -> None:
@@ -187,9 +187,9 @@ def sparse_recording(path: Path, seconds: int, rate: int = 48_000, channels: int
 LISTENER = """
 import resource, sys
 from samcli.audio import open_sound
-from samcli.audio.windows import cut, is_silent
+from samcli.audio.windows import SILENCE_DB, cut, loudest_db
 with open_sound(sys.argv[1]) as reader:
-    loud = [window.start for window in cut(reader) if not is_silent(window.wave)]
+    loud = [window.start for window in cut(reader) if loudest_db(window.wave) >= SILENCE_DB]
 print(reader.covered, reader.duration, reader.warning, loud, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

@@ -11,7 +11,7 @@ from samcli.bench import search as bench_search
 from samcli.checkpoints.tiny import tiny_random
 from samcli.engine.index.store import NAME, Index
 from samcli.engine.inputs.find import find_inputs
-from samcli.tasks.search import search_index
+from samcli.tasks.search import search_contents
 
 
 def test_rows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,6 +32,6 @@ def test_repeated_recordings_are_found(tmp_path: Path, make_wav: Callable[..., P
     bench_search.repeat(tmp_path / "clips" / NAME, tmp_path / "more", 11)
     with Index(tmp_path / "clips" / NAME, model, look=True) as index:
         assert len(index) == 11
-        hits = search_index("rain", index, model, k=11)
+        hits = search_contents("rain", index.contents(), index.labels, model, k=11)
     assert len(hits) == 11 and all(Path(hit.path).is_file() for hit in hits)
     assert len({round(hit.score, 4) for hit in hits}) == 3  # links sound as what they point to

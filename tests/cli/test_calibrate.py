@@ -26,13 +26,13 @@ def desk(here: Any) -> Any:
     return here
 
 
-def test_thresholds_go_into_a_folder_that_a_model_is_named_by(desk: Any, sam: Any) -> None:
-    done = sam("calibrate", "street", "--model", "tiny-random", "--save", "mine", "-o", "labels.csv")
+def test_thresholds_go_into_a_folder_that_a_model_is_named_by(desk: Any) -> None:
+    done = desk("calibrate", "street", "--model", "tiny-random", "--save", "mine", "-o", "labels.csv")
     assert done.returncode == 0 and done.stdout == b"", done.stderr
     assert b"no one name for: wren" in done.stderr and b"--model mine --threshold auto" in done.stderr
-    rows = list(csv.DictReader(io.StringIO((sam.folder / "labels.csv").read_text())))
+    rows = list(csv.DictReader(io.StringIO((desk.folder / "labels.csv").read_text())))
     assert list(rows[0]) == COLUMNS and [row["label"] for row in rows] == ["Dog", "Rain"]
-    stored = json.loads((sam.folder / "mine" / FILE).read_text())
+    stored = json.loads((desk.folder / "mine" / FILE).read_text())
     assert stored["base"] == "tiny-random" and stored["made_from"] == {"recordings": 18, "sources": 18}
     for row in rows:
         assert row["recordings"] == "6" and float(row["threshold"]) == stored["labels"][row["label"]]["threshold"]
@@ -40,10 +40,10 @@ def test_thresholds_go_into_a_folder_that_a_model_is_named_by(desk: Any, sam: An
         if row["f1"]:
             assert float(row["f1_low"]) <= float(row["f1"]) <= float(row["f1_high"])
 
-    heard = sam("tag", "street/dog", "--model", "mine", "--threshold", "auto", "-f", "jsonl")
+    heard = desk("tag", "street/dog", "--model", "mine", "--threshold", "auto", "-f", "jsonl")
     assert heard.returncode == 0, heard.stderr
     records = [json.loads(line) for line in heard.stdout.splitlines()]
-    plain = [json.loads(line) for line in sam("tag", "street/dog", "--model", "tiny-random", "--threshold", "0",
+    plain = [json.loads(line) for line in desk("tag", "street/dog", "--model", "tiny-random", "--threshold", "0",
                                               "-f", "jsonl", "--top-k", "12").stdout.splitlines()]  # fmt: skip
     for record, every in zip(records, plain, strict=True):
         assert (record["model"], record["threshold"], every["threshold"]) == ("mine", "auto", 0.0)

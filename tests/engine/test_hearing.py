@@ -8,7 +8,7 @@ import pytest
 from samcli.api import Sam
 from samcli.checkpoints.tiny import tiny_random
 from samcli.engine.hearing import hear
-from samcli.models.interface import SpeakOptions
+from samcli.engine.options import RunOptions
 
 RATE = 16_000
 
@@ -25,7 +25,7 @@ def test_as_the_engine() -> None:
     sam = Sam(tiny_random())
     question = "Is there a dog?"
     sounds = waves()
-    short = SpeakOptions(max_new_tokens=2)
+    short = RunOptions(max_new_tokens=2, beams=1)
     heard = hear(sam.model, sounds, [("", question)] * len(sounds), steps=True, rate=RATE, options=short)
     for wave, one in zip(sounds[:-1], heard, strict=False):
         caption = sam.caption(wave, rate=RATE, beams=1, max_new_tokens=2)

@@ -14,7 +14,7 @@ from samcli.evaluation.comparison import compare
 from samcli.evaluation.metrics import java_scores
 from samcli.evaluation.references.datasets import read_references, stem
 from samcli.evaluation.references.matching import Mismatch
-from samcli.evaluation.references.predictions import read_predictions
+from samcli.evaluation.references.predictions import as_predictions, read_entries
 from samcli.records import Record, Tag
 from samcli.writers.json import to_json
 
@@ -261,7 +261,7 @@ def test_events_and_transcripts(tmp_path: Path) -> None:
 )
 def test_what_is_no_prediction(tmp_path: Path, content: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        read_predictions(put(tmp_path / "p.json", content))
+        as_predictions(read_entries(path := put(tmp_path / "p.json", content)), path)
 
 
 @pytest.mark.parametrize(

@@ -249,10 +249,10 @@ def read_records(path: Path) -> None:
     """A line is a record that every format can write, or a ValueError."""
     from samcli.writers.base import Layout
     from samcli.writers.formats import CLASSES
-    from samcli.writers.json import read_json_lines, to_json
+    from samcli.writers.json import from_json, to_json
 
     text = path.read_bytes().decode("utf-8", "surrogateescape")
-    for record in read_json_lines(text.split("\n")):
+    for record in (from_json(line) for line in text.split("\n") if line.strip()):
         to_json(record)
         if record.task in ("tag", "caption", "ask"):
             for format in CLASSES:

@@ -68,7 +68,7 @@ def long_recording(path: Path, hours: float) -> None:
             file.write(noise.tobytes())
 
 
-@pytest.mark.parametrize("hours", [0.55, pytest.param(8.0, marks=FULL)])
+@pytest.mark.parametrize("hours", [0.51, pytest.param(8.0, marks=FULL)])
 def test_a_very_long_file(sam: Any, hours: float) -> None:
     """All of it is heard, at the right times, in little memory."""
     long_recording(sam.folder / "day.wav", hours)
@@ -94,7 +94,7 @@ def many(sam: Any, folder: str, count: int) -> None:
         os.link(files[number % 50], place / f"{number:06}.wav")
 
 
-@pytest.mark.parametrize("count", [400, pytest.param(100_000, marks=FULL)])
+@pytest.mark.parametrize("count", [200, pytest.param(100_000, marks=FULL)])
 def test_very_many_files(sam: Any, fill: Callable[..., int], count: int) -> None:
     """A record for each, in order; memory grows by little more than the names."""
     fill(sam.folder / "few", 50, seconds=0.1)

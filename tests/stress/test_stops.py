@@ -32,7 +32,7 @@ CAP_DAC_OVERRIDE, PR_CAPBSET_DROP = 1, 24
 KILLS = int(os.environ.get("SAM_KILLS", "200"))
 
 SLICE_OR_ALL = [
-    pytest.param(40, 4, id="slice"),
+    pytest.param(40, 2, id="slice"),
     pytest.param(300, KILLS, id="all", marks=[pytest.mark.stress, pytest.mark.timeout(14_000)]),
 ]
 SIGNALS_OR_ALL = [
@@ -80,10 +80,10 @@ def heeding(running: subprocess.Popen[bytes] | Newborn) -> None:
         time.sleep(0.01)
 
 
-def undisturbed(sam: Any, *arguments: str) -> bytes:
-    done = sam("tag", *(arguments or ("in",)), "-o", "whole.jsonl", *TINY)
+def undisturbed(here: Any, *arguments: str) -> bytes:
+    done = here("tag", *(arguments or ("in",)), "-o", "whole.jsonl", *TINY)
     assert done.returncode == 1, done.stderr  # some of the inputs are bad on purpose
-    whole: bytes = (sam.folder / "whole.jsonl").read_bytes()
+    whole: bytes = (here.folder / "whole.jsonl").read_bytes()
     return whole
 
 
@@ -95,11 +95,14 @@ def clean(sam: Any) -> Path:
 
 
 @pytest.mark.parametrize("files, kills", SLICE_OR_ALL)
-def test_killed_at_any_moment_and_resumed(sam: Any, fill: Callable[..., int], files: int, kills: int) -> None:
+def test_killed_at_any_moment_and_resumed(
+    sam: Any, here: Any, fill: Callable[..., int], files: int, kills: int
+) -> None:
     good = fill(sam.folder / "in", files)
+    whole = undisturbed(here)
     began = time.monotonic()
-    whole = undisturbed(sam)
-    startup = time.monotonic() - began
+    assert sam("--version").returncode == 0
+    startup = 4 * (time.monotonic() - began)  # torch and the model come on top
     assert len(whole.splitlines()) == files
     chance, killed, finished, out = random.Random(files), 0, 0, clean(sam)
     at: list[int] = []  # how many results were safe when it was killed
@@ -141,10 +144,10 @@ def test_killed_at_any_moment_and_resumed(sam: Any, fill: Callable[..., int], fi
 )
 @pytest.mark.parametrize("files, times", SIGNALS_OR_ALL)
 def test_asked_to_stop_at_any_moment_and_resumed(
-    sam: Any, fill: Callable[..., int], files: int, times: int, number: int, code: int
+    sam: Any, here: Any, fill: Callable[..., int], files: int, times: int, number: int, code: int
 ) -> None:
     good = fill(sam.folder / "in", files)
-    whole = undisturbed(sam)
+    whole = undisturbed(here)
     chance, stopped, finished, out = random.Random(number), 0, 0, clean(sam)
     with contextlib.ExitStack() as stack:
         nursery = stack.enter_context(Nursery(sam)) if times > 10 else sam
@@ -225,11 +228,11 @@ def disk(sam: Any) -> Iterator[Path]:
     "left", [pytest.param(0, marks=pytest.mark.slow), 4096, pytest.param(20_000, marks=pytest.mark.slow)]
 )
 def test_a_disk_that_is_full_at_any_point(
-    sam: Any, fill: Callable[..., int], small: Callable[[int], Path], left: int
+    sam: Any, here: Any, fill: Callable[..., int], small: Callable[[int], Path], left: int
 ) -> None:
     """Whatever did not fit is missing, not torn; with room made, --resume writes what an undisturbed run writes."""
     fill(sam.folder / "in", 40)
-    whole = undisturbed(sam)
+    whole = undisturbed(here)
     out = sam.folder / "out" / "tags.jsonl"
     out.write_text("what was there before\n")
     ballast = small(left)

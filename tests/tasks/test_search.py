@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,11 +24,12 @@ from samcli.tasks.embed_files import save
 from samcli.tasks.search import (
     FIRST_SHARE,
     USUAL_SHARE,
+    Hit,
     like_the_best,
     search,
     search_captions,
+    search_contents,
     search_heard,
-    search_index,
     shared_words,
     shortlist_scores,
     usual_losses,
@@ -37,6 +39,10 @@ from samcli.text.prompts import caption_prompt
 TEXTS = ["a dog barks", "rain falls on a roof", "a", "a man is speaking and then music plays"]
 MakeWav = Callable[..., Path]
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def search_index(query: str, index: Index, model: Any, k: int = 10, shortlist: int = 100) -> list[Hit]:
+    return search_contents(query, index.contents(), index.labels, model, k, shortlist)
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from samcli.engine.task import Window
 from samcli.errors import UsageError
 from samcli.tasks.tag import Choice, TagGatherer, find_labels
 
@@ -73,7 +74,7 @@ def test_tags_are_the_highest_and_in_order(values: list[float], top_k: int, thre
 def test_a_recording_scores_as_its_best_window(windows: list[list[float]]) -> None:
     gatherer = TagGatherer(Choice.of(LABELS, (), 7, 0))
     for number, window in enumerate(windows):
-        gatherer.add(number * 10, number * 10 + 10, np.array(window, np.float32), None)
-        gatherer.add(number * 10, number * 10 + 10, None, None)
+        gatherer.add(Window(number * 10, number * 10 + 10, np.array(window, np.float32)))
+        gatherer.add(Window(number * 10, number * 10 + 10))
     assert gatherer.best is not None
     assert gatherer.best.tolist() == np.array(windows, np.float32).max(0).tolist()

@@ -14,7 +14,7 @@ from samcli.errors import UsageError
 
 @spread
 def ask(
-    question: Annotated[str, typer.Argument(metavar="QUESTION", help="In quotes.", show_default=False)],
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="Question, in quotes.", show_default=False)],
     flags: SpeakFlags,
 ) -> ExitCode:
     """Answer a question about what is heard.

@@ -32,12 +32,12 @@ PARTS = {
 class BenchFlags(JsonFlags):
     """For every `sam bench`."""
 
-    quick: Annotated[bool, typer.Option("--quick", help="Seconds instead of minutes.", metavar="")] = False
-    model: Annotated[str, typer.Option(help="Of the last three.", metavar="NAME", autocompletion=complete_model)] = (
-        "sam-nano"
-    )
+    quick: Annotated[bool, typer.Option("--quick", help="Short measurement: seconds, not minutes.", metavar="")] = False
+    model: Annotated[
+        str, typer.Option(help="Model for folder, model and search.", metavar="NAME", autocompletion=complete_model)
+    ] = "sam-nano"
     device: Annotated[
-        str, typer.Option(help="Of core, model, search.", metavar="DEVICE", autocompletion=complete_device)
+        str, typer.Option(help="Device for core, model and search.", metavar="DEVICE", autocompletion=complete_device)
     ] = "cpu"
 
 

@@ -38,15 +38,15 @@ class CalibrateFlags(ModelFlags):
 
     save: Annotated[
         Path | None,
-        typer.Option(help="A folder for the thresholds. [the model's own]", metavar="FOLDER", rich_help_panel=OUTPUT),
+        typer.Option(help="Folder of the thresholds. [the model's own]", metavar="FOLDER", rich_help_panel=OUTPUT),
     ] = None
     held_out: Annotated[
         bool | None,
         typer.Option(
-            "--held-out/--all", help="Only what tuning holds out. [where it was tuned]", metavar="", show_default=False
+            "--held-out/--all", help="Held-out recordings alone. [for tuned labels]", metavar="", show_default=False
         ),
     ] = None
-    seed: Annotated[int, typer.Option(help="Of what is held out.", min=0)] = 0
+    seed: Annotated[int, typer.Option(help="Seed of the held-out choice.", min=0)] = 0
     format: RowFormat = None
     output: RowFile = None
     safe_cells: SafeCells = True

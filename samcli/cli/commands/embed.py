@@ -22,7 +22,7 @@ class EmbedFlags(ModelFlags, InputFlags):
     """For `sam embed`."""
 
     windows: Annotated[
-        bool, typer.Option("--windows", help="One for every ten seconds.", metavar="", rich_help_panel=OUTPUT)
+        bool, typer.Option("--windows", help="A vector for every ten seconds.", metavar="", rich_help_panel=OUTPUT)
     ] = False
     output: Annotated[
         str | None,

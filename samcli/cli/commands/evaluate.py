@@ -26,7 +26,7 @@ class EvalFlags(ModelFlags, JsonFlags):
     retrieval: Annotated[bool, typer.Option("--retrieval", help="Search in a corpus.", metavar="")] = False
     refine: Annotated[bool, typer.Option("--refine", help="Captions, refined.", metavar="")] = False
     sounds: Annotated[
-        Path | None, typer.Option(help="The recordings DATA is about.", metavar="FOLDER", show_default=False)
+        Path | None, typer.Option(help="Recordings that DATA describes.", metavar="FOLDER", show_default=False)
     ] = None
     classes: Annotated[bool, typer.Option("--classes", help="A row for each class of tags.", metavar="")] = False
     markdown: Annotated[bool, typer.Option("--markdown", help="A table for a model card.", metavar="")] = False
@@ -35,7 +35,7 @@ class EvalFlags(ModelFlags, JsonFlags):
 @spread
 def evaluate(
     data: Annotated[
-        list[Path], typer.Argument(metavar="DATA | PREDICTIONS REFERENCES", help="A corpus, or two files to compare.")
+        list[Path], typer.Argument(metavar="DATA | PREDICTIONS REFERENCES", help="Corpus, or two files to compare.")
     ],
     flags: EvalFlags,
 ) -> ExitCode:

@@ -19,10 +19,10 @@ class IndexFlags(ModelFlags, InputFlags):
     """For `sam index`."""
 
     index: Annotated[
-        str | None, typer.Option(help="[FOLDER/.sam-index.sqlite]", metavar="FILE", rich_help_panel=OUTPUT)
+        str | None, typer.Option(help="Index file. [FOLDER/.sam-index.sqlite]", metavar="FILE", rich_help_panel=OUTPUT)
     ] = None
     keep: Annotated[
-        bool, typer.Option("--keep", help="Forget no file that is not named.", metavar="", rich_help_panel=OUTPUT)
+        bool, typer.Option("--keep", help="No removal of files not named.", metavar="", rich_help_panel=OUTPUT)
     ] = False
 
 

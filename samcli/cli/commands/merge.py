@@ -14,7 +14,7 @@ from samcli.cli.output import output
 
 @spread
 def merge(
-    out: Annotated[str, typer.Argument(metavar="OUT", help="The file to write; its suffix is the format.")],
+    out: Annotated[str, typer.Argument(metavar="OUT", help="Output file; its suffix chooses the format.")],
     parts: Annotated[list[str], typer.Argument(metavar="PARTS...", help="JSON Lines, one file per shard.")],
     flags: TalkFlags,
 ) -> ExitCode:

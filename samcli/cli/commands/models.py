@@ -37,16 +37,16 @@ Name = Annotated[
 class FetchFlags(TalkFlags):
     """For what may use the network or the disk."""
 
-    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only say what would be removed.", metavar="")] = (
-        False
-    )
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="List of removals, without removing.", metavar="")
+    ] = False
 
 
 @dataclasses.dataclass(kw_only=True)
 class ListFlags(JsonFlags):
     """For `sam models list`."""
 
-    all: Annotated[bool, typer.Option("--all", help="Also what cannot be used as it is.", metavar="")] = False
+    all: Annotated[bool, typer.Option("--all", help="Parts of models, too.", metavar="")] = False
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -54,7 +54,7 @@ class ConvertFlags(TalkFlags):
     """For `sam models convert`."""
 
     dtype: Annotated[str, typer.Option(help="float32, bfloat16, float16.", autocompletion=complete_dtype)] = "float32"
-    offline: Annotated[bool, typer.Option("--offline", help="Never use the network.", metavar="")] = False
+    offline: Annotated[bool, typer.Option("--offline", help="No use of the network.", metavar="")] = False
 
 
 @models.command("list")
@@ -166,7 +166,7 @@ def path(name: Name, flags: TalkFlags) -> ExitCode:
 @spread
 def convert(
     source: Annotated[str, typer.Argument(metavar="SRC", help="A folder, weight file, name or Hub id.")],
-    target: Annotated[Path, typer.Argument(metavar="DST", help="The folder to write.")],
+    target: Annotated[Path, typer.Argument(metavar="DST", help="Folder to write.")],
     flags: ConvertFlags,
 ) -> ExitCode:
     """Turn published weights, pickles included, into a folder of ours: config.json and safetensors.

@@ -39,23 +39,23 @@ class SearchFlags(ModelFlags, InputFlags):
 
     audio: Annotated[
         list[str] | None,
-        typer.Option(help="A sound; then TEXT is a file of captions.", metavar="PATH", rich_help_panel=INPUT),
+        typer.Option(help="Sound to describe; TEXT then names captions.", metavar="PATH", rich_help_panel=INPUT),
     ] = None
     queries: Annotated[
         str | None,
-        typer.Option(help="Many texts: lines, or a captions file.", metavar="FILE", rich_help_panel=INPUT),
+        typer.Option(help="File of many texts.", metavar="FILE", rich_help_panel=INPUT),
     ] = None
     index: Annotated[
         str | None,
-        typer.Option(help="Made by sam index. [FOLDER/.sam-index.sqlite]", metavar="FILE", rich_help_panel=INPUT),
+        typer.Option(help="Index file. [FOLDER/.sam-index.sqlite]", metavar="FILE", rich_help_panel=INPUT),
     ] = None
     no_index: Annotated[
-        bool, typer.Option("--no-index", help="Hear everything again.", metavar="", rich_help_panel=INPUT)
+        bool, typer.Option("--no-index", help="Fresh search without the index.", metavar="", rich_help_panel=INPUT)
     ] = False
-    k: Annotated[int, typer.Option("--top", "-k", help="At most so many.", metavar="N", min=1)] = 10
-    shortlist: Annotated[int, typer.Option(help="Heard again from an index; 0: none.", metavar="N", min=0)] = 100
+    k: Annotated[int, typer.Option("--top", "-k", help="Most results.", metavar="N", min=1)] = 10
+    shortlist: Annotated[int, typer.Option(help="Index entries to rank anew; 0: none.", metavar="N", min=0)] = 100
     normalise: Annotated[
-        bool, typer.Option("--normalise/--raw-scores", help="Take off what is usual of a caption.", metavar="")
+        bool, typer.Option("--normalise/--raw-scores", help="Scores relative to each caption's usual one.", metavar="")
     ] = True
     format: RowFormat = None
     output: RowFile = None
@@ -64,7 +64,7 @@ class SearchFlags(ModelFlags, InputFlags):
 
 @spread
 def search(
-    query: Annotated[str, typer.Argument(metavar="TEXT", help="In quotes; or, with --audio, a file of captions.")],
+    query: Annotated[str, typer.Argument(metavar="TEXT", help="Quoted text; with --audio, a captions file.")],
     flags: SearchFlags,
 ) -> ExitCode:
     """Find the recordings that a sentence fits, or the captions that fit a recording.

@@ -47,7 +47,7 @@ def complete_method(incomplete: str) -> list[str]:
 class AlignFlags(CourseFlags):
     """For `sam train align`."""
 
-    audio: Annotated[Path | None, typer.Option(help="Where the recordings are.", metavar="FOLDER")] = None
+    audio: Annotated[Path | None, typer.Option(help="Folder of the recordings.", metavar="FOLDER")] = None
     encoder: Annotated[
         str,
         typer.Option(
@@ -73,19 +73,22 @@ class AlignFlags(CourseFlags):
         str,
         typer.Option(help="lora, dora or full.", metavar="NAME", autocompletion=complete_method, rich_help_panel=MODEL),
     ] = "lora"
-    rank: Annotated[int, typer.Option(help="Of the adapters.", metavar="N", min=1, rich_help_panel=MODEL)] = 256
-    dropout: Annotated[float, typer.Option(help="On the adapters' input.", min=0.0, max=0.9, rich_help_panel=MODEL)] = (
-        0.05
-    )
+    rank: Annotated[int, typer.Option(help="Rank of the adapters.", metavar="N", min=1, rich_help_panel=MODEL)] = 256
+    dropout: Annotated[
+        float, typer.Option(help="Dropout of the adapters' input.", min=0.0, max=0.9, rich_help_panel=MODEL)
+    ] = 0.05
     freeze_encoder: Annotated[
-        bool, typer.Option("--freeze-encoder", help="Keep its tags too.", metavar="", rich_help_panel=MODEL)
+        bool,
+        typer.Option("--freeze-encoder", help="Frozen encoder, whose tags stay.", metavar="", rich_help_panel=MODEL),
     ] = False
     offline: Annotated[
-        bool, typer.Option("--offline", help="Never use the network.", metavar="", rich_help_panel=MODEL)
+        bool, typer.Option("--offline", help="No use of the network.", metavar="", rich_help_panel=MODEL)
     ] = False
-    epochs: Annotated[str, typer.Option(help="Of the four stages.", metavar="A,B,C,D")] = "2,2,1,1"
-    steps: Annotated[str | None, typer.Option(help="Instead of epochs.", metavar="A,B,C,D")] = None
-    windows: Annotated[int, typer.Option(help="Of 10 s heard, at most.", metavar="N", min=1)] = 1
+    epochs: Annotated[str, typer.Option(help="Passes in each of the four stages.", metavar="A,B,C,D")] = "2,2,1,1"
+    steps: Annotated[str | None, typer.Option(help="Length of the training, instead of epochs.", metavar="A,B,C,D")] = (
+        None
+    )
+    windows: Annotated[int, typer.Option(help="Most windows of 10 s heard.", metavar="N", min=1)] = 1
     longest: Annotated[int, typer.Option(help="Question and answer, in tokens.", metavar="N", min=8)] = 108
     recompute: Annotated[bool, typer.Option("--recompute", help="Less memory, a third more time.", metavar="")] = False
 

@@ -53,41 +53,35 @@ class NanoFlags(TalkFlags):
     """For `sam train nano`."""
 
     size: Annotated[str, typer.Option(help="nano, small or base.", autocompletion=complete_size)] = "nano"
-    steps: Annotated[int | None, typer.Option(help="Of the whole training.", metavar="N", min=10)] = None
+    steps: Annotated[int | None, typer.Option(help="Steps of the whole training.", metavar="N", min=10)] = None
     start: Annotated[
-        str | None, typer.Option("--from", help="sam-nano or a folder: a trained model to go on from.", metavar="MODEL")
+        str | None, typer.Option("--from", help="Trained model to continue: sam-nano or folder.", metavar="MODEL")
     ] = None
     ears: Annotated[
         str | None,
-        typer.Option(help="sam-nano or a folder: keep this model's encoder, learn only words.", metavar="MODEL"),
+        typer.Option(help="Model whose encoder stays: sam-nano or folder.", metavar="MODEL"),
     ] = None
     trunk: Annotated[
         str | None,
-        typer.Option(help="mn04's weights to begin with: a file, or ORG/NAME on the Hub.", metavar="FILE"),
+        typer.Option(help="Initial mn04 weights: file or ORG/NAME.", metavar="FILE"),
     ] = None
-    without: Annotated[
-        str | None, typer.Option(help="Sources to leave out, with commas, to judge by.", metavar="SOURCES")
-    ] = None
-    tags_only: Annotated[bool, typer.Option("--tags-only", help="Make a tagger: no words are learned.", metavar="")] = (
-        False
-    )
+    without: Annotated[str | None, typer.Option(help="Comma-separated sources to hold out.", metavar="SOURCES")] = None
+    tags_only: Annotated[bool, typer.Option("--tags-only", help="Tagger only, without words.", metavar="")] = False
     variant: Annotated[
         str | None,
-        typer.Option(
-            help="One choice made otherwise, to compare: no-scan...", metavar="NAME", autocompletion=complete_variant
-        ),
+        typer.Option(help="Variant for comparison, such as no-scan.", metavar="NAME", autocompletion=complete_variant),
     ] = None
     both_cores: Annotated[
-        bool, typer.Option("--both-cores", help="Half as fast again; no longer the same to the bit.", metavar="")
+        bool, typer.Option("--both-cores", help="Both cores; faster, but not reproducible.", metavar="")
     ] = False
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0
 
 
 @train.command("nano", no_args_is_help=True)
 @spread
 def nano(
     corpus: Annotated[Path, typer.Argument(metavar="CORPUS", help="A folder with manifest.csv and train/.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to work in.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Working folder.")],
     flags: NanoFlags,
 ) -> ExitCode:
     """Train sam-nano, or a bigger one by the same recipe; the model appears in OUT/model.

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from samcli.training.tune.examine import Examined
 
 HEADER = ("what", "name", "train", "held out", "seconds", "note")
-Data = Annotated[Path, typer.Argument(metavar="DATA", help="A folder for each label, or a CSV or JSON Lines table.")]
+Data = Annotated[Path, typer.Argument(metavar="DATA", help="A folder per label, or a table.")]
 
 
 @dataclass(kw_only=True)
 class CheckFlags(JsonFlags):
     """For `sam train check`."""
 
-    seed: Annotated[int, typer.Option(help="Of what is held out.", min=0)] = 0
+    seed: Annotated[int, typer.Option(help="Seed of the held-out choice.", min=0)] = 0
 
 
 @spread

@@ -52,17 +52,19 @@ class DistillFlags(CourseFlags):
         ),
     ] = "nano"
     offline: Annotated[
-        bool, typer.Option("--offline", help="Never use the network.", metavar="", rich_help_panel=MODEL)
+        bool, typer.Option("--offline", help="No use of the network.", metavar="", rich_help_panel=MODEL)
     ] = False
     divergence: Annotated[float, typer.Option(help="Share of the KL loss.", min=0.0, max=1.0)] = 0.5
-    mix: Annotated[float, typer.Option(help="Chance to mix two sounds.", min=0.0, max=1.0)] = 0.5
-    mask_bands: Annotated[int, typer.Option(help="Of 128, hidden at most.", min=0, max=128)] = 48
-    mask_frames: Annotated[int, typer.Option(help="Of 1000, hidden at most.", min=0, max=1000)] = 192
+    mix: Annotated[float, typer.Option(help="Chance of mixing two sounds.", min=0.0, max=1.0)] = 0.5
+    mask_bands: Annotated[int, typer.Option(help="Most of 128 bands hidden.", min=0, max=128)] = 48
+    mask_frames: Annotated[int, typer.Option(help="Most of 1000 frames hidden.", min=0, max=1000)] = 192
     balanced: Annotated[bool, typer.Option("--balanced/--as-they-come", help="Rare sounds more often.", metavar="")] = (
         True
     )
-    epochs: Annotated[float, typer.Option(help="Over every ten seconds.", metavar="N")] = 5.0
-    steps: Annotated[int | None, typer.Option(help="Instead of epochs.", metavar="N", min=1)] = None
+    epochs: Annotated[float, typer.Option(help="Passes over every ten seconds.", metavar="N")] = 5.0
+    steps: Annotated[
+        int | None, typer.Option(help="Length of the training, instead of epochs.", metavar="N", min=1)
+    ] = None
 
 
 @spread

@@ -17,13 +17,13 @@ from samcli.cli.output import output
 class PlotFlags(TalkFlags):
     """For `sam train plot`."""
 
-    only: Annotated[list[str] | None, typer.Option(help="Only this figure; may be repeated.", metavar="NAME")] = None
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="A PNG file, by matplotlib.")] = None
+    only: Annotated[list[str] | None, typer.Option(help="Single figure; repeatable.", metavar="NAME")] = None
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="PNG file, by matplotlib.")] = None
 
 
 @spread
 def plot(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a training, or its metrics.jsonl.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Training folder, or its metrics.jsonl.")],
     flags: PlotFlags,
 ) -> ExitCode:
     """Show the course of a training, finished or not: losses and what was judged.

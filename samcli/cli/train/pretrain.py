@@ -37,13 +37,15 @@ class PretrainFlags(CourseFlags):
     size: Annotated[
         str, typer.Option(help="nano, tiny, small, base.", metavar="SIZE", autocompletion=complete_size)
     ] = "tiny"
-    seconds: Annotated[float, typer.Option(help="Of a window.", min=0.32, max=120.0)] = 10.24
+    seconds: Annotated[float, typer.Option(help="Length of a window.", min=0.32, max=120.0)] = 10.24
     hidden: Annotated[float, typer.Option(help="Share of the patches hidden.", min=0.01, max=0.99)] = 0.78125
-    epochs: Annotated[float, typer.Option(help="Times every window is heard.", metavar="N")] = 10.0
-    steps: Annotated[int | None, typer.Option(help="Instead of epochs.", metavar="N", min=1)] = None
+    epochs: Annotated[float, typer.Option(help="Passes over all windows.", metavar="N")] = 10.0
+    steps: Annotated[
+        int | None, typer.Option(help="Length of the training, instead of epochs.", metavar="N", min=1)
+    ] = None
     probe: Annotated[
         Path | None,
-        typer.Option(help="A corpus to judge by, before and after.", metavar="CORPUS"),
+        typer.Option(help="Corpus to measure before and after.", metavar="CORPUS"),
     ] = None
 
 

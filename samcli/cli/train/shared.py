@@ -35,15 +35,15 @@ class CourseFlags(TalkFlags):
 
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The model's folder, and of the work.", rich_help_panel=OUTPUT),
+        typer.Option("--output", "-o", help="Folder of the model and its training.", rich_help_panel=OUTPUT),
     ] = None
     batch_size: Annotated[
         int | None,
         typer.Option(help="Examples a step, over all processes.", metavar="N", min=1),
     ] = None
     rate: Annotated[float | None, typer.Option(help="Highest learning rate.", metavar="RATE")] = None
-    warm_up: Annotated[int | None, typer.Option(help="Steps until it is reached.", metavar="N", min=0)] = None
-    seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0
+    warm_up: Annotated[int | None, typer.Option(help="Steps of the warm-up.", metavar="N", min=0)] = None
+    seed: Annotated[int, typer.Option(help="Random seed.", min=0)] = 0
     at_once: Annotated[
         int,
         typer.Option(help="Examples in memory; 0: a whole step's.", metavar="N", min=0, rich_help_panel=MACHINE),

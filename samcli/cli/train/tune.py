@@ -34,26 +34,30 @@ def complete_method(incomplete: str) -> list[str]:
 class TuneFlags(TalkFlags):
     """For `sam train tune`."""
 
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The folder to make.", rich_help_panel=OUTPUT)
-    ] = None
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder to make.", rich_help_panel=OUTPUT)] = (
+        None
+    )
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where a stopped run ended.", metavar="", rich_help_panel=OUTPUT)
+        bool, typer.Option("--resume", help="Continuation of a stopped run.", metavar="", rich_help_panel=OUTPUT)
     ] = False
-    base: Annotated[str, typer.Option(help="The model to teach.", metavar="NAME", autocompletion=complete_model)] = (
+    base: Annotated[str, typer.Option(help="Model to train.", metavar="NAME", autocompletion=complete_model)] = (
         "sam-nano"
     )
     method: Annotated[
         str, typer.Option(help="lora, dora, full or head.", metavar="METHOD", autocompletion=complete_method)
     ] = "lora"
-    rank: Annotated[int, typer.Option(help="Of lora and dora.", metavar="N", min=1, max=1024)] = 8
-    epochs: Annotated[float | None, typer.Option(help="Times every recording is heard.", metavar="N")] = None
-    minutes: Annotated[float | None, typer.Option(help="Instead of epochs.", metavar="N")] = None
-    batch_size: Annotated[int, typer.Option(help="Scenes a step.", metavar="N", min=1)] = 16
-    others: Annotated[Path | None, typer.Option(help="Sounds that have none of the names.", metavar="FOLDER")] = None
-    seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0
-    anyway: Annotated[bool, typer.Option("--anyway", help="Leave out what would bite.", metavar="")] = False
-    offline: Annotated[bool, typer.Option("--offline", help="Never use the network.", metavar="")] = False
+    rank: Annotated[int, typer.Option(help="Rank of lora and dora.", metavar="N", min=1, max=1024)] = 8
+    epochs: Annotated[float | None, typer.Option(help="Passes over all recordings.", metavar="N")] = None
+    minutes: Annotated[float | None, typer.Option(help="Length of the training, instead of epochs.", metavar="N")] = (
+        None
+    )
+    batch_size: Annotated[int, typer.Option(help="Scenes per step.", metavar="N", min=1)] = 16
+    others: Annotated[Path | None, typer.Option(help="Sounds with none of the labels.", metavar="FOLDER")] = None
+    seed: Annotated[int, typer.Option(help="Random seed.", min=0)] = 0
+    anyway: Annotated[bool, typer.Option("--anyway", help="Training in spite of problem recordings.", metavar="")] = (
+        False
+    )
+    offline: Annotated[bool, typer.Option("--offline", help="No use of the network.", metavar="")] = False
 
 
 @spread

@@ -118,7 +118,7 @@ def _check_opened(base: sqlite3.Connection, folder: Folder, place: Path, seen: o
 
 
 def _check_schema(base: sqlite3.Connection, place: Path) -> None:
-    """Our tables or none, and pages that hang together: then nothing asked of them can be without end."""
+    """Our tables or none, and consistent pages: then every query of them ends."""
     with closing(sqlite3.connect(":memory:")) as model, in_time(base, place):
         model.executescript(SCHEMA)
         found = _schema(base)
@@ -126,7 +126,7 @@ def _check_schema(base: sqlite3.Connection, place: Path) -> None:
             raise UsageError(f"{os.fspath(place)!r} is no index of sam: it has other tables.")
         problem = base.execute("PRAGMA quick_check(1)").fetchone()[0]
         if problem != "ok":
-            raise damaged(place, "its pages do not hang together")
+            raise damaged(place, "its pages are inconsistent")
 
 
 def _text(data: bytes) -> str:
@@ -151,7 +151,7 @@ def in_time(base: sqlite3.Connection, place: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         if time.monotonic() > end:
-            raise damaged(place, "what it holds has no end") from error
+            raise damaged(place, "reading it takes too long") from error
         raise
     finally:
         base.set_progress_handler(None, 0)

@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samcli.engine.index.file import damaged, in_time, open_to_read, open_to_write
-from samcli.engine.index.lot import File, Lot
+from samcli.engine.index.task import File, IndexTask
 from samcli.engine.inputs.find import Input
+from samcli.engine.run import gathered
 from samcli.errors import OutputError, UsageError
 from samcli.models.interface import SoundModel
 from samcli.writers.files import explain
@@ -60,6 +61,10 @@ class Changes:
     forgotten: int = 0
     failed: int = 0
     problems: list[tuple[str, str]] = field(default_factory=list)  # of every input that is not in it: name, reason
+
+    def fail(self, item: Input, reason: str) -> None:
+        self.failed += 1
+        self.problems.append((item.display, reason))
 
 
 class Index:
@@ -153,38 +158,40 @@ class Index:
         """Hear what is new or changed among the inputs; with `forget` drop every other file of the index."""
         changes = Changes()
         known = {row[1]: row for row in self._files()}
-        lot = Lot(model)
+        fresh: list[tuple[Input, File]] = []
         for item in inputs:
             place = os.fsencode(os.path.abspath(item.path))  # noqa: PTH100  # bytes: names need not be UTF-8
             entry = known.pop(place, None)
             try:
                 status = os.stat(place)  # noqa: PTH116
             except OSError as error:
-                changes.failed += 1
-                reason = (error.strerror or "unknown cause").lower()
-                changes.problems.append((item.display, f"{item.display!r} cannot be read: {reason}."))
+                changes.fail(item, f"{item.display!r} cannot be read: {(error.strerror or 'unknown cause').lower()}.")
                 self._drop([entry] if entry is not None else [])
                 continue
-            if entry is not None and (status.st_size, status.st_mtime_ns) == entry[2:4]:
-                changes.kept += 1
-                if entry[4] is not None:
-                    changes.problems.append((item.display, entry[4]))
+            if entry is None or (status.st_size, status.st_mtime_ns) != entry[2:4]:
+                fresh.append((item, File(place, status.st_size, status.st_mtime_ns)))
             else:
-                file = File(place, status.st_size, status.st_mtime_ns)
-                lot.take(item, file)
-                changes.heard += file.problem is None
-                if file.problem is not None:
-                    changes.failed += 1
-                    changes.problems.append((item.display, file.problem))
-                self._enter(lot.finished())
+                changes.kept += 1
+                changes.problems += [(item.display, entry[4])] if entry[4] is not None else []
+        for _ in self._hear(fresh, model, changes):
             if progress is not None:
                 progress(changes.heard + changes.kept + changes.failed)
-        lot.hear()
-        self._enter(lot.finished())
         if forget:
             changes.forgotten = len(known)
             self._drop(list(known.values()))
         return changes
+
+    def _hear(self, fresh: Sequence[tuple[Input, File]], model: SoundModel, changes: Changes) -> Iterator[None]:
+        """Each is entered as soon as it is heard."""
+        for done in gathered(IndexTask.of(model), [item for item, _ in fresh], model):
+            item, file = fresh[done.job.index]
+            if done.error is not None:
+                file.problem = str(done.error)
+                changes.fail(item, file.problem)
+            else:
+                file.rows, changes.heard = done.records, changes.heard + 1
+            self._enter(file)
+            yield
 
     def changed(self, inputs: Iterable[Input]) -> int:
         """How many of the inputs are not in the index as they are now."""
@@ -237,19 +244,15 @@ class Index:
         rows = self._base.execute("SELECT path, problem FROM files WHERE problem IS NOT NULL ORDER BY path")
         return {os.fsdecode(path): problem for path, problem in rows}
 
-    def _enter(self, files: Sequence[File]) -> None:
-        """All of these, or none."""
-        if not files:
-            return
+    def _enter(self, file: File) -> None:
         with self._writing() as cursor:
-            for file in files:
-                cursor.execute("DELETE FROM files WHERE path = ?", (file.path,))
-                cursor.execute(
-                    "INSERT INTO files (path, size, changed, duration, problem) VALUES (?, ?, ?, ?, ?)",
-                    (file.path, file.size, file.changed, file.duration, file.problem),
-                )
-                rows = [(cursor.lastrowid, *row) for row in file.rows]
-                cursor.executemany("INSERT INTO windows VALUES (?, ?, ?, ?, ?, ?)", rows)
+            cursor.execute("DELETE FROM files WHERE path = ?", (file.path,))
+            cursor.execute(
+                "INSERT INTO files (path, size, changed, duration, problem) VALUES (?, ?, ?, ?, ?)",
+                (file.path, file.size, file.changed, file.duration, file.problem),
+            )
+            rows = [(cursor.lastrowid, *row) for row in file.rows]
+            cursor.executemany("INSERT INTO windows VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def _drop(self, entries: Sequence[tuple[Any, ...]]) -> None:
         if entries:

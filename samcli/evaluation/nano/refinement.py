@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from samcli.engine.hearing import Heard, Progress, hear
+from samcli.engine.options import RunOptions
 from samcli.evaluation.figures import Figure, share
 from samcli.evaluation.metrics.wording import invented, names_any
 from samcli.evaluation.nano.dev_sounds import RATE, DevSounds
@@ -59,7 +60,7 @@ def _captions(model: SoundModel, sounds: DevSounds, refine: bool, progress: Prog
         [clip.wave for clip in sounds.clips],
         [("",)] * count,
         rate=RATE,
-        refine=refine,
+        options=RunOptions(refine=refine),
         progress=lambda done: progress(f"captions {name}", done, count),
     )
 

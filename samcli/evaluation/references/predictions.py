@@ -25,11 +25,6 @@ class Prediction:
     failed: str = ""  # why there is nothing
 
 
-def read_predictions(path: Path) -> dict[str, Prediction]:
-    """By id: file names without folder and suffix; for answers with the question behind, or the question's own id."""
-    return as_predictions(read_entries(path), path)
-
-
 def read_entries(path: Path) -> list[dict[str, Any]]:
     """The rows or objects of a file, as they are."""
     try:

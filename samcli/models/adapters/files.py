@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from samcli.errors import ModelError
-from samcli.models.adapters.lora import AdapterConfig, adapter_state, load_adapter_state, merge_adapters
+from samcli.models.adapters.lora import AdapterConfig, adapter_state, load_adapter_state
 from samcli.writers.disk import put_back, put_in_place
 
 CONFIG, WEIGHTS = "adapter.json", "adapter.safetensors"
@@ -85,16 +84,6 @@ def read_adapter_tensors(folder: Path) -> dict[str, Tensor]:
         return load_file(folder / WEIGHTS)
     except (OSError, SafetensorError):
         raise ModelError(f"{folder / WEIGHTS} is missing or damaged.") from None
-
-
-def apply_adapters(
-    model: nn.Module, folders: Mapping[str, Path], *, base: str = "", base_revision: str = "", merge: bool = True
-) -> None:
-    """Stack adapters by name, in the order given. Merged, they cost nothing while speaking, but are there for good."""
-    for name, folder in folders.items():
-        load_adapter(model, folder, name, base=base, base_revision=base_revision)
-    if merge:
-        merge_adapters(model, keep_base=False)
 
 
 def _typed(config: AdapterConfig) -> bool:

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from samcli.audio.front_end import EVEN_32K
 from samcli.models.encoders.base import Encoder, EncoderKind
 from samcli.models.encoders.mobilenet import BAND_STRIDE, TRUNKS, MobileNet
+from samcli.models.encoders.parts import BLOCK, Blocks, in_their_part, without_empty
 from samcli.models.interface import Encoding
 from samcli.ssm.bidirectional import BidirectionalConfig, BidirectionalMamba2
 from samcli.ssm.norms import RMSNorm
@@ -26,6 +27,7 @@ FRAMES_PER_TOKEN = 8  # three halvings in time: 100 frames/s become 12.5 tokens/
 WINDOW_FRAMES = 1000  # what it reads at once when it stands alone as a tagger
 PARTS = 3  # of a stretch
 LEAST_WEIGHT = -60.0  # the logarithm of the least a step weighs beside the most telling one
+COLUMNS = BLOCK * FRAMES_PER_TOKEN // BAND_STRIDE  # of the trunk's last map in a block
 CACHED_FRAMES = 2000  # over all rows, of which a processor's caches hold the trunk's first maps
 
 
@@ -113,37 +115,44 @@ class NanoEncoder(Encoder):
         return self.judge(self.norm(joined), pooled, lengths)
 
     def _heard(self, mel: Tensor, frames: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The trunk's maps as tokens (batch, tokens, width), and its last map pooled (batch, 2 * channels)."""
+        """The trunk's maps as tokens (batch, tokens, width); its last one in blocks (batch, blocks, 2 * channels)."""
         maps = self.trunk(mel.to(self.head.weight.dtype), frames)
         tokens = maps[0].shape[2]
         flat = [part.permute(0, 2, 3, 1).flatten(2) for part in maps]  # (batch, steps, bands * channels)
         parts = [layer(part) for layer, part in zip(self.join, flat, strict=True)]
         joined = sum_of(part.repeat_interleave(2**times, 1)[:, :tokens] for times, part in enumerate(parts))
-        last = maps[-1].float()
-        steps = None if frames is None else (frames + BAND_STRIDE - 1) // BAND_STRIDE
-        return joined, torch.cat(pool(last.permute(0, 2, 3, 1).flatten(1, 2), steps, last.shape[3]), 1)
+        last = maps[-1].float()  # (batch, channels, columns, bands)
+        columns = torch.full((len(last),), last.shape[2], device=last.device)
+        if frames is not None:
+            columns = -(-frames // BAND_STRIDE)
+        flat_map = last.permute(0, 2, 3, 1).flatten(1, 2)
+        bands = last.shape[3]
+        blocks = Blocks.of(flat_map, columns * bands, COLUMNS * bands)
+        return joined, blocks.packed()
 
     def judge(self, x: Tensor, pooled: Tensor | None, lengths: Tensor | None = None) -> Encoding:
         assert pooled is not None, "the window's head reads the trunk's pooled map"
-        step_logits = self.head(x)
-        window = torch.cat([pooled.float(), *pool(x.float(), lengths)], 1).to(x.dtype)
-        window = self.window_head(self.window_dropout(F.hardswish(self.window_hidden(window))))
         if lengths is None:
             lengths = torch.full((x.shape[0],), x.shape[1], device=x.device)
+        step_logits = self.head(x)
+        heard = self._by_parts(x, Blocks.unpacked(pooled.float()), lengths)
         attention = self.attention(x).float()
         behind = torch.arange(x.shape[1], device=x.device)[None, :] >= lengths[:, None]
         attention = attention.masked_fill(behind[..., None], float("-inf"))
         stretch = best_stretch(step_logits.float(), attention, lengths, self.config.stretch)
-        return Encoding(x, lengths, window.float() + self.gain.float() * stretch, step_logits, pooled)
+        heard = heard + (self.gain.float() * stretch)[:, None]
+        return Encoding(x, lengths, heard.amax(1), in_their_part(step_logits.float(), heard), pooled)
 
-
-def pool(x: Tensor, lengths: Tensor | None, of: int = 1) -> tuple[Tensor, Tensor]:
-    """Mean and maximum over each row's valid steps of `of` tokens: (batch, tokens, width) to (batch, width) each."""
-    if lengths is None:
-        return x.mean(1), x.amax(1)
-    valid = (torch.arange(x.shape[1], device=x.device) < (lengths * of)[:, None])[..., None]
-    mean = (x * valid).sum(1) / (lengths * of)[:, None]
-    return mean, x.masked_fill(~valid, float("-inf")).amax(1)
+    def _by_parts(self, x: Tensor, trunk: Blocks, lengths: Tensor) -> Tensor:
+        """What the window's head says of the whole window and of each part: (batch, 1 + parts, classes)."""
+        most = -(-x.shape[1] // BLOCK)
+        trunk = Blocks(trunk.sums[:, :most], trunk.peaks[:, :most])
+        bands = self.trunk.sizes[-1][0]
+        columns = -(-lengths // (BAND_STRIDE // FRAMES_PER_TOKEN))
+        of_trunk = trunk.pools(columns * bands, COLUMNS * bands)
+        of_tokens = Blocks.of(x.float(), lengths, BLOCK).pools(lengths, BLOCK)
+        hidden = F.hardswish(self.window_hidden(torch.cat([of_trunk, of_tokens], 2).to(x.dtype)))
+        return without_empty(self.window_head(self.window_dropout(hidden)).float(), lengths, x.shape[1])
 
 
 def sum_of(parts: Iterable[Tensor]) -> Tensor:

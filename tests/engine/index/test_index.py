@@ -98,14 +98,14 @@ def test_what_cannot_be_heard_is_remembered(folder: Path) -> None:
 @pytest.mark.parametrize("error", [RuntimeError("the decoder is lost"), MemoryError(), OSError(5, "I/O error")])
 def test_a_decoder_that_fails_in_its_own_way(folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """One file is noted, and the others go on."""
-    from samcli.engine.index import lot
+    from samcli.engine.inputs import decode_ahead
 
     def failing(item: Input, rate: int):  # type: ignore[no-untyped-def]
         if item.path.endswith("1.wav"):
             raise error
         return open_input(item, rate)
 
-    monkeypatch.setattr(lot, "open_input", failing)
+    monkeypatch.setattr(decode_ahead, "open_input", failing)
     model = tiny_random()
     with Index(folder / NAME, model) as index:
         changes = index.update(find_inputs([folder]), model)
@@ -155,8 +155,6 @@ def test_killed_at_any_moment(folder: Path, tmp_path: Path) -> None:
         "from samcli.checkpoints.tiny import tiny_random\n"
         "from samcli.engine.inputs.find import find_inputs\n"
         "import samcli.engine.index.store as room\n"
-        "import samcli.engine.index.lot as lot\n"
-        "lot.LOT_WINDOWS = 4\n"
         "model = tiny_random()\n"
         f"with room.Index({str(folder / NAME)!r}, model) as index:\n"
         f"    index.update(find_inputs([{str(folder)!r}]), model)\n"

@@ -24,7 +24,7 @@ from samcli.text.labels import labels
 from samcli.training.nano.corpus import Targets
 
 RATE = 16_000
-FEW = Extent(every=4, scenes=8, minutes=2, variants=3)
+FEW = Extent(every=4, scenes=8, minutes=2, variants=3, long=8)
 
 
 class Oracle:
@@ -101,7 +101,7 @@ def of_nothing(corpus_folder: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def of_the_oracle(corpus_folder: Path) -> dict[str, Any]:
-    return measure(Oracle(), corpus_folder, Extent(1, scenes=24, minutes=3, variants=4))  # type: ignore[arg-type]
+    return measure(Oracle(), corpus_folder, Extent(1, scenes=24, minutes=3, variants=4, long=8))  # type: ignore[arg-type]
 
 
 def values(report: dict[str, Any]) -> dict[str, float]:

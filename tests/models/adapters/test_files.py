@@ -8,8 +8,15 @@ import torch
 from torch import nn
 
 from samcli.errors import ModelError
-from samcli.models.adapters.files import apply_adapters, load_adapter, read_adapter_config, save_adapter
-from samcli.models.adapters.lora import AdapterConfig, adapter_names, adapter_parameters, adapter_state, add_adapter
+from samcli.models.adapters.files import load_adapter, read_adapter_config, save_adapter
+from samcli.models.adapters.lora import (
+    AdapterConfig,
+    adapter_names,
+    adapter_parameters,
+    adapter_state,
+    add_adapter,
+    merge_adapters,
+)
 
 CONFIG = AdapterConfig(kind="dora", rank=2, alpha=4.0, targets=("in_proj",), base="org/base", base_revision="abc")
 
@@ -55,14 +62,17 @@ def test_several_on_one_base(saved: tuple[Path, nn.Module], tmp_path: Path) -> N
     save_adapter(second, plain, tmp_path / "wind", "wind")
     aside, merged = model(), model()
     folders = {"rain": folder, "wind": tmp_path / "wind"}
-    apply_adapters(aside, folders, base="org/base", merge=False)
-    apply_adapters(merged, folders, base="org/base")
+    for stacked in (aside, merged):
+        for name, place in folders.items():
+            load_adapter(stacked, place, name, base="org/base")
+    merge_adapters(merged, keep_base=False)
     assert adapter_names(aside) == ["rain", "wind"] and adapter_names(merged) == []
     x = torch.randn(3, 64)
     torch.testing.assert_close(merged.in_proj(x), aside.in_proj(x), rtol=0, atol=1e-4)  # type: ignore[operator]
     update = aside.in_proj.adapters["wind"].update()  # type: ignore[union-attr,operator,index]
     one = model()
-    apply_adapters(one, {"rain": folder})
+    load_adapter(one, folder, "rain")
+    merge_adapters(one, keep_base=False)
     torch.testing.assert_close(merged.in_proj.weight, one.in_proj.weight + update, rtol=0, atol=1e-5)  # type: ignore[union-attr,operator]
 
 

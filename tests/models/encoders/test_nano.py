@@ -31,9 +31,10 @@ def encoder() -> NanoEncoder:
     return network.eval().double()
 
 
-def test_rows_of_a_padded_batch_equal_rows_alone(encoder: NanoEncoder) -> None:
-    frames = torch.tensor([1, 7, 8, 9, 50, 100])
-    mel = torch.randn(6, 100, 128, dtype=torch.float64)
+@pytest.mark.parametrize("sizes", [[1, 7, 8, 9, 50, 100], [250, 257, 384, 512, 513, 777, 900, 1000]])
+def test_rows_of_a_padded_batch_equal_rows_alone(encoder: NanoEncoder, sizes: list[int]) -> None:
+    frames = torch.tensor(sizes)
+    mel = torch.randn(len(sizes), max(sizes), 128, dtype=torch.float64)
     together = encoder(mel, frames)
     for row, count in enumerate(frames.tolist()):
         alone = encoder(mel[row : row + 1, :count])

@@ -93,7 +93,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[NanoEncoder, dict[s
     return encoder, weights
 
 
-@pytest.mark.parametrize("frames", [32, 100, 333])
+@pytest.mark.parametrize("frames", [32, 100, 250])  # longer windows are heard by their parts, too
 def test_it_begins_as_mn04(begun: tuple[NanoEncoder, dict[str, Tensor]], frames: int) -> None:
     encoder, weights = begun
     mel = torch.randn(2, frames, 128, generator=torch.Generator().manual_seed(frames))

@@ -34,9 +34,7 @@ def applies(mixer: Any, x: Tensor) -> bool:
     return fits and kernels.loops_apply(x) and agrees(kind, config, weights)
 
 
-def read(
-    mixer: Any, projected: Tensor, state: BlockState | None, lengths: Tensor | None
-) -> tuple[Tensor, BlockState]:
+def read(mixer: Any, projected: Tensor, state: BlockState | None, lengths: Tensor | None) -> tuple[Tensor, BlockState]:
     """projected (batch, length, ...) by in_proj to what out_proj takes, and the state after each row."""
     from samcli.ssm.fast.loops import stretches
 

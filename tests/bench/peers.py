@@ -1,14 +1,23 @@
-"""Speeds of taggers people use today, on our clips: the same files, the usual PyTorch path, random weights.
+"""Programs that people use today, beside ours on the same machine: python tests/bench/peers.py [--quick]
 
-Weights do not change the speed, and none need be fetched. Both decode with our reader, so what differs is the front
-end and the network. MobileNet mn04 is EfficientAT's small AudioSet tagger (MobileNetV3-large at width 0.4, arXiv
-2211.04772); AST is the Audio Spectrogram Transformer as `transformers` builds it.
+Weights are random: they do not change the speed, and none need be fetched. Each peer runs in a process of its own, and
+the ratio says how many times faster ours is. MobileNet mn04 is EfficientAT's small AudioSet tagger (MobileNetV3-large
+at width 0.4, arXiv 2211.04772); AST is the Audio Spectrogram Transformer as `transformers` builds it, and Mamba-2 its
+PyTorch path. The taggers decode with our reader, so what differs is the front end and the network.
 """
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import multiprocessing
+import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +26,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from samcli.audio.decode import read_sound
+from samcli.bench.core import READINGS, Row, decoding, fastest, random_model, reading, row
+from samcli.bench.folder import hear, make_clips
+from samcli.checkpoints.loading import load_model
+from samcli.ssm.language.blocks import LanguageConfig
+from samcli.ssm.language.model import LanguageModel
 
 T = TypeVar("T")
 MOBILE_RATE, AST_RATE = 32_000, 16_000
@@ -140,3 +154,95 @@ def _fastest(tag: Callable[[T], float], parts: Sequence[T]) -> float:
         seconds = sum(tag(part) for part in parts)
         speeds.append(seconds / (time.perf_counter() - start))
     return max(speeds)
+
+
+def in_fresh_process(function: Callable[..., T], *arguments: object) -> T:
+    """What `function(*arguments)` gives in a new interpreter: none of our settings helps or hinders there."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
+        return process.submit(function, *arguments).result()
+
+
+def taggers(quick: bool) -> Iterator[Row]:
+    """A shared machine changes its pace within a minute: ours tags before and after, and the better run counts."""
+    model = load_model("sam-nano", device="cpu", dtype=torch.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        clips = make_clips(Path(folder) / "clips", 32 if quick else 200, 10.0, ("wav", "mp3"))
+        paths, ours, speeds = sorted(clips.iterdir()), [hear("tag", clips, model)], {}
+        for batch in (1, 4, 16):  # one by one is how its authors' program works; what is best depends on the caches
+            speeds[f"MobileNet mn04, {batch} at a time"] = in_fresh_process(mobilenet_speed, paths[:32], batch)
+        if importlib.util.find_spec("transformers"):
+            speeds["AST-base"] = in_fresh_process(ast_speed, paths[: 2 if quick else 8])
+        ours.append(hear("tag", clips, model))
+    speed = max(report.audio_seconds / report.elapsed for report in ours)
+    for name, theirs in speeds.items():
+        yield row(f"tag, against {name}", speed, "s/s", theirs, theirs)
+
+
+def language_models(quick: bool) -> Iterator[Row]:
+    """Mamba-2 130M, ours over that of transformers."""
+    if not importlib.util.find_spec("transformers"):
+        return
+    for dtype in (torch.float32, torch.bfloat16):
+        model = random_model(LanguageConfig(), dtype, "cpu")
+        before = reading(model, (512,) if quick else (512, 2048))
+        yield from beside_transformers(model, before, decoding(model, quick, "cpu")[0])
+
+
+def beside_transformers(model: LanguageModel, before: dict[int, float], decode: float) -> Iterator[Row]:
+    """Our rates over those of transformers' PyTorch path; nothing where it is not installed.
+
+    A shared machine changes its pace within a minute: ours reads `before` and after, theirs as often in between.
+    """
+    import torch
+
+    if importlib.util.find_spec("transformers") is None:
+        return
+    dtype = model.lm_head.weight.dtype
+    name = str(dtype).removeprefix("torch.")
+    targets = {512: 1.7, 2048: 3.0} if dtype is torch.float32 else {512: 2.5, 2048: 4.0}
+    theirs, theirs_decode = in_fresh_process(transformers_speeds, model.config, dtype, tuple(before))
+    after = reading(model, tuple(before))
+    for tokens, speed in theirs.items():
+        gain = max(before[tokens], after[tokens]) / speed
+        yield row(f"prefill {tokens} {name} over transformers", gain, "x", None, targets[tokens])
+    yield row(f"decode 1 {name} over transformers", decode / theirs_decode, "x", None, 1.6)
+
+
+def transformers_speeds(
+    config: LanguageConfig, dtype: torch.dtype, lengths: tuple[int, ...]
+) -> tuple[dict[int, float], float]:
+    """Tokens per second of transformers' Mamba-2 of this size: reading each of the lengths, and speaking."""
+    import torch
+    import transformers
+
+    # that its own kernels are missing is the point here
+    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    warnings.simplefilter("ignore", FutureWarning)
+    theirs = transformers.Mamba2ForCausalLM(
+        transformers.Mamba2Config(
+            hidden_size=config.d_model,
+            num_hidden_layers=config.n_layer,
+            num_heads=config.expand * config.d_model // config.headdim,
+            head_dim=config.headdim,
+            state_size=config.d_state,
+            n_groups=config.ngroups,
+            vocab_size=config.padded_vocab_size,
+            tie_word_embeddings=True,
+        )
+    )
+    theirs.to(dtype=dtype)  # type: ignore[call-arg]
+    theirs.requires_grad_(False).train(False)
+    prompt = torch.randint(0, config.vocab_size, (1, max(lengths)))
+    speeds = {
+        tokens: tokens / fastest(partial(theirs, prompt[:, :tokens], logits_to_keep=1), 2 * READINGS, "cpu")
+        for tokens in lengths
+    }
+    with torch.inference_mode():
+        cache = theirs(prompt[:, :16], use_cache=True).cache_params
+    seconds = fastest(lambda: theirs(prompt[:, :1], cache_params=cache, use_cache=True), 8, "cpu")
+    return speeds, 1 / seconds
+
+
+if __name__ == "__main__":
+    for found in (*taggers("--quick" in sys.argv), *language_models("--quick" in sys.argv)):
+        print(json.dumps(found))
