@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.conftest import RATE, Sam, tone
+from tests.conftest import RATE, Here, Sam, tone
 
 TINY = ("--model", "tiny-random", "--offline", "-f", "jsonl")
 
@@ -37,7 +37,9 @@ def plain(lines: bytes) -> list[dict[str, Any]]:
     [("tag", "-", "--segment", "5"), ("caption", "-", "--segment", "5", "--max-new-tokens", "2")],
     ids=["tag", "caption"],
 )
-def test_a_record_leaves_when_its_segment_is_over(sam: Sam, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_a_record_leaves_when_its_segment_is_over(
+    sam: Sam, here: Here, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
     sound = wav()
     (tmp_path / "a.wav").write_bytes(sound)
     running = sam.start(*arguments, *TINY, "--batch-size", "64")
@@ -48,15 +50,15 @@ def test_a_record_leaves_when_its_segment_is_over(sam: Sam, tmp_path: Path, argu
     first = running.stdout.readline()
     assert json.loads(first)["end"] == 5.0 and running.poll() is None
     rest, _ = running.communicate(sound[half:], timeout=300)
-    whole = sam(arguments[0], "a.wav", *arguments[2:], *TINY)
+    whole = here(arguments[0], "a.wav", *arguments[2:], *TINY)
     assert plain(first + rest) == plain(whole.stdout) and len(plain(rest)) == 3
 
 
-def test_events_leave_before_the_end(sam: Sam, tmp_path: Path) -> None:
+def test_events_leave_before_the_end(sam: Sam, here: Here, tmp_path: Path) -> None:
     sound = wav(4)
     (tmp_path / "a.wav").write_bytes(sound)
     timeline = ("--timeline", "--threshold", "0.5")
-    whole = plain(sam("tag", "a.wav", *timeline, *TINY).stdout)
+    whole = plain(here("tag", "a.wav", *timeline, *TINY).stdout)
     running = sam.start("tag", "-", *timeline, *TINY)
     assert running.stdin and running.stdout
     running.stdin.write(sound[: len(sound) - 2 * RATE * 10])
@@ -71,12 +73,12 @@ def test_events_leave_before_the_end(sam: Sam, tmp_path: Path) -> None:
     assert sorted(plain(first + rest), key=place) == sorted(whole, key=place)
 
 
-def test_bare_samples(here: Any, sam: Sam, make_wav: Callable[..., Path], tmp_path: Path) -> None:
+def test_bare_samples(here: Here, make_wav: Callable[..., Path], tmp_path: Path) -> None:
     make_wav(tmp_path / "a.wav", seconds=6)
     samples = (tmp_path / "a.wav").read_bytes()[44:]
     whole = here("tag", "a.wav", *TINY).stdout
     assert plain(here("tag", "-", "--raw", "s16le:16000:1", *TINY, input=samples).stdout) == plain(whole)
-    assert plain(sam("tag", "-", "--raw", "s16le:16000", *TINY, input=samples).stdout) == plain(whole)
+    assert plain(here("tag", "-", "--raw", "s16le:16000", *TINY, input=samples).stdout) == plain(whole)
     wrong = here("tag", "-", "--raw", "s16:16000", *TINY, input=samples)
     assert wrong.returncode == 2 and b"--raw" in wrong.stderr and not wrong.stdout
 

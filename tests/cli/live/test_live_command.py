@@ -99,9 +99,9 @@ def killed(sam: Sam, sound: str, times: int, every: float, pace: str) -> None:
     assert sam(*command[: -len(LOUD) - 1], *LOUD).returncode == 0  # as fast as can be
 
 
-def test_kill_loses_and_doubles_nothing(sam: Sam, sound: str, tmp_path: Path) -> None:
-    whole = plain(sam("live", sound, *LOUD).stdout)
-    killed(sam, sound, 2, 0.5, "20")
+def test_kill_loses_and_doubles_nothing(sam: Sam, here: Here, sound: str, tmp_path: Path) -> None:
+    whole = plain(here("live", sound, *LOUD).stdout)
+    killed(sam, sound, 1, 0.5, "20")
     assert plain((tmp_path / "k.jsonl").read_text()) == whole
 
 
@@ -211,9 +211,9 @@ def test_a_microphone(sam: Sam, sound: str, speaker: dict[str, str]) -> None:
     assert running.returncode == 130
 
 
-def test_a_calm_picture(sam: Sam, sound: str) -> None:
+def test_a_calm_picture(sam: Sam, here: Here, sound: str) -> None:
     code, seen = on_a_terminal(sam, "live", sound, "--realtime=20", *LOUD)
     assert code == 0 and "a.wav" in seen and " dB" in seen and "now" in seen and '"schema"' not in seen
     assert "\x1b[J" in seen  # it renews itself in place
-    label = json.loads(sam("live", sound, *LOUD).stdout.splitlines()[0])["tags"][0]["label"]
+    label = json.loads(here("live", sound, *LOUD).stdout.splitlines()[0])["tags"][0]["label"]
     assert label in seen
