@@ -133,7 +133,7 @@ class AvSource:
         av = _library("av")
         self._error = av.FFmpegError
         counted, stated = mp3_frames(file), asf_seconds(file)
-        self._file: Any = file if file.flows else Sieve(file, bare_start(file))
+        self._file = _as_read(file)
         self._run = 1 if file.flows else NATIVE_SAMPLES  # a flow's frames are handed on as they come
         file.seek(0)
         try:
@@ -283,6 +283,11 @@ class AvSource:
 
     def close(self) -> None:
         self._container.close()
+
+
+def _as_read(file: Steady) -> Any:
+    """What FFmpeg is to see: a flow as it is, for it has no way back; any other file without its holes."""
+    return file if file.flows else Sieve(file, bare_start(file))
 
 
 def _moves(pictures: Any) -> bool:

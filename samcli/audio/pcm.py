@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,14 +53,14 @@ class RawSound:
             parts = np.frombuffer(data, np.uint8).reshape(-1, 3)
             wide = np.zeros((len(parts), 4), np.uint8)
             wide[:, 1:] = parts
-            found = wide.reshape(-1).view("<i4").astype(np.float32) / 2**31
+            found = wide.reshape(-1).view("<i4").astype(np.float32) / np.float32(2**31)
         else:
             values = np.frombuffer(data, KINDS[self.kind])
             found = values.astype(np.float32)
             if self.kind == "u8":
-                found = (found - 128) / 128
+                found = (found - np.float32(128)) / np.float32(128)
             elif values.dtype.kind == "i":
-                found = found / -float(np.iinfo(values.dtype).min)
+                found = found / np.float32(-float(np.iinfo(values.dtype).min))
         return found.reshape(-1, self.channels)
 
     def __str__(self) -> str:
@@ -112,5 +112,5 @@ class RawReader:
 def open_raw(source: BinaryIO | str, kind: RawSound, rate: int) -> RawReader:
     """Bare samples by name or from an open stream."""
     if isinstance(source, str):
-        return RawReader(cast(BinaryIO, by_name(source).stream.file), kind, rate, owned=True)
+        return RawReader(by_name(source).stream.file, kind, rate, owned=True)
     return RawReader(source, kind, rate)

@@ -20,7 +20,7 @@ from tests.live.conftest import RATE, scene
 from tests.terminal import on_a_terminal
 
 TINY = ("--model", "tiny-random", "--offline")
-LOUD = ("--labels", "Dog,Siren,Rain,Music,Speech,Bark,Wind,Bird,Water,Vehicle", "--threshold", "0.52", *TINY)
+LOUD = ("--labels", "Dog,Siren,Rain,Music,Speech,Bark,Bird,Water,Vehicle", "--threshold", "0.52", *TINY)
 
 
 @pytest.fixture
