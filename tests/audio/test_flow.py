@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import subprocess
@@ -27,8 +28,9 @@ def piped(data: bytes, stays_open: bool = False) -> BinaryIO:
     ours, theirs = os.pipe()
 
     def feed() -> None:
-        for at in range(0, len(data), 1000):
-            os.write(theirs, data[at : at + 1000])
+        with contextlib.suppress(BrokenPipeError):  # whoever reads may go away
+            for at in range(0, len(data), 1000):
+                os.write(theirs, data[at : at + 1000])
         if not stays_open:
             os.close(theirs)
 
