@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
 
-from samcli.audio.decoders import DTYPES
-from samcli.audio.mixing import Layout, mono, samples_of
+from samcli.audio.mixing import DTYPES, Layout, mono, samples_of
 from samcli.audio.resample import RATES, Resampler
 from samcli.engine.windows import Wave
 from samcli.errors import InputError
