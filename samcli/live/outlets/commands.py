@@ -9,6 +9,7 @@ import os
 import shlex
 import subprocess
 import threading
+import time
 from collections import deque
 from pathlib import Path
 
@@ -18,18 +19,20 @@ from samcli.live.telling import Told
 WAITING = 64  # events
 AT_ONCE = 4
 LONGEST = 60.0  # seconds a command may take before it is ended
-PARTING = 5.0  # seconds that commands may still take at the end
+PARTING = 30.0  # seconds that commands may still take at the end
 
 
 class Commands:
-    def __init__(self, command: str, kinds: tuple[str, ...] = ("begin",), at_once: int = AT_ONCE) -> None:
+    def __init__(
+        self, command: str, kinds: tuple[str, ...] = ("begin",), at_once: int = AT_ONCE, parting: float = PARTING
+    ) -> None:
         try:
             self.words = shlex.split(command)
         except ValueError as error:
             raise UsageError(f"--exec cannot be read: {error}.") from None
         if not self.words:
             raise UsageError("--exec names no command.")
-        self.kinds, self.skipped, self.failed = kinds, 0, 0
+        self.kinds, self.parting, self.skipped, self.failed = kinds, parting, 0, 0
         self.problem: str | None = None  # the first that went wrong
         self._waiting: deque[tuple[Told, Path | None]] = deque()
         self._changed = threading.Condition()
@@ -57,8 +60,9 @@ class Commands:
         with self._changed:
             self._ended = True
             self._changed.notify_all()
+        deadline = time.monotonic() + self.parting
         for thread in self._threads:
-            thread.join(PARTING / len(self._threads))
+            thread.join(max(0.0, deadline - time.monotonic()))
         with self._changed:
             self.skipped += len(self._waiting)
             self._waiting.clear()

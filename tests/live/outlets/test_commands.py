@@ -48,7 +48,7 @@ def test_slow_commands_are_few_and_nobody_waits(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.mkdir()
     body = f"import os, time; open(os.path.join({str(log)!r}, os.environ['SAM_NUMBER']), 'w'); time.sleep(600)"
-    commands = Commands(script(tmp_path / "a.py", body), at_once=2)
+    commands = Commands(script(tmp_path / "a.py", body), at_once=2, parting=1.0)
     began = time.monotonic()
     for number in range(WAITING + 30):
         commands.tell(told(number), None)
