@@ -61,7 +61,8 @@ class RawSound:
                 found = (found - np.float32(128)) / np.float32(128)
             elif values.dtype.kind == "i":
                 found = found / np.float32(-float(np.iinfo(values.dtype).min))
-        return found.reshape(-1, self.channels)
+        frames: NDArray[np.float32] = np.asarray(found, np.float32).reshape(-1, self.channels)
+        return frames
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.rate}:{self.channels}"

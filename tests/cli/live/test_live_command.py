@@ -116,13 +116,13 @@ def test_twenty_kills(sam: Sam, tmp_path: Path) -> None:
 def test_a_command_on_an_event(here: Here, sound: str, tmp_path: Path) -> None:
     (tmp_path / "note.sh").write_text('#!/bin/sh\necho "$SAM_LABEL $SAM_EVENT" >> log\n')
     (tmp_path / "note.sh").chmod(0o755)
-    acting = ("--exec", "./note.sh", "--save", "clips", "--save-limit", "200k")
+    acting = ("--exec", "./note.sh", "--save", "clips", "--save-limit", "2M")
     done = here("live", sound, *acting, *LOUD, "--labels", "Dog,Siren,Rain")  # few events: each runs a program
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     begun = sorted(line["tags"][0]["label"] + " begin" for line in lines if line["event"] == "begin")
     assert sorted((tmp_path / "log").read_text().splitlines()) == begun
     clips = sorted((tmp_path / "clips").iterdir())
-    assert clips and sum(path.stat().st_size for path in clips) <= 200_000
+    assert clips and sum(path.stat().st_size for path in clips) <= 2_000_000
     assert all(soundfile.info(path).samplerate == 32_000 for path in clips)
 
 
