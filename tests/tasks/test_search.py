@@ -210,3 +210,29 @@ def test_embedding_what_cannot_be_heard(folder: Path) -> None:
     vectors = list(embed(find_inputs([folder]), tiny_random()))
     assert [bool(one.problem) for one in vectors].count(True) == 1
     assert len(vectors) == 7
+
+
+def test_a_file_that_the_model_fails_on_stops_no_other(
+    tmp_path: Path, make_wav: MakeWav, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Embeddings, searches and indexes are runs like any other: one error, and the rest as it is without it."""
+    make_wav(tmp_path / "in" / "quiet.wav", level=0.1)
+    alone = next(embed(find_inputs([tmp_path]), tiny_random()))
+    loud = str(make_wav(tmp_path / "in" / "loud.wav", level=0.9))
+    model, inputs, failed = tiny_random(), find_inputs([tmp_path]), dict[str, str]()
+    encode = model.encode
+
+    def choking(waves: torch.Tensor, lengths: torch.Tensor) -> Any:
+        if waves.abs().max() > 0.5:
+            raise RuntimeError("it is too loud")
+        return encode(waves, lengths)
+
+    monkeypatch.setattr(model, "encode", choking)
+    first, second = embed(inputs, model)
+    assert first.kind == "model" and "loud.wav" in first.problem and "it is too loud" in first.problem
+    np.testing.assert_allclose(second.values, alone.values, atol=1e-6)
+    [hits] = search_heard(["rain"], inputs, model, failed=lambda item, error: failed.update({item.path: error.kind}))
+    assert [Path(hit.path).name for hit in hits] == ["quiet.wav"] and failed == {loud: "model"}
+    with Index(tmp_path / "i", model) as index:
+        changes = index.update(inputs, model)
+        assert (changes.heard, changes.failed) == (1, 1) and "too loud" in index.problems()[loud]
