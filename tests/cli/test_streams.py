@@ -32,9 +32,12 @@ def plain(lines: bytes) -> list[dict[str, Any]]:
     return records
 
 
+SPEAKING = ("caption", "-", "--segment", "5", "--max-new-tokens", "2")
+
+
 @pytest.mark.parametrize(
     "arguments",
-    [("tag", "-", "--segment", "5"), ("caption", "-", "--segment", "5", "--max-new-tokens", "2")],
+    [("tag", "-", "--segment", "5"), pytest.param(SPEAKING, marks=pytest.mark.slow)],
     ids=["tag", "caption"],
 )
 def test_a_record_leaves_when_its_segment_is_over(
