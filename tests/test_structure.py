@@ -17,7 +17,7 @@ MOST_FILES, MOST_LINES = 16, 300
 ROOMS = (
     "_version", "errors", "records", "writers", "text", "audio", "ssm", "models", "checkpoints", "digest", "questions",
     "answers", "engine", "tasks", "live",
-    "api", "training", "evaluation", "bench", "cli", "launcher", "__init__", "__main__",
+    "api", "subtitle", "serving", "training", "evaluation", "bench", "cli", "launcher", "__init__", "__main__",
 )  # fmt: skip
 
 

@@ -21,14 +21,15 @@ from samcli.text.sayings import LASTING, Saying, saying
 class Sureness:
     """From which probability on what is said; for each model its own."""
 
-    heard: float = 0.05  # that it is there, when asked for
+    heard: float = 0.04  # that it is there, when asked for
     plainly: float = 0.25  # that it is there for sure
     told: float = 0.2  # that it is told without being asked for
     told_long: float = 0.3  # the same of a long recording, in which there are more moments to mishear
-    beside: float = 0.6  # that it is told beside another sound of the same moments
+    beside: float = 0.5  # that it is told beside another sound of the same moments
     beside_long: float = 0.6
     perhaps: float = 0.2  # that it is told as a guess, when nothing is sure
     steps: float = 0.2  # per time step: that an event is open
+    presumed: float = 0.01  # that it is there, where a question takes it for granted: "what comes after the dog?"
 
 
 LONG = 30_000  # milliseconds from which a recording is long
@@ -110,9 +111,10 @@ class Facts:
             best = max(event.score for event in account.plainest)
         return best
 
-    def sound(self, label: str | None) -> Sound | None:
-        """A sound that is asked for; None when it is not heard."""
-        if label is None or label not in self.place or self.chance(label) < self.sureness.heard:
+    def sound(self, label: str | None, presumed: bool = False) -> Sound | None:
+        """A sound that is asked for, or that a question takes for granted; None when it is not heard."""
+        least = self.sureness.presumed if presumed else self.sureness.heard
+        if label is None or label not in self.place or self.chance(label) < least:
             return None
         row = self.place[label]
         account = self.accounts.get(row)

@@ -114,6 +114,8 @@ def after(facts: Facts, question: Question) -> Answer:
 def _beside(facts: Facts, question: Question, later: bool) -> Answer:
     name = next(iter((*question.other, *question.asked)), None)
     sound, nothing = by_name(facts, name)
+    if name is not None:
+        sound = sound or facts.sound(name.label, presumed=True)
     if sound is None:
         return nothing
     edge = sound.account.first[0].end if later else sound.start

@@ -68,7 +68,8 @@ def candidates(facts: Facts) -> list[tuple[str, float]]:
             break
         if label in HEADINGS:
             below = [facts.place[name] for name in narrower(label) if name in facts.place and name not in HEADINGS]
-            if label not in SAYABLE or (below and float(best[below].max()) >= UNDER * chance):
+            likelier = max(UNDER * chance, facts.sureness.perhaps)  # or else nothing at all would be told
+            if label not in SAYABLE or (below and float(best[below].max()) >= likelier):
                 continue
         found.append((label, chance))
     return found

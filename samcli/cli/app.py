@@ -22,9 +22,12 @@ from samcli.cli.commands.doctor import doctor
 from samcli.cli.commands.embed import embed
 from samcli.cli.commands.evaluate import evaluate
 from samcli.cli.commands.index import index
+from samcli.cli.commands.mcp import mcp
 from samcli.cli.commands.merge import merge
 from samcli.cli.commands.models import models
 from samcli.cli.commands.search import search
+from samcli.cli.commands.serve import serve
+from samcli.cli.commands.subtitle import subtitle
 from samcli.cli.commands.tag import tag
 from samcli.cli.completion import completion
 from samcli.cli.exit_codes import ExitCode
@@ -68,13 +71,17 @@ def sam(
     """
 
 
-LISTEN, FIND, MANAGE, BUILD = "Listen", "Find", "Look after", "Measure and teach"
+LISTEN, FIND, SERVE = "Listen", "Find", "For other programs"
+MANAGE, BUILD = "Look after", "Measure and teach"
 for command in (caption, tag, ask):
     app.command(cls=ShortHelp, no_args_is_help=True, rich_help_panel=LISTEN)(command)
 app.command(cls=LiveCommand, rich_help_panel=LISTEN)(live)
 app.command(no_args_is_help=True, rich_help_panel=LISTEN)(watch)
+app.command(no_args_is_help=True, rich_help_panel=LISTEN)(subtitle)
 for command in (search, index, embed):
     app.command(no_args_is_help=True, rich_help_panel=FIND)(command)
+for command in (serve, mcp):
+    app.command(rich_help_panel=SERVE)(command)
 for command in (doctor, merge):
     app.command(no_args_is_help=command is merge, rich_help_panel=MANAGE)(command)
 app.add_typer(models, rich_help_panel=MANAGE)

@@ -116,7 +116,7 @@ class Stages:
     def _take_piece(self, file: File, piece: Piece) -> None:
         start, end = piece.start / self.rate, (piece.start + len(piece.wave)) / self.rate
         if piece.segment == file.told + len(file.segments):
-            file.segments.append(Segment(file, self.task.gatherer(), start))
+            file.segments.append(Segment(file, self.task.gatherer_of(file.job.item), start))
             file.open += 1
         segment = file.segments[piece.segment - file.told]
         segment.end, segment.final = end, piece.final

@@ -115,3 +115,7 @@ class Task:
 
     def gatherer(self) -> Gatherer:
         raise NotImplementedError
+
+    def gatherer_of(self, item: Input) -> Gatherer:
+        """What collects a segment of an input; requests that share a run have one of its own kind each."""
+        return self.gatherer()

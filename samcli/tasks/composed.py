@@ -88,7 +88,7 @@ class ComposedGatherer:
 
 def composed(name: str, model: SoundModel | ModelFacts, options: RunOptions) -> ComposedTask | None:
     """The task, where a model's scores bear it out; None where its language model is to speak."""
-    spoken = options.segment is not None or options.refine or options.refine_with or options.beams is not None
+    spoken = options.refine or options.refine_with or options.beams is not None
     if spoken or model.step_seconds is None or "tag" not in model.tasks or not known(model.labels):
         return None
     question = options.question.strip() if name == "ask" else ""

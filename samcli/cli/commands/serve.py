@@ -1,0 +1,62 @@
+"""`sam serve`"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from samcli.cli.commands.mcp import HostFlags
+from samcli.cli.exit_codes import ExitCode
+from samcli.cli.flags import spread
+from samcli.cli.output import output
+from samcli.errors import UsageError
+
+
+@dataclass(kw_only=True)
+class ServeFlags(HostFlags):
+    """For `sam serve`."""
+
+    allow: Annotated[
+        list[str] | None, typer.Option(help="Beginning of addresses that are fetched.", metavar="ADDRESS")
+    ] = None
+    max_mb: Annotated[int, typer.Option(help="Largest request, in megabytes.", metavar="N", min=1)] = 256
+    max_seconds: Annotated[float, typer.Option(help="Longest time for one sound.", metavar="SECONDS", min=1)] = 300.0
+
+
+@spread
+def serve(flags: ServeFlags) -> ExitCode:
+    """Answer other programs over HTTP, many at once with one model.
+
+    sam serve
+    curl -F file=@street.flac http://127.0.0.1:8008/v1/tag
+    sam serve --host 0.0.0.0 --token-file token.txt
+
+    It serves this machine only, unless told otherwise; http://127.0.0.1:8008 shows what can be asked.
+    """
+    from samcli.serving.gate import LOOPBACK, Rules, check_host, token_from
+
+    token = token_from(flags.token_file)
+    check_host(flags.host, token, flags.open)
+    application, settings, listen = served()
+    rules = Rules(token=token, most_bytes=flags.max_mb << 20, local=flags.host in LOOPBACK)
+    chosen = settings(allow=tuple(flags.allow or ()), answer_seconds=flags.max_seconds)
+    from samcli.cli.engines import load_here
+    from samcli.serving.desk import Desk
+
+    streams = output()
+    model = load_here(flags)
+    streams.clear_status()
+    with Desk(model, flags.queue) as desk:
+        listen(application(desk, rules, chosen), flags.host, flags.port, streams.note)
+    return ExitCode.OK
+
+
+def served() -> tuple[Any, Any, Any]:
+    try:
+        from samcli.serving.http.app import Settings, application
+        from samcli.serving.listening import listen
+    except ModuleNotFoundError as error:
+        raise UsageError(f"This needs {error.name}: pip install 'samcli[serve]'") from None
+    return application, Settings, listen

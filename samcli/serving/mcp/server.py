@@ -1,0 +1,165 @@
+"""The tools as the protocol's SDK offers them: schemas, limits, progress, and roots."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import unquote, urlsplit
+
+from mcp.server.mcpserver import Context, Image, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.types import ToolAnnotations
+from pydantic import BaseModel, Field
+
+from samcli._version import __version__
+from samcli.errors import SamError
+from samcli.serving.desk import BusyError
+from samcli.serving.mcp import words
+from samcli.serving.mcp.ears import Ears
+from samcli.serving.sounds import Roots
+
+ROOTS_SECONDS = 10.0  # for a client to say its roots
+MOST_PATHS = 8
+
+Name = Annotated[str, Field(min_length=1, max_length=4096, description="File: absolute, or below a folder given.")]
+Words = Annotated[str, Field(min_length=1, max_length=500)]
+READING = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
+
+
+class Scored(BaseModel):
+    label: str
+    score: float = Field(description="0 to 1")
+    sureness: str = Field(description="the score in words")
+
+
+class Timed(Scored):
+    start: float = Field(description="seconds")
+    end: float
+
+
+class Verdict(Scored):
+    name: str = Field(description="as it was asked for")
+    verdict: str = Field(description="heard, unsure or not heard")
+
+
+class Hearing(BaseModel):
+    path: str
+    duration: float | None
+    silent: bool
+    caption: str | None
+    sounds: list[Scored] = Field(description="of the whole file, the surest first")
+    events: list[Timed]
+    events_left_out: int
+    evidence: list[Timed] = Field(description="the events that the caption rests on")
+    listened_for: list[Verdict]
+    warning: str | None
+
+
+class Answer(BaseModel):
+    path: str
+    answer: str | None
+    evidence: list[Timed]
+    error: str | None
+
+
+class Hit(BaseModel):
+    path: str
+    start: float
+    end: float
+    score: float
+    caption: str
+
+
+class Comparison(BaseModel):
+    both: list[Scored]
+    only_first: list[Scored]
+    only_second: list[Scored]
+    alike: float = Field(description="of the whole sound: 1 is the same, 0 unrelated")
+
+
+def server(ears: Ears, roots: Roots, *, ask_roots: bool = True) -> MCPServer[Any]:
+    """A server that reads below `roots`; with `ask_roots` only where the client's own roots are, too."""
+    app: MCPServer[Any] = MCPServer("sam", instructions=words.INSTRUCTIONS, version=__version__, log_level="WARNING")
+
+    @asynccontextmanager
+    async def allowed(ctx: Context) -> AsyncIterator[Roots]:
+        """The folders of this request; whatever a person can mend becomes a sentence of the tool."""
+        try:
+            yield await _narrowed(ctx, roots) if ask_roots else roots
+        except (SamError, BusyError) as error:
+            raise ToolError(str(error)) from error
+
+    def told(ctx: Context) -> Any:
+        async def tell(share: float) -> None:
+            await ctx.report_progress(min(0.99, share), 1.0)
+
+        return tell
+
+    @app.tool(description=words.LISTEN, annotations=READING)
+    async def listen(
+        path: Name,
+        ctx: Context,
+        listen_for: Annotated[list[Words], Field(max_length=50)] = [],  # noqa: B006
+    ) -> Hearing:
+        async with allowed(ctx) as here:
+            return Hearing(**await ears.listen(here, path, listen_for, told(ctx)))
+
+    @app.tool(description=words.ASK, annotations=READING)
+    async def ask(
+        paths: Annotated[list[Name], Field(min_length=1, max_length=MOST_PATHS)], question: Words, ctx: Context
+    ) -> list[Answer]:
+        async with allowed(ctx) as here:
+            return [Answer(**one) for one in await ears.ask(here, paths, question, told(ctx))]
+
+    @app.tool(description=words.FIND, annotations=READING)
+    async def find(
+        query: Words, folder: Name, ctx: Context, most: Annotated[int, Field(ge=1, le=100)] = 10
+    ) -> list[Hit]:
+        async with allowed(ctx) as here:
+            return [Hit(**one) for one in await ears.find(here, folder, query, most)]
+
+    @app.tool(description=words.COMPARE, annotations=READING)
+    async def compare(first: Name, second: Name, ctx: Context) -> Comparison:
+        async with allowed(ctx) as here:
+            return Comparison(**await ears.compare(here, first, second, told(ctx)))
+
+    @app.tool(description=words.SPECTROGRAM, annotations=READING)
+    async def spectrogram(
+        path: Name,
+        ctx: Context,
+        start: Annotated[float, Field(ge=0, le=1e6)] = 0.0,
+        seconds: Annotated[float, Field(gt=0, le=60)] = 10.0,
+    ) -> Image:
+        async with allowed(ctx) as here:
+            return Image(data=await ears.spectrogram(here, path, start, seconds), format="png")
+
+    return app
+
+
+async def _narrowed(ctx: Context, roots: Roots) -> Roots:
+    """What lies both in our folders and in the client's; a client that knows no roots leaves it to ours."""
+    capabilities = ctx.client_capabilities
+    if capabilities is None or capabilities.roots is None:
+        return roots
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the newest protocol has no roots; clients of the others have
+        try:
+            asked = ctx.request_context.session.list_roots()
+            listed = await asyncio.wait_for(asked, ROOTS_SECONDS)
+        except (asyncio.TimeoutError, TimeoutError):
+            raise ToolError("The client has roots and does not say which.") from None
+        except Exception as error:
+            if type(error).__name__ == "NoBackChannelError":
+                return roots
+            raise ToolError("The client's roots cannot be read.") from error
+    others = [place for root in listed.roots if (place := _place(str(root.uri))) is not None]
+    return roots.within(others) if roots.folders else Roots(others, roots.most_bytes)
+
+
+def _place(address: str) -> Path | None:
+    parts = urlsplit(address)
+    return Path(unquote(parts.path)).resolve() if parts.scheme == "file" and parts.path else None
