@@ -16,7 +16,7 @@ MOST_FILES, MOST_LINES = 16, 300
 # types alone count alike.
 ROOMS = (
     "_version", "errors", "records", "writers", "text", "audio", "ssm", "models", "checkpoints", "digest", "questions",
-    "answers", "engine", "tasks", "api", "report", "subtitle", "serving",
+    "answers", "engine", "tasks", "live", "api", "report", "subtitle", "serving",
     "training", "evaluation", "bench", "cli", "launcher", "__init__", "__main__",
 )  # fmt: skip
 

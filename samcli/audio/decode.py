@@ -54,8 +54,8 @@ class SoundReader:
         if not head:
             raise InputError(f"{file.shown} is empty: it holds no bytes.", "empty")
         self._format = signature(head)
-        self._has_end = self._format != "Ogg" or ogg_ends(file.stream)
-        self._share = share_present(file.stream)
+        self._has_end = self._format != "Ogg" or file.stream.flows or ogg_ends(file.stream)
+        self._share = 1.0 if file.stream.flows else share_present(file.stream)
         self._source, native = self._open()
         self.source_rate = self._source.rate
         self.channels = self._source.channels
@@ -81,8 +81,12 @@ class SoundReader:
         """The first decoder that gets sound out of the file, and its blocks."""
         refusals: dict[str, str] = {}
         # A FLAC that was sent may change its rate on the way, which libsndfile does not notice.
+        flows = self._file.stream.flows  # libsndfile wants to know where a file ends
         av_first = self._format in AV_FIRST or (self._format == "FLAC" and not counts(self._file.stream))
-        for decoder in (AvSource, SoundFileSource) if av_first else (SoundFileSource, AvSource):
+        decoders: list[type[AvSource | SoundFileSource]] = [AvSource]
+        if not flows:
+            decoders.insert(1 if av_first else 0, SoundFileSource)
+        for decoder in decoders:
             if self._format in MPEG and decoder is SoundFileSource and "no-library" not in refusals:
                 continue  # it could only print what FFmpeg has found out in silence
             try:

@@ -133,7 +133,8 @@ class AvSource:
         av = _library("av")
         self._error = av.FFmpegError
         counted, stated = mp3_frames(file), asf_seconds(file)
-        self._file = Sieve(file, bare_start(file))
+        self._file = _as_read(file)
+        self._run = 1 if file.flows else NATIVE_SAMPLES  # a flow's frames are handed on as they come
         file.seek(0)
         try:
             self._container: Any = av.open(
@@ -177,11 +178,11 @@ class AvSource:
 
     @property
     def left_out(self) -> int:
-        return self._file.left_out
+        return int(self._file.left_out)
 
     @property
     def unsearched(self) -> int:
-        return self._file.unsearched
+        return int(self._file.unsearched)
 
     def _best_stream(self) -> Any:
         if not self._container.streams.audio:
@@ -246,7 +247,7 @@ class AvSource:
                 expected = frame.time
             if expected is not None:  # of several frames only the first may be stamped
                 expected += frame.samples / frame.sample_rate
-            if layout is not None and (here != layout or held >= NATIVE_SAMPLES):
+            if layout is not None and (here != layout or held >= self._run):
                 yield layout, run
                 run, held = [], 0
             try:
@@ -282,6 +283,11 @@ class AvSource:
 
     def close(self) -> None:
         self._container.close()
+
+
+def _as_read(file: Steady) -> Any:
+    """What FFmpeg is to see: a flow as it is, for it has no way back; any other file without its holes."""
+    return file if file.flows else Sieve(file, bare_start(file))
 
 
 def _moves(pictures: Any) -> bool:

@@ -23,6 +23,8 @@ class Steady:
     look at. A damaged file may also ask for positions that no file has: that is no failure of the disk, and gives -1.
     """
 
+    flows = False  # whether its bytes come once, and the end is nowhere yet
+
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
         self.error: OSError | None = None
@@ -80,11 +82,7 @@ def by_name(name: Name) -> OpenFile:
 
 def by_object(file: BinaryIO) -> OpenFile:
     """A file object as it is if it can seek; otherwise its bytes, moved to a temporary file on disk."""
-    name = getattr(file, "name", None)
-    if name in (0, "<stdin>"):
-        shown = "Standard input"
-    else:
-        shown = repr(name) if isinstance(name, str) else "The given sound"
+    shown = shown_name(file)
     if file.seekable():
         if not isinstance(getattr(file, "raw", file), io.FileIO):
             return OpenFile(Steady(file), shown, None, False)
@@ -101,6 +99,14 @@ def by_object(file: BinaryIO) -> OpenFile:
         raise InputError(f"{shown} could not be kept in {tempfile.gettempdir()!r}: {cause(error)}.", "spool") from error
     stream = cast(BinaryIO, spool)
     return OpenFile(Steady(stream), shown, spool.fileno() if os.name == "posix" else None, True)
+
+
+def shown_name(file: BinaryIO) -> str:
+    """What sentences call a file object."""
+    name = getattr(file, "name", None)
+    if name in (0, "<stdin>"):
+        return "Standard input"
+    return repr(name) if isinstance(name, str) else "The given sound"
 
 
 def cause(error: OSError | ValueError) -> str:

@@ -32,6 +32,9 @@ from samcli.cli.commands.tag import tag
 from samcli.cli.completion import completion
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.help import ShortHelp
+from samcli.cli.live.flags import LiveCommand
+from samcli.cli.live.live import live
+from samcli.cli.live.watch import watch
 from samcli.cli.look.duplicates import duplicates
 from samcli.cli.look.labels import labels
 from samcli.cli.look.plot import plot
@@ -77,6 +80,8 @@ LISTEN, LOOK, FIND, SERVE = "Listen", "Look", "Find", "For other programs"
 MANAGE, BUILD = "Look after", "Measure and teach"
 for command in (caption, tag, ask):
     app.command(cls=ShortHelp, no_args_is_help=True, rich_help_panel=LISTEN)(command)
+app.command(cls=LiveCommand, rich_help_panel=LISTEN)(live)
+app.command(no_args_is_help=True, rich_help_panel=LISTEN)(watch)
 app.command(no_args_is_help=True, rich_help_panel=LISTEN)(subtitle)
 for command in (report, plot, summary):
     app.command(no_args_is_help=True, rich_help_panel=LOOK)(command)

@@ -17,8 +17,8 @@ import typer
 from samcli.cli.completion import complete_device, complete_dtype, complete_engine, complete_format, complete_model
 from samcli.cli.help import HelpAll
 
-INPUT, OUTPUT, MODEL, MACHINE = "What to hear", "What to write", "Model", "Machine"
-PANELS = (None, INPUT, OUTPUT, MODEL, MACHINE)
+INPUT, OUTPUT, ACT, MODEL, MACHINE = "What to hear", "What to write", "What to do", "Model", "Machine"
+PANELS = (None, INPUT, OUTPUT, ACT, MODEL, MACHINE)
 
 Device = Annotated[
     str,
@@ -139,6 +139,10 @@ class ListenFlags(ModelFlags, InputFlags):
             rich_help_panel=OUTPUT,
         ),
     ] = True
+    raw: Annotated[
+        str | None,
+        typer.Option(help="Bare samples: s16le:16000:1 and such.", metavar="KIND:RATE:CHANNELS", rich_help_panel=INPUT),
+    ] = None
     segment: Annotated[
         float | None,
         typer.Option(help="Seconds of each record.", metavar="SECONDS", rich_help_panel=OUTPUT),

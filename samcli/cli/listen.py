@@ -6,6 +6,7 @@ import csv
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,11 @@ def listen(task: str, flags: ListenFlags, question: str = "") -> ExitCode:
         raise UsageError("Standard input is a terminal: pipe something into it, or name a file instead of '-'.")
     options = run_options(flags, question)
     check_engine(flags)
-    inputs = inputs_of(flags)
+    if task != "tag" and flags.paths and all(path.endswith(".state") for path in flags.paths):
+        from samcli.cli.live.recall import recall
+
+        return recall(streams, task, flags, question)
+    inputs = [as_it_comes(item, flags, options) for item in inputs_of(flags)]
     if flags.start_time is not None and len(inputs) > 1:
         raise UsageError(f"--start-time is that of one recording, and there are {len(inputs)}.")
     shard = None
@@ -63,6 +68,15 @@ def inputs_of(flags: InputFlags, paths: Sequence[str] | None = None) -> list[Inp
         files0_from=flags.files0_from,
         stdin=output().stdin,
     )
+
+
+def as_it_comes(item: Input, flags: ListenFlags, options: RunOptions) -> Input:
+    """An input as these flags want it read: bare samples, or a pipe to be told of while it flows."""
+    from samcli.audio.pcm import RawSound
+
+    raw = None if flags.raw is None else RawSound.parse(flags.raw)
+    pipe = item.source is not None and not item.source.seekable() and flags.engine == "local"
+    return replace(item, raw=raw, flows=pipe and (options.segment is not None or options.timeline))
 
 
 def names_sounds(text: str) -> bool:

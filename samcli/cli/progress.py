@@ -1,4 +1,4 @@
-"""How far a run is, on one line of standard error: files done, seconds of audio per second, time left."""
+"""How far a run is, on one line of standard error: files done or seconds heard, speed, time left."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from samcli.cli.output import Output
 if TYPE_CHECKING:
     from samcli.engine.options import RunReport
 
+SHORT_SECONDS = 30.0  # a recording of no more is done before anyone has read how far it is
 INTERVAL = 0.25  # seconds between two looks: fast enough to live, slow enough to cost nothing
 
 
@@ -54,10 +55,18 @@ def line(report: RunReport) -> str:
         return "loading the model"
     fresh = report.files_done - report.files_resumed
     speed = report.audio_seconds / max(report.elapsed, 1e-9)
+    if report.files_total == 1 and report.audio_seconds and report.audio_expected > SHORT_SECONDS:
+        return alone(report.audio_seconds, report.audio_expected, speed)
     words = f"{report.files_done}/{report.files_total} files  {speed:.0f} s of audio per s"
     if fresh > 0:
         words += f"  {span((report.files_total - report.files_done) * report.elapsed / fresh)} left"
     return words
+
+
+def alone(heard: float, expected: float, speed: float) -> str:
+    """How far a single recording is."""
+    left = max(0.0, expected - heard) / max(speed, 1e-9)
+    return f"{span(heard)} of {span(expected)} heard  {speed:.0f} s of audio per s  {span(left)} left"
 
 
 def span(seconds: float) -> str:

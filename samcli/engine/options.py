@@ -113,6 +113,7 @@ class RunReport:
     files_failed: int = 0
     files_resumed: int = 0  # taken from the journal
     audio_seconds: float = 0.0  # heard so far
+    audio_expected: float = 0.0  # what the inputs opened so far say they last
     model_seconds: float = 0.0  # the model was computing
     began: float = field(default_factory=time.monotonic)
     ended: float | None = None
@@ -120,6 +121,11 @@ class RunReport:
     _computing: int = field(default=0, repr=False)  # calls of `timed` that are under way
     _since: float = field(default=0.0, repr=False)  # when the first of them began
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def expect(self, seconds: float | None) -> None:
+        """An input was opened that says how long it lasts, or does not say."""
+        with self._lock:
+            self.audio_expected += seconds or 0.0
 
     @property
     def elapsed(self) -> float:

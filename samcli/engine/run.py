@@ -66,7 +66,14 @@ def finished(
     count = len(inputs) if isinstance(inputs, Sized) else 0
     decoders = options.decoder_processes(count, os.cpu_count() or 1, stages.device.type)
     with DecodeAhead(
-        inputs, how, threads=options.threads, decoders=decoders, room_seconds=room, journal=journal, watch=watch
+        inputs,
+        how,
+        threads=options.threads,
+        decoders=decoders,
+        room_seconds=room,
+        journal=journal,
+        watch=watch,
+        expect=report.expect,
     ) as ahead:
         running = True
         while running:
@@ -104,10 +111,10 @@ def told(files: Iterator[Done], options: RunOptions, journal: Journal | None, re
     clock = Clock.of(options.start_time, options.time_zone)
     try:
         for done in files:
-            report.files_done += 1
+            report.files_done += not done.more
             report.files_resumed += done.known
             report.files_failed += any(record.error is not None for record in done.records)
-            if journal is not None and not done.known:
+            if journal is not None and not done.known and not done.more:
                 journal.append(done.job.key, done.job.item, done.records)
             for ready in line.put(done):
                 yield from (replace(record, clock=clock.at(record.path, record.start)) for record in ready.records)
@@ -125,13 +132,16 @@ class _Line:
     def __init__(self, ordered: bool) -> None:
         self.ordered = ordered
         self.next = 0
-        self.early: dict[int, Done] = {}
+        self.early: dict[int, list[Done]] = {}
 
     def put(self, done: Done) -> Iterator[Done]:
         if not self.ordered:
             yield done
             return
-        self.early[done.job.index] = done
+        self.early.setdefault(done.job.index, []).append(done)
         while self.next in self.early:
+            ready = self.early.pop(self.next)
+            yield from ready
+            if ready[-1].more:
+                return
             self.next += 1
-            yield self.early.pop(self.next - 1)

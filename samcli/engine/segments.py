@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from samcli.engine.cores import Begun
 from samcli.engine.inputs.decode_ahead import Job
 from samcli.engine.inputs.reading import Ended
 from samcli.engine.rows import Row
-from samcli.engine.task import Gatherer, Heard, Scores, Task, Window
+from samcli.engine.task import Gatherer, Heard, Scores, Task, Telling, Window
+from samcli.engine.windows import Piece
 from samcli.errors import InputError
 from samcli.records import ErrorInfo, Record
 from samcli.text.paragraph import paragraph
@@ -51,6 +53,8 @@ class Segment:
     parts: list[Part] = field(default_factory=list)  # that were heard to their end
     unsaid: int = 0  # of them
     heard: bool = False  # all windows were taken in
+    final: bool = False  # the recording ends with it
+    closed: bool = False  # heard and said
 
     @property
     def state(self) -> Row | None:
@@ -96,7 +100,8 @@ class File:
 
     job: Job
     prompts: Sequence[str] = ()
-    segments: list[Segment] = field(default_factory=list)
+    segments: list[Segment] = field(default_factory=list)  # that are not told
+    told: int = 0  # segments before these: of a stream
     open: int = 0  # segments not done
     ended: Ended | None = None
     failed: bool = False
@@ -107,31 +112,47 @@ class File:
 
     def records(self, task: Task, model: str, revision: str) -> list[Any]:
         """What is to be written down, once everything is heard and said."""
-        assert self.ended is not None
+        return [record for segment in self.segments for record in self.records_of(segment, task, model, revision)]
+
+    def tell(self, task: Task, model: str, revision: str) -> list[Any]:
+        """Of a stream that goes on: what nothing to come can change, each once. The last segment waits for its end."""
         records: list[Any] = []
-        alone = len(self.segments) == 1
-        for segment in self.segments:
-            heard = Heard(
-                path=self.job.item.display,
-                start=segment.start,
-                # A whole-file record ends where the recording does, even when some of it could not be decoded.
-                end=self.ended.duration if alone else segment.end,
-                duration=self.ended.duration,
-                covered=self.ended.covered,
-                silent=not segment.loud,
-                model=model,
-                revision=revision,
-                warning=" ".join(filter(None, (self.ended.warning, segment.remark(model)))) or None,
-                texts=tuple(segment.text(place) for place in range(len(self.prompts))),
-                losses=segment.losses(),
-            )
-            problem = segment.problem()
-            if problem is None:
-                records.extend(segment.gatherer.records(heard, heard.texts[0] if heard.texts else None))
-            else:
-                info = ErrorInfo("no-words", f"{model} found no words for {self.name} that make sense: {problem}.")
-                records.append(replace(heard.record(task.name), error=info))
+        while self.segments and self.segments[0].closed and not self.segments[0].final:
+            records += self.records_of(self.segments[0], task, model, revision)
+            del self.segments[0]
+            self.told += 1
+        now = self.segments[0] if self.segments and not self.segments[0].closed else None
+        if now is not None and isinstance(now.gatherer, Telling):
+            records += now.gatherer.settled(self.heard(now, model, revision))
         return records
+
+    def records_of(self, segment: Segment, task: Task, model: str, revision: str) -> list[Any]:
+        """What is to be written down of one segment that is heard and said."""
+        heard = self.heard(segment, model, revision)
+        problem = segment.problem()
+        if problem is None:
+            return list(segment.gatherer.records(heard, heard.texts[0] if heard.texts else None))
+        info = ErrorInfo("no-words", f"{model} found no words for {self.name} that make sense: {problem}.")
+        return [replace(heard.record(task.name), error=info)]
+
+    def heard(self, segment: Segment, model: str, revision: str) -> Heard:
+        """The facts about a segment; of a stream that goes on, how long it lasts is how much has come."""
+        ended = self.ended or Ended(segment.end, segment.end, None)
+        alone = len(self.segments) == 1 and not self.told
+        return Heard(
+            path=self.job.item.display,
+            start=segment.start,
+            # A whole-file record ends where the recording does, even when some of it could not be decoded.
+            end=ended.duration if alone else segment.end,
+            duration=ended.duration,
+            covered=ended.covered,
+            silent=not segment.loud,
+            model=model,
+            revision=revision,
+            warning=" ".join(filter(None, (ended.warning, segment.remark(model)))) or None,
+            texts=tuple(segment.text(place) for place in range(len(self.prompts))),
+            losses=segment.losses(),
+        )
 
     def error_record(self, task: str, model: str, revision: str, error: InputError) -> Record:
         return error_record(self.job, task, model, revision, error)
@@ -143,9 +164,21 @@ class Done(NamedTuple):
     job: Job
     records: list[Any]
     known: bool = False  # from the journal
+    more: bool = False  # of a stream that goes on
     error: InputError | None = None  # why there is nothing but an error record
 
 
 def error_record(job: Job, task: str, model: str, revision: str, error: InputError) -> Record:
     info = ErrorInfo(error.kind, error.message)
     return Record(task=task, path=job.item.display, model=model, revision=revision, error=info)
+
+
+Entry = tuple[Segment, Piece]
+
+
+class Batch(NamedTuple):
+    """Windows that are encoded together."""
+
+    length: int  # samples that they are padded to
+    entries: list[Entry]
+    windows: Begun[list[Window]]

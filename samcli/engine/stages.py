@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from samcli.engine.inputs.decode_ahead import Failed, Job
 from samcli.engine.inputs.reading import Ended
 from samcli.engine.options import RunOptions, RunReport
 from samcli.engine.rows import Row, gather_encodings, gather_states, rows_of
-from samcli.engine.segments import Done, File, Part, Said, Segment
+from samcli.engine.segments import Batch, Done, Entry, File, Part, Said, Segment
 from samcli.engine.speaking import Speech
 from samcli.engine.task import Task, Window
 from samcli.engine.window_encoder import WindowEncoder
@@ -38,14 +38,6 @@ STATE_SHARE = 0.1  # of the free memory, for the states of segments that wait to
 PATIENT_BATCHES = 8  # a segment waits for others to speak for at most so many batches of windows
 HOPELESS = 3  # inputs that fail in the model before any succeeds: then it is the model that is broken
 AHEAD = 1  # batches that may be begun while another is under way
-
-Entry = tuple[Segment, Piece]
-
-
-class Batch(NamedTuple):
-    length: int  # samples that its windows are padded to
-    entries: list[Entry]
-    windows: Begun[list[Window]]
 
 
 class Stages:
@@ -116,11 +108,11 @@ class Stages:
 
     def _take_piece(self, file: File, piece: Piece) -> None:
         start, end = piece.start / self.rate, (piece.start + len(piece.wave)) / self.rate
-        if piece.segment == len(file.segments):
+        if piece.segment == file.told + len(file.segments):
             file.segments.append(Segment(file, self.task.gatherer_of(file.job.item), start))
             file.open += 1
-        segment = file.segments[piece.segment]
-        segment.end = end
+        segment = file.segments[piece.segment - file.told]
+        segment.end, segment.final = end, piece.final
         if piece.last:
             segment.expected = piece.order + 1
         if piece.level >= self.options.silence_db:
@@ -185,6 +177,7 @@ class Stages:
             segment.expected, segment.heard = None, True  # this happens once
             self._part(segment)
             self._close_if_said(segment)
+        self._tell(segment.file)
 
     def _part(self, segment: Segment) -> None:
         """What was heard of a segment since its last part is one to speak of."""
@@ -255,8 +248,16 @@ class Stages:
 
     def _close_if_said(self, segment: Segment) -> None:
         if segment.heard and not segment.unsaid:
+            segment.closed = True
             segment.file.open -= 1
+            self._tell(segment.file)
             self._complete(segment.file)
+
+    def _tell(self, file: File) -> None:
+        """Of a stream that goes on, tell what is sure by now."""
+        if file.job.item.flows and not file.failed:
+            records = file.tell(self.task, self.model.name, self.model.revision)
+            self.done.extend([Done(file.job, records, more=True)] if records else [])
 
     def _complete(self, file: File) -> None:
         if file.ended is not None and not file.open and not file.failed:
@@ -269,20 +270,17 @@ class Stages:
         if segment.file.failed:  # another of its windows was told, and an input counts once
             return
         if out_of_memory(error):
-            self._fail(segment.file, InputError(f"There is not enough memory to hear {segment.file.name}.", "memory"))
-            return
+            message = f"There is not enough memory to hear {segment.file.name}."
+            return self._fail(segment.file, InputError(message, "memory"))
         if isinstance(error, FloatingPointError):
-            self._fail_numbers(segment.file)
-            return
+            return self._fail_numbers(segment.file)
         if device_lost(error):
             raise ModelError(f"{self.device} failed and cannot be used again by this run: {error}") from error
         self._failures += 1
         if not self._successes and self._failures >= HOPELESS:
             raise ModelError(f"The model {self.model.name!r} fails on every input: {error}") from error
-        self._fail(
-            segment.file,
-            InputError(f"The model failed on {segment.file.name}: {str(error) or type(error).__name__}", "model"),
-        )
+        message = f"The model failed on {segment.file.name}: {str(error) or type(error).__name__}"
+        self._fail(segment.file, InputError(message, "model"))
 
     def _fail_numbers(self, file: File) -> None:
         self._fail(file, InputError(f"The model's scores for {file.name} are not finite.", "non-finite"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +80,15 @@ class Gatherer(Protocol):
 
     def records(self, heard: Heard, text: str | None) -> Sequence[Any]:
         """What to write down; `text` is what the model said, None when it was not asked to speak."""
+        ...
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A gatherer that need not wait for the end of its segment."""
+
+    def settled(self, heard: Heard) -> list[Record]:
+        """What nothing to come can change, each once; `records` then says the rest."""
         ...
 
 

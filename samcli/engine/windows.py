@@ -31,6 +31,7 @@ class Piece(NamedTuple):
     wave: Wave  # (samples,)
     last: bool  # of its segment
     levels: Levels  # of every tenth of a second, in dB of full scale; measured by the threads that cut
+    final: bool = False  # in the last segment of its recording
 
     @property
     def level(self) -> float:
@@ -100,15 +101,18 @@ class _Cutter:
         self.number, self.order, self.into = 0, 0, 0  # segment, window in it, samples of it
 
     def pieces(self, blocks: Iterable[Wave]) -> Iterator[Piece]:
-        # With this much in hand, what follows cannot change how the next window is cut.
-        enough = self.window + self.window // 2 + self.sliver + 1
         for block in blocks:
             self.held.append(block)
             self.available += len(block)
-            while self.available >= enough:
+            while self.available >= self._enough():
                 yield from self._next(ended=False)
         while self.available:
             yield from self._next(ended=True)
+
+    def _enough(self) -> int:
+        """Samples in hand with which nothing that follows can change how the next window is cut."""
+        most = self.window + self.window // 2
+        return (most if self.segment is None else min(most, self.segment - self.into)) + self.sliver + 1
 
     def _next(self, ended: bool) -> Iterator[Piece]:
         """One window, or the last windows of the segment."""
@@ -118,11 +122,12 @@ class _Cutter:
             return
         left = self.available if ended and self.available < planned + self.sliver else planned
         lengths = window_lengths(left, self.window, self.grain)
+        final = ended and left == self.available
         for index, length in enumerate(lengths, 1):
-            yield self._take(length, last=index == len(lengths))
+            yield self._take(length, last=index == len(lengths), final=final)
         self.number, self.order, self.into = self.number + (not self.each_window), 0, 0
 
-    def _take(self, length: int, last: bool) -> Piece:
+    def _take(self, length: int, last: bool, final: bool = False) -> Piece:
         taken, missing = [], length
         while missing:
             block = self.held.popleft()
@@ -133,7 +138,7 @@ class _Cutter:
             missing -= len(block)
         wave = taken[0] if len(taken) == 1 else np.concatenate(taken)
         last = last or self.each_window
-        piece = Piece(self.number, self.order, self.position, wave, last, levels_db(wave, self.rate))
+        piece = Piece(self.number, self.order, self.position, wave, last, levels_db(wave, self.rate), final)
         self.into += length
         if self.each_window:
             self.number += 1

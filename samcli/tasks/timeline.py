@@ -8,7 +8,7 @@ the length of the recording.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from samcli.engine.task import Heard, Scores, Task, Window
@@ -54,6 +54,39 @@ class EventFinder:
         self._last.clear()
         events = self._strongest(self._done)
         return sorted(events, key=lambda event: (event.start, -event.score, event.position))
+
+    def settled(self, now: float) -> list[Event]:
+        """The events that nothing after `now` can change, each once; none where only the best labels are wanted."""
+        if self.choice.top_k < len(self.asked):
+            return []
+        for position, last in list(self._last.items()):
+            goes_on = self._open.get(position)
+            if (now if goes_on is None else goes_on.start) - last.end > GAP_SECONDS + ROUNDING:
+                self._keep(self._last.pop(position))
+        done, self._done = self._done, []
+        return sorted(done, key=lambda event: (event.start, -event.score, event.position))
+
+    def state(self) -> tuple[list[Event], list[Event]]:
+        """What is open, and what may still be joined, between `settled` and the next window."""
+        return list(self._open.values()), list(self._last.values())
+
+    def resume(self, opened: Iterable[Event], last: Iterable[Event]) -> None:
+        """Go on from such a state."""
+        self._open = {event.position: event for event in opened}
+        self._last = {event.position: event for event in last}
+
+    def running(self) -> dict[int, Event]:
+        """Of each label the event that has begun and may still go on."""
+        found = dict(self._last)
+        for position, event in self._open.items():
+            if event.score < self.upper[position]:
+                continue
+            last = found.get(position)
+            joined = last is not None and event.start - last.end <= GAP_SECONDS + ROUNDING
+            found[position] = (
+                Event(last.start, event.end, max(last.score, event.score), position) if last and joined else event
+            )
+        return {place: event for place, event in found.items() if event.end - event.start >= LEAST_SECONDS - ROUNDING}
 
     def _follow(self, position: int, start: float, end: float, scores: Scores) -> None:
         for step, score in enumerate(scores.tolist()):
@@ -114,15 +147,26 @@ class TimelineGatherer:
     def __init__(self, choice: Choice, step_seconds: float, all_events: bool = False) -> None:
         self.choice, self.all_events = choice, all_events
         self.finder = EventFinder(choice, step_seconds)
+        self.heard_until = 0.0
+        self.told = False
 
     def add(self, window: Window) -> None:
         self.finder.add(window.start, window.end, window.steps)
+        self.heard_until = window.end
+
+    def settled(self, heard: Heard) -> list[Record]:
+        """The events that are over."""
+        events = self.finder.settled(self.heard_until)
+        if not self.all_events:  # as far as one can before all is heard
+            events = readable(events, self.choice.labels)
+        self.told = self.told or bool(events)
+        return [self._record(heard, event) for event in events]
 
     def records(self, heard: Heard, text: str | None) -> list[Record]:
         events = self.finder.events()
         if not self.all_events:
             events = readable(events, self.choice.labels)
-        if not events:
+        if not events and not self.told:
             return [replace(heard.record("tag"), tags=(), threshold=self.choice.told)]
         return [self._record(heard, event) for event in events]
 

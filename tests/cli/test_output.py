@@ -109,6 +109,14 @@ def test_progress_tells_files_speed_and_time_left():
     assert line(RunReport()) == "loading the model"
 
 
+def test_progress_of_one_long_recording_is_in_seconds_heard():
+    report = RunReport(files_total=1, audio_seconds=600.0, began=100.0, ended=110.0)
+    report.expect(None)  # an input that does not say how long it is
+    assert line(report) == "0/1 files  60 s of audio per s"
+    report.expect(3600.0)
+    assert line(report) == "10m00s of 1h00m heard  60 s of audio per s  50s left"
+
+
 def test_progress_lives_in_a_thread_that_ends_with_it():
     output, _, said = streams(terminal=True)
     report = RunReport(files_total=2)

@@ -68,10 +68,12 @@ class DecodeAhead:
         room_seconds: float = 120.0,
         journal: Journal | None = None,
         watch: Watch | None = None,
+        expect: Callable[[float | None], None] = lambda seconds: None,
     ) -> None:
-        """`watch` is shown every window as it is decoded, in the thread that reads its input."""
+        """`watch` is shown every window as it is decoded, in the thread that reads its input; `expect` is told how long
+        each input says it lasts, when it is opened."""
         self.how = how
-        self.watch = watch
+        self.watch, self.expect = watch, expect
         self.journal = journal
         self._room = room_seconds * how.rate  # samples that may wait
         self._held = 0  # samples that wait
@@ -157,8 +159,8 @@ class DecodeAhead:
             put((job, self._read(job, put, decoder)))
 
     def _read(self, job: Job, put: Callable[[Event], None], decoder: Decoder | None) -> Ended | Failed:
-        apart = decoder is not None and job.item.source is None
-        events = decoder.heard(job.item) if decoder is not None and apart else heard(job.item, self.how)
+        apart = decoder is not None and job.item.source is None and job.item.raw is None and not job.item.flows
+        events = decoder.heard(job.item) if decoder is not None and apart else heard(job.item, self.how, self.expect)
         try:
             with closing(events):
                 for event in events:

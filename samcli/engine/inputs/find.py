@@ -14,10 +14,13 @@ import errno
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from samcli.engine.inputs.globs import Glob
 from samcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from samcli.audio.pcm import RawSound
 
 # What counts as sound when a folder is walked; a file named outright may be called anything.
 _SUFFIXES = """
@@ -38,6 +41,8 @@ class Input:
     relative: str  # where a file of results for this input belongs below an output folder; unique in a run
     source: Any = None  # an open binary stream, or (array, rate); None: open `path`
     problem: tuple[str, str] | None = None  # (kind, sentence): known to fail before it is opened
+    flows: bool = False  # a stream to be told of while it still comes
+    raw: RawSound | None = None  # bare samples, and of which kind
 
 
 def find_inputs(
@@ -78,6 +83,11 @@ def find_inputs(
     if not inputs:
         raise UsageError("There is nothing to hear: name files or folders, or give a list that is not empty.")
     return _mirrored(_once(inputs))
+
+
+def find_inside(folder: str, *, recursive: bool = True, glob: Sequence[str] = ()) -> Iterator[Input]:
+    """The sound inside one folder, if there is any."""
+    return _folder(folder, recursive, [Glob(pattern) for pattern in glob])
 
 
 def _folder(root: str, recursive: bool, patterns: Sequence[Glob]) -> Iterator[Input]:

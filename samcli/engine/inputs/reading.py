@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from samcli.engine.inputs.find import Input
@@ -20,10 +20,13 @@ class Ended:
     warning: str | None
 
 
-def heard(item: Input, how: Cut) -> Generator[Piece | Ended, None, None]:
+def heard(
+    item: Input, how: Cut, expect: Callable[[float | None], None] = lambda seconds: None
+) -> Generator[Piece | Ended, None, None]:
     """The pieces of an input and, at last, how it ended. Raises whatever a decoder may come up with."""
     samples = 0
     with open_input(item, how.rate) as reader:
+        expect(reader.duration)
         for piece in cut(reader, how):
             samples += len(piece.wave)
             yield piece

@@ -33,6 +33,14 @@ def open_input(item: Input, rate: int) -> AbstractContextManager[Reader]:
     if isinstance(item.source, tuple):
         samples, source_rate = item.source
         return ArrayReader(samples, source_rate, rate)
+    if item.raw is not None:
+        from samcli.audio.pcm import open_raw
+
+        return open_raw(item.path if item.source is None else item.source, item.raw, rate)
+    if item.flows:
+        from samcli.audio.flow import open_flow
+
+        return open_flow(item.source, rate)
     from samcli.audio.decode import open_sound
 
     return open_sound(item.path if item.source is None else item.source, rate, BLOCK_SECONDS)

@@ -1,0 +1,1 @@
+"""Folders that fill: each file heard once, when it is complete."""
