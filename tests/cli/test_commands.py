@@ -93,7 +93,7 @@ def test_bench_prints_rows_with_limits(sam):
 
 def test_eval_of_no_corpus_is_a_usage_error(sam):
     done = sam("eval", ".", "--model", "tiny-random")
-    assert done.returncode == 2 and b"manifest.csv" in done.stderr
+    assert done.returncode == 2 and b"one for each label" in done.stderr
 
 
 def test_eval_compares_records_with_references(here):

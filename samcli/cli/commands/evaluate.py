@@ -94,6 +94,8 @@ def measured(streams: Output, corpus: Path, flags: EvalFlags) -> dict[str, Any]:
     if corpus.is_file():
         raise UsageError(f"Say where the recordings are that {str(corpus)!r} is about: --sounds FOLDER.")
     if not (corpus / "manifest.csv").is_file():
+        if flags.retrieval or flags.refine:
+            raise UsageError(f"{str(corpus)!r} is no corpus: it has no manifest.csv.")
         return heard_folder(streams, corpus, flags)
     if flags.retrieval and flags.refine:
         raise UsageError("--retrieval and --refine exclude each other.")

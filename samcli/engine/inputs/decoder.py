@@ -118,5 +118,5 @@ class Decoder:
         at += 4 * samples
         levels = np.frombuffer(self._memory[at : at + 8 * answer["levels"]], np.float64)
         self._ask({"free": answer["slot"]})
-        segment, order, start, last = answer["piece"]
-        return Piece(segment, order, start, wave, last, levels)
+        segment, order, start, last, final = answer["piece"]
+        return Piece(segment, order, start, wave, last, levels, final)

@@ -79,7 +79,7 @@ class Worker:
         at = slot * self.size
         self.memory[at : at + wave.nbytes] = wave.tobytes()
         self.memory[at + wave.nbytes : at + wave.nbytes + levels.nbytes] = levels.tobytes()
-        place = [piece.segment, piece.order, piece.start, piece.last]
+        place = [piece.segment, piece.order, piece.start, piece.last, piece.final]
         self._answer({"slot": slot, "samples": len(wave), "levels": len(levels), "piece": place})
 
     def _answer(self, answer: dict[str, Any]) -> None:
