@@ -189,7 +189,7 @@ def _mainly(main: Sequence[Sound], pick: Picker) -> str:
     most = [sound for sound in main[:MOST_MAIN] if sound.share >= FILLS]
     rest = clauses[len(most) :]
     if not most:
-        return f"{pick(('mainly', 'chiefly', 'for the most part'))} {listed(clauses)}"
+        return f"{pick(('above all', 'for part of the time'))} {listed(clauses)}"
     if main[0].share >= THROUGHOUT:
         text = f"{listed(clauses[: len(most)])} {pick(('throughout', 'from beginning to end', 'nearly all the time'))}"
     else:
