@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 KNOWN = frozenset(
-    {"/v1/caption", "/v1/tag", "/v1/ask", "/v1/events", "/v1/audio/classification", "/health", "/metrics"}
+    {
+        "/v1/caption",
+        "/v1/tag",
+        "/v1/ask",
+        "/v1/events",
+        "/v1/audio/classification",
+        "/health",
+        "/metrics",
+        "/",
+        "/page/heard",
+    }
 )
 
 
