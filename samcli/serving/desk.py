@@ -34,7 +34,7 @@ LEAST_PACE = 0.05  # seconds for an order, before any was timed
 STOPPED = ErrorInfo("stopped", "The server stopped before this was heard.")
 
 
-class BusyError(Exception):
+class BusyError(SamError):
     """The queue is full; `seconds` is when to try again."""
 
     def __init__(self, seconds: int) -> None:
