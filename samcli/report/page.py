@@ -11,13 +11,17 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from samcli._version import __version__
 from samcli.report.entry import Entry
 from samcli.writers.escape import to_bytes
 
+if TYPE_CHECKING:
+    from jinja2 import Template
+
 SCRIPTS = ("facts.js", "verdicts.js", "rows.js", "detail.js", "page.js")
+DROP = "drop.js"  # of a page that sends files to a server and shows what it hears
 MOST_LABELS = 2000  # offered when a verdict names another sound
 
 
@@ -25,15 +29,9 @@ def write_page(
     entries: Iterable[Entry], *, title: str, about: str, labels: Iterable[str] = (), key: str = ""
 ) -> Iterator[bytes]:
     """The page, piece by piece; `key` tells its verdicts from those of other pages in one browser."""
-    from jinja2 import Environment, StrictUndefined
-
-    folder = files("samcli.report").joinpath("page")
-    script = "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in SCRIPTS)
-    style = folder.joinpath("page.css").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(folder.joinpath("page.html").read_text(encoding="utf-8"))
+    script, style = part(*SCRIPTS), part("page.css")
     facts = {"title": title, "key": key or hashlib.sha256(f"{title}{about}".encode()).hexdigest()[:16]}
-    pieces = template.generate(
+    pieces = template().generate(
         title=title,
         about=about,
         version=__version__,
@@ -43,8 +41,42 @@ def write_page(
         facts=block(facts),
         labels=block(sorted(set(labels))[:MOST_LABELS]),
         entries=map(blocks, entries),
+        drop=False,
     )
     return map(to_bytes, pieces)
+
+
+def empty_page(title: str, about: str) -> tuple[bytes, str]:
+    """A page to drop files into, as a server gives it, and its policy: it may talk to that server and no other."""
+    script, style = part(*SCRIPTS, DROP), part("page.css")
+    allowed = policy(script, style, media="blob:") + "; connect-src 'self'"
+    facts = block({"title": title, "key": "served"})
+    page = template().render(
+        title=title,
+        about=about,
+        version=__version__,
+        policy=allowed,
+        script=script,
+        style=style,
+        facts=facts,
+        labels=block([]),
+        entries=(),
+        drop=True,
+    )
+    return to_bytes(page), allowed + "; frame-ancestors 'none'"
+
+
+def part(*names: str) -> str:
+    """Files of the page, one after the other."""
+    folder = files("samcli.report").joinpath("page")
+    return "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names)
+
+
+def template() -> Template:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(part("page.html"))
 
 
 def blocks(entry: Entry) -> dict[str, str]:
@@ -52,7 +84,7 @@ def blocks(entry: Entry) -> dict[str, str]:
     return {"facts": block(entry.facts()), "picture": text(entry.picture), "opus": text(entry.opus)}
 
 
-def policy(script: str, style: str) -> str:
+def policy(script: str, style: str, media: str = "'self' file: blob:") -> str:
     """What the page may do: run its own script, look its own way, show and play what is in it or lies beside it."""
     return "; ".join(
         (
@@ -60,7 +92,7 @@ def policy(script: str, style: str) -> str:
             f"script-src '{digest(script)}'",
             f"style-src '{digest(style)}'",
             "img-src data:",
-            "media-src 'self' file: blob:",
+            f"media-src {media}",
             "base-uri 'none'",
             "form-action 'none'",
         )

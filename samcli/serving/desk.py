@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from samcli.engine.inputs.find import Input
 from samcli.engine.options import RunOptions, RunReport
 from samcli.engine.run import finished, run
 from samcli.engine.task import Gatherer, Task
+from samcli.engine.windows import Piece
 from samcli.errors import SamError
 from samcli.records import ErrorInfo, Record
 from samcli.tasks.run import task_for
@@ -33,7 +34,7 @@ LEAST_PACE = 0.05  # seconds for an order, before any was timed
 STOPPED = ErrorInfo("stopped", "The server stopped before this was heard.")
 
 
-class BusyError(Exception):
+class BusyError(SamError):
     """The queue is full; `seconds` is when to try again."""
 
     def __init__(self, seconds: int) -> None:
@@ -48,6 +49,7 @@ class Order:
     item: Input
     task: Task
     options: RunOptions
+    watch: Callable[[Piece], None] | None = None  # is shown what is decoded
     came: float = field(default_factory=time.monotonic)
     records: Future[list[Record]] = field(default_factory=Future)
 
@@ -57,6 +59,10 @@ class Order:
         stop = getattr(self.item.source, "stop", None)
         if stop is not None:
             stop()
+
+    def see(self, item: Input, piece: Piece) -> None:
+        if self.watch is not None:
+            self.watch(piece)
 
     def done(self, records: list[Record]) -> None:
         if not self.records.done() and self.records.set_running_or_notify_cancel():
@@ -91,6 +97,11 @@ class _Mixed(Task):
         tasks = [order.task for order in list(self.orders.values())]
         self.wants_clip = any(task.wants_clip for task in tasks)
         self.wants_steps = any(task.wants_steps for task in tasks)
+
+    def see(self, item: Input, piece: Piece) -> None:
+        order = self.orders.get(id(item))
+        if order is not None:
+            order.see(item, piece)
 
     def gatherer_of(self, item: Input) -> Gatherer:
         return self.orders[id(item)].task.gatherer()
@@ -128,7 +139,10 @@ class Desk:
 
     def order(self, name: str, item: Input, options: RunOptions) -> Order:
         """Have a sound heard. UsageError or ModelError where that cannot be, BusyError when too many wait."""
-        order = Order(item, task_for(name, self.model, options), options)
+        return self.take(Order(item, task_for(name, self.model, options), options))
+
+    def take(self, order: Order) -> Order:
+        """As `order`, for a task that has no name of its own."""
         with self._lock:
             self.check_room()
             self._waiting.add(order)
@@ -136,7 +150,7 @@ class Desk:
         if not self._open:
             order.done([self._failed(STOPPED)])
             return order
-        shared = not order.task.listens and options.segment is None and options.window_seconds is None
+        shared = not order.task.listens and order.options.segment is None and order.options.window_seconds is None
         if not shared:
             self._alone.put(order)
             return order
@@ -192,7 +206,8 @@ class Desk:
         options = RunOptions(ordered=False)
         while self._open:
             try:
-                for done in finished(self._mixed, self._inputs(self._turn), self.model, options, None, self.report):
+                mixed, inputs = self._mixed, self._inputs(self._turn)
+                for done in finished(mixed, inputs, self.model, options, None, self.report, mixed.see):
                     with self._lock:
                         order = self._mixed.take(done.job.item)
                     if order is not None:
@@ -215,7 +230,8 @@ class Desk:
             if order.records.cancelled():
                 continue
             try:
-                order.done(list(run(order.task, [order.item], self.model, replace(order.options, threads=1))))
+                options = replace(order.options, threads=1)
+                order.done(list(run(order.task, [order.item], self.model, options, watch=order.see)))
             except Exception as error:
                 order.done([self._failed(_told(error))])
 

@@ -39,6 +39,7 @@ class Rules:
     idle_seconds: float = 20.0  # between two pieces of a request
     send_seconds: float = 300.0  # for all of it
     local: bool = True  # only this machine is served, so only its names are good
+    open_paths: tuple[str, ...] = OPEN_PATHS  # that need no token
 
 
 class RefusedError(Exception):
@@ -83,7 +84,7 @@ class Gate:
         origin = headers.get(b"origin", b"").decode("latin-1")
         if origin and (not _plausible(origin) or urlsplit(origin).netloc != host):
             raise RefusedError(403, "origin", "Pages of other sites may not use this server.")
-        if self.rules.token and scope["path"] not in OPEN_PATHS:
+        if self.rules.token and scope["path"] not in self.rules.open_paths:
             kind, _, given = headers.get(b"authorization", b"").partition(b" ")
             if kind.lower() != b"bearer" or not hmac.compare_digest(given.strip(), self.rules.token.encode()):
                 challenge = (("www-authenticate", "Bearer"),)

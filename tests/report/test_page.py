@@ -16,7 +16,7 @@ import pytest
 from samcli.engine.inputs.recorded_at import Clock
 from samcli.records import Event, Record, Tag
 from samcli.report.entry import Entry, address, entries
-from samcli.report.page import SCRIPTS, block, write_page
+from samcli.report.page import DROP, SCRIPTS, block, write_page
 from samcli.report.picture import COLUMNS, Picture, webp
 
 SOURCE = Path(__file__).resolve().parents[2] / "samcli" / "report" / "page"
@@ -27,7 +27,7 @@ def noise(seconds: float, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(round(seconds * RATE)).astype(np.float32) * 0.1
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("script", (*SCRIPTS, DROP))
 def test_scripts_are_javascript(script: str) -> None:
     node = shutil.which("node")
     if node is None:

@@ -224,3 +224,13 @@ def test_the_command_refuses_what_cannot_be(here):
 def test_noise_of_every_kind_is_answered(client):
     noise = io.BytesIO(np.random.default_rng(0).bytes(10_000))
     assert client.post("/v1/events", files={"file": ("../../etc/passwd\n", noise)}).status_code == 422
+
+
+def test_a_busy_desk_asks_live_sound_to_come_again(nano):
+    idle = Desk(nano.model, most=1)  # nobody works in it
+    client = TestClient(application(idle, Rules()), base_url=HERE)
+    with client, client.websocket_connect(f"{LIVE}?segment=1") as socket:
+        socket.send_bytes(bytes(4 * 32_000))
+        with pytest.raises(WebSocketDisconnect) as gone:
+            socket.receive_text()
+    assert gone.value.code == 1013

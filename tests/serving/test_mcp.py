@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
+import signal
+import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +20,19 @@ import pytest
 mcp = pytest.importorskip("mcp")
 from mcp import Client, StdioServerParameters, types  # noqa: E402
 from mcp.client.stdio import stdio_client  # noqa: E402
+from mcp.client.streamable_http import streamable_http_client  # noqa: E402
+from mcp.shared._httpx_utils import create_mcp_http_client  # noqa: E402
 
 import samcli  # noqa: E402
 from samcli.engine.index.store import NAME, Index  # noqa: E402
 from samcli.engine.inputs.find import find_inputs  # noqa: E402
+from samcli.errors import ModelError  # noqa: E402
 from samcli.serving.desk import Desk  # noqa: E402
 from samcli.serving.mcp.ears import Ears  # noqa: E402
 from samcli.serving.mcp.server import server  # noqa: E402
 from samcli.serving.sounds import Roots  # noqa: E402
 
+ROOT = Path(samcli.__file__).parents[1]
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::mcp.MCPDeprecationWarning")
 
 
@@ -30,7 +40,9 @@ def asked(desk: Desk, roots: Roots, talk: Callable[[Client], Awaitable[Any]], **
     """What a conversation with a server gives."""
 
     async def run() -> Any:
-        async with Client(server(Ears(desk), roots), **more) as client:
+        awake: Future[Ears] = Future()
+        awake.set_result(Ears(desk))
+        async with Client(server(awake, roots), **more) as client:
             return await talk(client)
 
     return asyncio.run(run())
@@ -170,6 +182,64 @@ def test_over_stdio_as_a_host_starts_it(program, environment, nano, recordings):
     heard = asyncio.run(run())
     assert heard.structured_content["caption"] == nano.caption(recordings / "deep" / "dog.opus").caption
     assert shares == sorted(shares)
+
+
+def test_it_answers_before_its_model_is_there(desk, recordings):
+    """The tools are listed at once; a call waits, one that gives up leaves the ears to the others."""
+
+    async def run(wake: Callable[[Future[Ears]], None]) -> Any:
+        waking: Future[Ears] = Future()
+        waking.set_running_or_notify_cancel()
+        async with Client(server(waking, Roots([recordings]))) as client:
+            assert len((await client.list_tools()).tools) == 5
+            calls = [asyncio.create_task(client.call_tool("listen", {"path": "thunder.opus"})) for _ in range(2)]
+            done, _ = await asyncio.wait(calls, timeout=0.2)
+            assert not done
+            calls[0].cancel()
+            wake(waking)
+            return await calls[1]
+
+    heard = asyncio.run(run(lambda waking: waking.set_result(Ears(desk))))
+    assert heard.structured_content["path"] == "thunder.opus"
+    failed = asyncio.run(run(lambda waking: waking.set_exception(ModelError("There is no such model."))))
+    assert failed.is_error and "There is no such model." in failed.content[0].text
+
+
+def test_what_answers_first_needs_no_torch(program):
+    names = "samcli.cli.commands.mcp, samcli.serving.mcp.server, samcli.serving.mcp.waking"
+    asked = f"import sys, {names}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", asked], cwd=ROOT, timeout=300).returncode == 0
+
+
+@pytest.mark.slow
+def test_without_its_model_it_ends_as_any_command_does(sam, recordings):
+    ended = sam("mcp", recordings, "--model", recordings / "none", "--offline")
+    assert ended.returncode == 3 and b"none" in ended.stderr
+
+
+def test_over_http_on_a_live_port(sam, nano, recordings):
+    """As a host far from the process asks: with a token, and not without."""
+    process = sam.start("mcp", recordings, "--http", "--port", "0", environment={"SAM_TOKEN": "sesame"})
+    try:
+        line = process.stderr.readline().decode()
+        found = re.search(r"http://127\.0\.0\.1:\d+/mcp", line)
+        assert found, line + process.stderr.read().decode()
+
+        async def run() -> Any:
+            http = create_mcp_http_client(headers={"Authorization": "Bearer sesame"})
+            async with http, Client(streamable_http_client(found[0], http_client=http)) as client:
+                assert len((await client.list_tools()).tools) == 5
+                return await client.call_tool("listen", {"path": "deep/dog.opus"})
+
+        heard = asyncio.run(run())
+        assert heard.structured_content["caption"] == nano.caption(recordings / "deep" / "dog.opus").caption
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(found[0], b"{}", timeout=60)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(120) == 143
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_without_folders_or_roots_nothing_is_read(desk, recordings):

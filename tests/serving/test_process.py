@@ -51,7 +51,8 @@ def posted(port: int, path: str, body: bytes) -> tuple[int, bytes]:
 
 
 def test_a_small_load_is_answered_and_a_stop_lets_it_end(sam):
-    with serving(sam, "--max-mb", "1") as (process, port):
+    with serving(sam, "--max-mb", "1", "--page") as (process, port):
+        assert b'id="drop"' in page(port, "/")
         clips = list(CLIPS) * 4
         with ThreadPoolExecutor(len(clips)) as pool:
             answers = list(pool.map(lambda name: posted(port, "/v1/tag", CLIPS[name]), clips))
@@ -80,10 +81,10 @@ def endless(port: int) -> bytes:
     return b""
 
 
-def page(port: int) -> bytes:
+def page(port: int, path: str = "/metrics") -> bytes:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     try:
-        connection.request("GET", "/metrics")
+        connection.request("GET", path)
         return connection.getresponse().read()
     finally:
         connection.close()

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from samcli.cli.engines import check_dtype, load_here
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import INPUT, ModelFlags, spread
 from samcli.cli.output import output
@@ -63,25 +64,33 @@ def mcp(
     token = token_from(flags.token_file) if flags.http else ""
     if flags.http:
         check_host(flags.host, token, flags.open)
+    check_dtype(flags)
     server = served()
-    from samcli.cli.engines import load_here
-    from samcli.serving.desk import Desk
-    from samcli.serving.mcp.ears import Ears
+    from samcli.serving.mcp.waking import waking
     from samcli.serving.sounds import Roots
 
-    model = load_here(flags)
-    streams.clear_status()
-    with Desk(model, flags.queue) as desk:
-        app = server(Ears(desk), Roots(folders or (), flags.max_mb << 20), ask_roots=not flags.http)
+    with waking(lambda: load_here(flags), flags.queue) as ears:
+        app = server(ears, Roots(folders or (), flags.max_mb << 20), ask_roots=not flags.http)
         if not flags.http:
+            ears.add_done_callback(lambda loaded: _tell(loaded.exception()))
             app.run("stdio")
-            return ExitCode.OK
+            return ExitCode.MODEL if ears.exception() else ExitCode.OK
+        ears.result()  # nobody's handshake waits for it, and a port that is open is ready
+        streams.clear_status()
         from samcli.serving.gate import LOOPBACK, Gate, Rules
         from samcli.serving.listening import listen
 
         rules = Rules(token=token, most_bytes=4 << 20, local=flags.host in LOOPBACK)
         listen(Gate(app.streamable_http_app(host=flags.host), rules), flags.host, flags.port, streams.note, "/mcp")
     return ExitCode.OK
+
+
+def _tell(problem: BaseException | None) -> None:
+    """What a person sees of a model that cannot be had, while the host still waits."""
+    streams = output()
+    streams.clear_status()
+    if problem is not None:
+        streams.error(str(problem))
 
 
 def served() -> Any:

@@ -23,6 +23,7 @@ class ServeFlags(HostFlags):
     ] = None
     max_mb: Annotated[int, typer.Option(help="Largest request, in megabytes.", metavar="N", min=1)] = 256
     max_seconds: Annotated[float, typer.Option(help="Longest time for one sound.", metavar="SECONDS", min=1)] = 300.0
+    page: Annotated[bool, typer.Option("--page", help="A page to drop files into.", metavar="")] = False
 
 
 @spread
@@ -33,15 +34,18 @@ def serve(flags: ServeFlags) -> ExitCode:
     curl -F file=@street.flac http://127.0.0.1:8008/v1/tag
     sam serve --host 0.0.0.0 --token-file token.txt
 
-    It serves this machine only, unless told otherwise; http://127.0.0.1:8008 shows what can be asked.
+    It serves this machine only, unless told otherwise; http://127.0.0.1:8008/docs shows what can be asked. With --page
+    http://127.0.0.1:8008 takes recordings that are dropped into it, and shows what is heard in them.
     """
-    from samcli.serving.gate import LOOPBACK, Rules, check_host, token_from
+    from samcli.serving.gate import LOOPBACK, OPEN_PATHS, Rules, check_host, token_from
 
     token = token_from(flags.token_file)
     check_host(flags.host, token, flags.open)
     application, settings, listen = served()
-    rules = Rules(token=token, most_bytes=flags.max_mb << 20, local=flags.host in LOOPBACK)
-    chosen = settings(allow=tuple(flags.allow or ()), answer_seconds=flags.max_seconds)
+    # The page itself holds nothing of anybody's; it asks for the token before it sends anything.
+    open_paths = (*OPEN_PATHS, "/") if flags.page else OPEN_PATHS
+    rules = Rules(token, flags.max_mb << 20, local=flags.host in LOOPBACK, open_paths=open_paths)
+    chosen = settings(tuple(flags.allow or ()), flags.max_seconds, flags.page)
     from samcli.cli.engines import load_here
     from samcli.serving.desk import Desk
 

@@ -5,12 +5,12 @@ const by = (name) => document.getElementById(name);
 const blocks = document.querySelectorAll("script.recording");
 /** @type {Recording[]} */
 const recordings = [...blocks].map((block, number) => ({ ...JSON.parse(block.textContent ?? ""), number }));
-const pictures = document.querySelectorAll("script.its-picture");
+const pictures = [...document.querySelectorAll("script.its-picture")];
 const sounds = document.querySelectorAll("script.its-sound");
 const facts = JSON.parse(by("facts").textContent);
 const verdicts = new Verdicts(facts.key);
-const counted = countLabels(recordings);
-const colours = new Map(counted.map(([label], at) => [label, at % COLOURS]));
+/** @type {Map<string, number>} */
+const colours = new Map();
 const audio = /** @type {HTMLAudioElement} */ (by("audio"));
 /** @type {Set<number> | null} */
 let only = null; // the recordings of a cell of the heat map
@@ -21,7 +21,6 @@ let address = "";
 
 const rows = new Rows(by("rows"), { pictures, colours, verdicts, play, open: (recording, event) => detail.open(recording, event) });
 const detail = new Detail(by("detail"), { rows, verdicts, play, changed, closed: () => rows.choose(rows.chosen) });
-rows.common = commonFolder(recordings);
 
 /** @returns {Wanted} */
 function wanted() {
@@ -116,6 +115,24 @@ function follow() {
   });
 }
 
+/** What the recordings have between them: colours, and what can be chosen. */
+function gather() {
+  const counted = countLabels(recordings);
+  for (const [label] of counted) if (!colours.has(label)) colours.set(label, colours.size % COLOURS);
+  rows.common = commonFolder(recordings);
+  choices("label", counted.map(([label, count]) => [label, `${label} (${count})`]));
+  choices("folder", [...new Set(recordings.map(folderOf))].sort().map((folder) => [folder, folder]));
+  const names = new Set([...counted.map(([name]) => name), ...JSON.parse(by("labels").textContent)]);
+  by("names").replaceChildren(...[...names].map((value) => make("option", { value })));
+}
+
+/** @param {string} name @param {[string, string][]} options */
+function choices(name, options) {
+  const chosen = by(name).value;
+  by(name).replaceChildren(...[["", "all"], ...options].map(([value, words]) => make("option", { value }, [words])));
+  by(name).value = chosen;
+}
+
 function saveVerdicts() {
   const blob = new Blob([verdicts.table(recordings, location.href)], { type: "text/csv" });
   const link = /** @type {HTMLAnchorElement} */ (make("a", { download: "verdicts.csv" }));
@@ -147,9 +164,6 @@ function press(event) {
   keys[event.key]();
 }
 
-for (const [label, count] of counted) by("label").append(make("option", { value: label }, [`${label} (${count})`]));
-for (const folder of [...new Set(recordings.map(folderOf))].sort()) by("folder").append(make("option", { value: folder }, [folder]));
-for (const label of new Set([...counted.map(([name]) => name), ...JSON.parse(by("labels").textContent)])) by("names").append(make("option", { value: label }));
 by("filters").addEventListener("input", filter);
 by("filters").addEventListener("submit", (/** @type {SubmitEvent} */ event) => event.preventDefault());
 by("filters").addEventListener("reset", () => {
@@ -165,4 +179,5 @@ by("seek").addEventListener("input", () => playing && (audio.currentTime = Numbe
 for (const name of ["timeupdate", "play", "pause", "seeked"]) audio.addEventListener(name, follow);
 audio.addEventListener("error", () => (by("time").textContent = "The sound is not where the page expects it."));
 document.addEventListener("keydown", press);
+gather();
 filter();

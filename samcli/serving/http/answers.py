@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from samcli.engine.inputs.find import Input
 from samcli.engine.options import RunOptions
 from samcli.errors import ModelError, UsageError
 from samcli.records import ErrorInfo, Record
@@ -36,10 +37,10 @@ class Hearing:
     async def records(self, request: Request) -> Response:
         """`POST /v1/tag` and its like."""
         task = request.url.path.rpartition("/")[2]
-        asked = await self._read(request)
+        asked = await self.read_sounds(request)
         orders = self._orders(task, asked, lambda wishes: options_of(task, wishes))
         try:
-            first = await self._heard(orders[0], request)
+            first = await self.heard(orders[0], request)
         except BaseException:
             leave(orders)
             raise
@@ -52,7 +53,7 @@ class Hearing:
 
     async def classification(self, request: Request) -> Response:
         """`POST /v1/audio/classification`, as LocalAI has it."""
-        asked = await self._read(request)
+        asked = await self.read_sounds(request)
         name = asked.wishes.pop("model", "")
         if name not in ("", self.desk.model.name):
             close(asked)
@@ -63,7 +64,7 @@ class Hearing:
         order, *more = self._orders("tag", asked, lambda wishes: options_of("tag", wishes))
         leave(more)
         try:
-            (record, *_) = await self._heard(order, request)
+            (record, *_) = await self.heard(order, request)
         finally:
             leave([order])
         if record.error is not None:
@@ -72,7 +73,7 @@ class Hearing:
         found = [{"index": places[tag.label], "label": tag.label, "score": tag.score} for tag in record.tags or ()]
         return JSONResponse({"model": self.desk.model.name, "detections": found})
 
-    async def _read(self, request: Request) -> Asked:
+    async def read_sounds(self, request: Request) -> Asked:
         """The request, unless too many wait: then it is not even read."""
         try:
             self.desk.check_room()
@@ -80,13 +81,15 @@ class Hearing:
             raise _busy(error) from None
         return await read(request, self.allowed, self.most_bytes)
 
-    def _orders(self, task: str, asked: Asked, options: Any) -> list[Order]:
+    def _orders(self, task: str, asked: Asked, options: Callable[[Mapping[str, str]], RunOptions]) -> list[Order]:
+        return self.orders(asked, lambda item: self.desk.order(TASKS[task], item, options(asked.wishes)))
+
+    def orders(self, asked: Asked, order: Callable[[Input], Order]) -> list[Order]:
         """One for each sound; all of them or none."""
         orders: list[Order] = []
         try:
-            settings: RunOptions = options(asked.wishes)
             for item in asked.sounds:
-                orders.append(self.desk.order(TASKS[task], item, settings))
+                orders.append(order(item))
         except BusyError as error:
             leave(orders)
             close(asked)
@@ -100,7 +103,7 @@ class Hearing:
             raise
         return orders
 
-    async def _heard(self, order: Order, request: Request) -> list[Record]:
+    async def heard(self, order: Order, request: Request) -> list[Record]:
         """The records of one sound, unless that takes too long or the client goes away."""
         waiting = asyncio.ensure_future(asyncio.wrap_future(order.records))
         spent = 0.0
@@ -122,7 +125,7 @@ class Hearing:
                 yield to_json(record) + "\n"
             for order in orders[1:]:
                 try:
-                    records = await self._heard(order, request)
+                    records = await self.heard(order, request)
                 except RefusedError as refusal:
                     info = ErrorInfo(refusal.kind, refusal.message)
                     records = [Record(task=order.task.name, path=order.item.display, error=info)]

@@ -17,6 +17,7 @@ from samcli.serving.desk import Desk
 from samcli.serving.gate import App, Gate, RefusedError, Rules, problem
 from samcli.serving.http.addresses import AllowList
 from samcli.serving.http.answers import Hearing
+from samcli.serving.http.drop import DropPage
 from samcli.serving.http.live import Live
 from samcli.serving.http.metrics import Counted, Metrics
 from samcli.serving.http.openapi import ABOUT, description, page
@@ -33,6 +34,7 @@ class Settings:
 
     allow: Sequence[str] = ()  # beginnings of addresses
     answer_seconds: float = 300.0
+    page: bool = False  # a page to drop files into, in place of the plain one
 
 
 def application(desk: Desk, rules: Rules, settings: Settings | None = None) -> App:
@@ -61,7 +63,7 @@ def application(desk: Desk, rules: Rules, settings: Settings | None = None) -> A
         Route("/v1/audio/classification", hearing.classification, methods=["POST"]),
         WebSocketRoute("/v1/live", Live(desk).listen),
         Route("/health", health), Route("/metrics", figures), Route("/openapi.json", openapi),
-        Route("/", shown), Route("/docs", shown),
+        Route("/docs", shown), *(DropPage(hearing).routes() if settings.page else [Route("/", shown)]),
     ]  # fmt: skip
     app: Any = Starlette(routes=routes, exception_handlers=HANDLERS)
     return Counted(Gate(app, rules), metrics)

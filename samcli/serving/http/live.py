@@ -45,10 +45,10 @@ class Live:
         self.count += 1
         try:
             await self._serve(socket)
-        except (RefusedError, SamError) as error:
-            await _closed(socket, 1008, str(error))
         except BusyError as error:
             await _closed(socket, 1013, str(error))
+        except (RefusedError, SamError) as error:
+            await _closed(socket, 1008, str(error))
         except (asyncio.TimeoutError, TimeoutError):
             await _closed(socket, 1001, "Nothing came for long.")
         except WebSocketDisconnect:

@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from samcli.serving.gate import App, Message, Receive, Scope, Send
 
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
-KNOWN = frozenset(
-    {"/v1/caption", "/v1/tag", "/v1/ask", "/v1/events", "/v1/audio/classification", "/health", "/metrics"}
-)
+TASKS = ("/v1/caption", "/v1/tag", "/v1/ask", "/v1/events", "/v1/audio/classification")
+KNOWN = frozenset({*TASKS, "/health", "/metrics", "/", "/page/heard"})
 
 
 class Metrics:

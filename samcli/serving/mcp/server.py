@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import AsyncIterator
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import unquote, urlsplit
 
 from mcp.server.mcpserver import Context, Image, MCPServer
@@ -17,10 +18,11 @@ from pydantic import BaseModel, Field
 
 from samcli._version import __version__
 from samcli.errors import SamError
-from samcli.serving.desk import BusyError
 from samcli.serving.mcp import words
-from samcli.serving.mcp.ears import Ears
 from samcli.serving.sounds import Roots
+
+if TYPE_CHECKING:
+    from samcli.serving.mcp.ears import Ears
 
 ROOTS_SECONDS = 10.0  # for a client to say its roots
 MOST_PATHS = 8
@@ -81,16 +83,20 @@ class Comparison(BaseModel):
     alike: float = Field(description="of the whole sound: 1 is the same, 0 unrelated")
 
 
-def server(ears: Ears, roots: Roots, *, ask_roots: bool = True) -> MCPServer[Any]:
-    """A server that reads below `roots`; with `ask_roots` only where the client's own roots are, too."""
+def server(waking: Future[Ears], roots: Roots, *, ask_roots: bool = True) -> MCPServer[Any]:
+    """A server that reads below `roots`; with `ask_roots` only where the client's own roots are, too.
+
+    It answers at once, and a tool that is called waits until the ears are awake.
+    """
     app: MCPServer[Any] = MCPServer("sam", instructions=words.INSTRUCTIONS, version=__version__, log_level="WARNING")
 
     @asynccontextmanager
-    async def allowed(ctx: Context) -> AsyncIterator[Roots]:
-        """The folders of this request; whatever a person can mend becomes a sentence of the tool."""
+    async def allowed(ctx: Context) -> AsyncIterator[tuple[Ears, Roots]]:
+        """The ears, and the folders of this request; whatever a person can mend becomes a sentence of the tool."""
         try:
-            yield await _narrowed(ctx, roots) if ask_roots else roots
-        except (SamError, BusyError) as error:
+            here = await _narrowed(ctx, roots) if ask_roots else roots
+            yield await asyncio.wrap_future(waking), here
+        except SamError as error:
             raise ToolError(str(error)) from error
 
     def told(ctx: Context) -> Any:
@@ -105,26 +111,26 @@ def server(ears: Ears, roots: Roots, *, ask_roots: bool = True) -> MCPServer[Any
         ctx: Context,
         listen_for: Annotated[list[Words], Field(max_length=50)] = [],  # noqa: B006
     ) -> Hearing:
-        async with allowed(ctx) as here:
+        async with allowed(ctx) as (ears, here):
             return Hearing(**await ears.listen(here, path, listen_for, told(ctx)))
 
     @app.tool(description=words.ASK, annotations=READING)
     async def ask(
         paths: Annotated[list[Name], Field(min_length=1, max_length=MOST_PATHS)], question: Words, ctx: Context
     ) -> list[Answer]:
-        async with allowed(ctx) as here:
+        async with allowed(ctx) as (ears, here):
             return [Answer(**one) for one in await ears.ask(here, paths, question, told(ctx))]
 
     @app.tool(description=words.FIND, annotations=READING)
     async def find(
         query: Words, folder: Name, ctx: Context, most: Annotated[int, Field(ge=1, le=100)] = 10
     ) -> list[Hit]:
-        async with allowed(ctx) as here:
+        async with allowed(ctx) as (ears, here):
             return [Hit(**one) for one in await ears.find(here, folder, query, most)]
 
     @app.tool(description=words.COMPARE, annotations=READING)
     async def compare(first: Name, second: Name, ctx: Context) -> Comparison:
-        async with allowed(ctx) as here:
+        async with allowed(ctx) as (ears, here):
             return Comparison(**await ears.compare(here, first, second, told(ctx)))
 
     @app.tool(description=words.SPECTROGRAM, annotations=READING)
@@ -134,7 +140,7 @@ def server(ears: Ears, roots: Roots, *, ask_roots: bool = True) -> MCPServer[Any
         start: Annotated[float, Field(ge=0, le=1e6)] = 0.0,
         seconds: Annotated[float, Field(gt=0, le=60)] = 10.0,
     ) -> Image:
-        async with allowed(ctx) as here:
+        async with allowed(ctx) as (ears, here):
             return Image(data=await ears.spectrogram(here, path, start, seconds), format="png")
 
     return app
