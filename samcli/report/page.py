@@ -22,9 +22,18 @@ MOST_LABELS = 2000  # offered when a verdict names another sound
 
 
 def write_page(
-    entries: Iterable[Entry], *, title: str, about: str, labels: Iterable[str] = (), key: str = ""
+    entries: Iterable[Entry],
+    *,
+    title: str,
+    about: str,
+    labels: Iterable[str] = (),
+    key: str = "",
+    learned: str = "",
 ) -> Iterator[bytes]:
-    """The page, piece by piece; `key` tells its verdicts from those of other pages in one browser."""
+    """The page, piece by piece; `key` tells its verdicts from those of other pages in one browser.
+
+    `learned` says what the model was taught before it heard the recordings.
+    """
     from jinja2 import Environment, StrictUndefined
 
     folder = files("samcli.report").joinpath("page")
@@ -36,6 +45,7 @@ def write_page(
     pieces = template.generate(
         title=title,
         about=about,
+        learned=learned,
         version=__version__,
         policy=policy(script, style),
         script=script,
