@@ -73,8 +73,8 @@ def search(
     sam search --audio clip.wav captions.txt -k 3
     sam index recordings/ && sam search "a train passes" recordings/ -f jsonl
 
-    Tags make a shortlist, from an index in a moment; only its best 100 are asked about the sentence. The table's fit
-    is 50% where the sentence fits no better than it fits any other sound, and 100% is perfect.
+    Tags make a shortlist, from an index in a moment; only its best 100 are asked about the sentence.
+    Fit in the table: 50% is no better than any other sound, 100% is perfect.
     """
     from samcli.cli.listen import names_sounds
 
