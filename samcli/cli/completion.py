@@ -7,7 +7,8 @@ or an option by itself, so none goes stale. Nothing here imports torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 import typer
@@ -21,6 +22,7 @@ BASH = """\
 _sam_completion() {
     local IFS=$'\\n'
     COMPREPLY=($(COMP_WORDS="${COMP_WORDS[*]}" COMP_CWORD=$COMP_CWORD _SAM_COMPLETE=complete_bash "$1" 2>/dev/null))
+    COMPREPLY=("${COMPREPLY[@]// /\\\\ }")
 }
 
 complete -o bashdefault -o default -F _sam_completion sam samcli
@@ -149,6 +151,25 @@ def complete_model(incomplete: str) -> list[str]:
     from samcli.checkpoints import catalogue
 
     return _starting((catalogue.DEFAULT, *catalogue.entries()), incomplete)
+
+
+def complete_labels(incomplete: str) -> list[str]:
+    """Names of sounds, each behind the commas that are there already, in the case that was begun."""
+    before, comma, begun = incomplete.rpartition(",")
+    given = {name.strip().casefold() for name in before.split(",")}
+    names = [name for name in _plain_labels() if name not in given and name.startswith(begun.casefold())]
+    return [before + comma + begun + name[len(begun) :] for name in names]
+
+
+def _plain_labels() -> Iterator[str]:
+    """What `--labels` takes without quotes: of "Violin, fiddle" each part that names it by itself."""
+    from samcli.text.labels import labels, synonyms
+
+    for label in labels():
+        parts = label.split(", ")
+        for name in dict.fromkeys(part.casefold() for part in parts):
+            if re.fullmatch("[a-z -]+", name) and (len(parts) == 1 or name in synonyms(label)):
+                yield name
 
 
 def _starting(names: Iterable[str], incomplete: str) -> list[str]:

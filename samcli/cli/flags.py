@@ -14,7 +14,14 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
-from samcli.cli.completion import complete_device, complete_dtype, complete_engine, complete_format, complete_model
+from samcli.cli.completion import (
+    complete_device,
+    complete_dtype,
+    complete_engine,
+    complete_format,
+    complete_labels,
+    complete_model,
+)
 from samcli.cli.help import HelpAll
 
 INPUT, OUTPUT, ACT, MODEL, MACHINE = "What to hear", "What to write", "What to do", "Model", "Machine"
@@ -228,6 +235,7 @@ class TagFlags(ListenFlags):
         typer.Option(
             help="Labels to consider: a,b,c or a file.",
             metavar="LABELS",
+            autocompletion=complete_labels,
             rich_help_panel=OUTPUT,
         ),
     ] = None

@@ -26,14 +26,35 @@ MOST_LABELS = 2000  # offered when a verdict names another sound
 
 
 def write_page(
-    entries: Iterable[Entry], *, title: str, about: str, labels: Iterable[str] = (), key: str = ""
+    entries: Iterable[Entry],
+    *,
+    title: str,
+    about: str,
+    labels: Iterable[str] = (),
+    key: str = "",
+    learned: str = "",
 ) -> Iterator[bytes]:
+<<<<<<< HEAD
     """The page, piece by piece; `key` tells its verdicts from those of other pages in one browser."""
     script, style = part(*SCRIPTS), part("page.css")
+=======
+    """The page, piece by piece; `key` tells its verdicts from those of other pages in one browser.
+
+    `learned` says what the model was taught before it heard the recordings.
+    """
+    from jinja2 import Environment, StrictUndefined
+
+    folder = files("samcli.report").joinpath("page")
+    script = "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in SCRIPTS)
+    style = folder.joinpath("page.css").read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(folder.joinpath("page.html").read_text(encoding="utf-8"))
+>>>>>>> pages
     facts = {"title": title, "key": key or hashlib.sha256(f"{title}{about}".encode()).hexdigest()[:16]}
     pieces = template().generate(
         title=title,
         about=about,
+        learned=learned,
         version=__version__,
         policy=policy(script, style),
         script=script,

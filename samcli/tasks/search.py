@@ -1,9 +1,10 @@
 """Search: recordings for a sentence, and sentences for a recording.
 
 The measure is the captioner's own cross-entropy: how likely the model finds the sentence after hearing the sound.
-Without an index every recording is heard. With one, what is on disk (tags, captions, embeddings) makes a shortlist, and
-only its windows are heard again. Sentences compete with each other only after what makes them likely after any sound is
-taken off. The shares below were chosen on every fourth development clip.
+Without an index every recording is heard, for its tags first (search_quickly.py) or for the sentence at once. With one,
+what is on disk (tags, captions, embeddings) makes a shortlist, and only its windows are heard again. Sentences compete
+with each other only after what makes them likely after any sound is taken off. The shares below were chosen on every
+fourth development clip.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ EXAMPLES = 10  # of the windows that fit best, to which those that sound alike a
 ALIKE_SHARE = 1.0  # nats for sounding like them
 FIRST_SHARE = 0.25  # of a shortlist's nats beside one nat of loss: 0 is the loss alone
 USUAL_SHARE = 0.6  # of a sentence's usual loss that is taken off: all of it favours odd sentences
+FITS = 0.6  # least `fit` of what is said to fit
 WORD = re.compile(r"[a-z]{3,}")
 PLAIN_WORDS = frozenset(
     ["and", "the", "with", "while", "then", "are", "can", "heard", "sound", "sounds", "some", "someone"]
@@ -57,6 +59,7 @@ class Hit:
     end: float
     score: float  # higher fits better: the negative loss, in nats per token
     caption: str = ""  # what the index says of these seconds
+    fit: float | None = None  # the score on a scale for people, from 0 to 1; None before it is known what is usual
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,18 @@ class Match:
 
     text: str
     score: float
+
+
+def rated(queries: Sequence[str], rankings: Sequence[list[Hit]], model: SoundModel | None) -> list[list[Hit]]:
+    """Rankings with how well each hit fits: 0.5 is no better than any other sound does, 1 perfect.
+
+    Without a model they are those of tags and captions alone, whose scores know of no losses.
+    """
+    usual = usual_losses(queries, model).tolist() if model is not None and any(rankings) else [0.0] * len(queries)
+    return [
+        [replace(hit, fit=1 / (1 + math.exp(min(50.0, -hit.score - loss)))) for hit in hits]
+        for hits, loss in zip(rankings, usual, strict=True)
+    ]
 
 
 def search(query: str, inputs: Iterable[Input], model: SoundModel, k: int = 10) -> list[Hit]:
@@ -191,7 +206,7 @@ def shortlist_scores(
     """(windows,): how well tags and captions fit a sentence, in nats; only the order matters.
 
     With embeddings, windows that sound like those that fit best are drawn near: a bark whose tag is weak is found by
-    the company of clearer ones.
+    the company of clearer ones. Where nothing fits better than the rest there are no such windows.
     """
     place = {label: column for column, label in enumerate(labels)}
     scores = np.zeros(len(windows))
@@ -200,7 +215,7 @@ def shortlist_scores(
         if columns:
             scores += np.log(np.maximum(tags[:, columns].max(1), FLOOR)) / len(sounds)
     scores += WORD_SHARE * shared_words(query, [window.caption for window in windows])
-    if embeddings is not None and embeddings.size:
+    if embeddings is not None and embeddings.size and scores.max() > scores.min():
         scores += ALIKE_SHARE * like_the_best(scores, embeddings)
     return scores
 

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from samcli.cli.completion import SCRIPTS, script
+from samcli.cli.completion import SCRIPTS, complete_labels, script
+from samcli.tasks.tag import find_labels
+from samcli.text.labels import labels
 
 FOLDER = Path(__file__).resolve().parents[2] / "completions"
 
@@ -95,6 +97,8 @@ CASES = [
     ("sam tag --thresh", "sam tag --threshold"),
     ("sam tag --model sam-n", "sam tag --model sam-nano"),
     ("sam tag -f audac", "sam tag -f audacity"),
+    ("sam tag --labels ukul", "sam tag --labels ukulele"),
+    ("sam tag --labels dog,church", r"sam tag --labels dog,church\ bell"),
     ("sam tag nigh", r"sam tag night\ bird.wav"),
     ("samcli tag -o noth", "samcli tag -o nothing.txt"),
 ]
@@ -128,7 +132,15 @@ def test_fish(environment, tmp_path, line, expected):
     assert candidates == [expected.replace("\\", "").removeprefix(line.rsplit(" ", 1)[0]).strip()]
 
 
-@pytest.mark.parametrize("line", ["sam ", "sam tag --", "sam tag --model ", "sam models show "])
+def test_labels_are_completed_as_they_were_begun():
+    assert complete_labels("Ukul") == ["Ukulele"] and complete_labels("ukul") == ["ukulele"]
+    assert complete_labels("dog,viol") == ["dog,violin"]  # of "Violin, fiddle"
+    assert "fiddle" in complete_labels("") and not any("," in name for name in complete_labels(""))
+    assert complete_labels("ukulele,ukul") == [] and complete_labels("nothing such") == []
+    assert find_labels(complete_labels(""), labels())  # each is taken by --labels
+
+
+@pytest.mark.parametrize("line", ["sam ", "sam tag --", "sam tag --labels b", "sam tag --model ", "sam models show "])
 def test_completion_imports_no_torch(sam, line):
     asked = {"_SAM_COMPLETE": "complete_fish", "_TYPER_COMPLETE_FISH_ACTION": "get-args", "_TYPER_COMPLETE_ARGS": line}
     done = sam(environment=asked | {"PYTHONPROFILEIMPORTTIME": "1"})

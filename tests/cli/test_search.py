@@ -6,15 +6,23 @@ The first run of a kind has a process of its own (`sam`); what follows from it i
 import csv
 import io
 import json
+import shutil
 import signal
 import sqlite3
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
+
+import samcli
 
 TINY = ("--model", "tiny-random", "--device", "cpu", "--offline")
-KEYS = ["schema", "task", "query", "path", "rank", "start", "end", "score", "caption", "model", "revision", "version"]
+KEYS = [
+    *("schema", "task", "query", "path", "rank", "start", "end", "score", "caption"),
+    *("model", "revision", "version", "fit"),
+]
 NAME = ".sam-index.sqlite"
 
 
@@ -34,7 +42,8 @@ def test_search_hears_a_folder_and_ranks_it(sam, here, folder):
     done = sam("search", "a dog barks", "in", *TINY)
     rows = [line.split("\t") for line in done.stdout.decode().splitlines()]
     # The bad file is named, the others are ranked.
-    assert done.returncode == 1 and done.stderr.count(b"\n") == 1 and b"in/bad.wav" in done.stderr
+    errors = [line for line in done.stderr.splitlines() if b"Nothing fits" not in line]  # chance decides
+    assert done.returncode == 1 and len(errors) == 1 and b"in/bad.wav" in errors[0]
     assert sorted(row[0] for row in rows) == ["in/a.wav", "in/d.wav", "in/deep/b c.wav"]
     assert [float(row[3]) for row in rows] == sorted((float(row[3]) for row in rows), reverse=True)
     (folder / "bad.wav").unlink()
@@ -51,7 +60,7 @@ def test_an_index_is_made_used_and_refreshed(sam, here, folder, make_wav):
     assert b"heard 3, kept 0, forgot 0 files, 1 cannot be heard" in done.stderr and b"in/bad.wav" in done.stderr
     (folder / "bad.wav").unlink()
     assert b"heard 0, kept 3, forgot 1" in here("index", "in", *TINY).stderr
-    done = sam("search", "rain", "in", "-o", "hits.csv", *TINY)
+    done = sam("search", "rain", "in", "-o", "hits.csv", "-q", *TINY)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     rows = list(csv.DictReader(io.StringIO((sam.folder / "hits.csv").read_text(), newline="")))
     assert list(rows[0]) == KEYS
@@ -65,6 +74,28 @@ def test_an_index_is_made_used_and_refreshed(sam, here, folder, make_wav):
     make_wav(folder / "new.wav")
     done = here("search", "rain", "in", "--shortlist", "0", "-f", "txt")
     assert len(done.stdout.splitlines()) == 3 and b"1 files are new or changed" in done.stderr
+
+
+def test_what_fits_nothing_is_said_and_what_fits_is_not(here):
+    """With the model of the package: a dog, bells and thunder are there, and no violin."""
+    demo = Path(samcli.__file__).parent / "data" / "demo"
+    shutil.copytree(demo, here.folder / "demo", ignore=shutil.ignore_patterns("*.md"))
+    found = here("search", "a dog barking", "demo", "-f", "jsonl")
+    assert (found.returncode, found.stderr) == (0, b"")
+    hits = lines(found)
+    assert hits[0]["path"] == "demo/dog.opus" and hits[0]["fit"] > 0.6 > 0.4 > hits[1]["fit"]
+    for more in ((), ("--no-index",), ("--shortlist", "0")):
+        none = here("search", "a violin playing", "demo", "-f", "jsonl", *more)
+        assert none.returncode == 0 and len(lines(none)) == 3  # the nearest are told all the same
+        assert none.stderr == b"sam: Nothing fits 'a violin playing'; what comes nearest is listed.\n"
+        assert all(0 <= hit["fit"] < 0.6 for hit in lines(none))
+
+
+def test_silence_fits_nothing(here):
+    (here.folder / "in").mkdir()
+    soundfile.write(here.folder / "in" / "silent.wav", np.zeros(16_000), 16_000)
+    done = here("search", "rain", "in", *TINY)
+    assert (done.returncode, done.stdout) == (0, b"") and b"Nothing fits 'rain': there is no sound" in done.stderr
 
 
 def test_captions_are_ranked_for_a_sound(sam, here, folder):

@@ -26,6 +26,7 @@ from samcli.tasks.search import (
     USUAL_SHARE,
     Hit,
     like_the_best,
+    rated,
     search,
     search_captions,
     search_contents,
@@ -34,6 +35,7 @@ from samcli.tasks.search import (
     shortlist_scores,
     usual_losses,
 )
+from samcli.tasks.search_quickly import is_quick, search_quickly
 from samcli.text.prompts import caption_prompt
 
 TEXTS = ["a dog barks", "rain falls on a roof", "a", "a man is speaking and then music plays"]
@@ -134,6 +136,38 @@ def test_an_index_finds_the_same(folder: Path) -> None:
         assert {hit.path for hit in few} <= {hit.path for hit in best}
         Path(hits[0].path).unlink()  # gone since: left out, not failed on
         assert [hit.path for hit in search_index("a dog barks", index, model)] == [hit.path for hit in hits[1:]]
+
+
+def test_the_quick_way_is_an_index_without_captions(folder: Path, make_wav: MakeWav) -> None:
+    make_wav(folder / "long.wav", seconds=25.0)
+    model, inputs, failed = tiny_random(), find_inputs([folder]), list[str]()
+    [hits] = search_quickly(["a dog barks"], inputs, model, failed=lambda item, error: failed.append(item.display))
+    assert failed == [str(folder / "bad.wav")] and len(hits) == 7
+    with Index(folder / "i", model) as index:
+        index.update(inputs, model)
+        held = index.contents()
+    bare = held._replace(windows=[window._replace(caption="") for window in held.windows])
+    expected = search_contents("a dog barks", bare, model.labels, model)
+    assert [(hit.path, hit.start) for hit in hits] == [(hit.path, hit.start) for hit in expected]
+    assert [hit.score for hit in hits] == pytest.approx([hit.score for hit in expected], abs=1e-3)
+
+
+def test_tags_choose_only_what_they_know(folder: Path) -> None:
+    model, inputs = tiny_random(), find_inputs([folder])
+    assert is_quick(["a dog barks"], inputs, model)
+    assert not is_quick(["a dog barks", "a gloomy mood"], inputs, model)
+    piped = replace(inputs[0], source=(np.zeros(16_000, np.float32), 16_000))
+    assert not is_quick(["a dog barks"], [*inputs, piped], model)
+
+
+def test_fit_is_the_score_on_a_scale_for_people() -> None:
+    model = tiny_random()
+    usual = float(usual_losses(["rain"], model)[0])
+    hits = [Hit("a", 0, 1, 3.0 - usual), Hit("b", 0, 1, -usual), Hit("c", 0, 1, -5000.0)]
+    [found] = rated(["rain"], [hits], model)
+    assert [hit.fit for hit in found] == pytest.approx([0.952574, 0.5, 0.0], abs=1e-5)
+    [alone] = rated(["rain"], [[Hit("a", 0, 1, 0.0)]], None)
+    assert alone[0].fit == 0.5
 
 
 def test_many_queries_are_heard_once(folder: Path) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 LOT_SOUNDS = 64  # whole sounds in memory at once
 FIRST, LAST = ("schema", "task", "query", "path", "rank"), ("start", "end", "score", "caption")
-EVERY = (*FIRST, *LAST, "model", "revision", "version")
+EVERY = (*FIRST, *LAST, "model", "revision", "version", "fit")
 SOUNDS = Columns(EVERY, ("path", "start", "end", "score"), "path")
 CAPTIONS = Columns(EVERY, ("path", "caption", "score"), "caption")
 
@@ -50,10 +50,10 @@ class SearchFlags(ModelFlags, InputFlags):
         typer.Option(help="Index file. [FOLDER/.sam-index.sqlite]", metavar="FILE", rich_help_panel=INPUT),
     ] = None
     no_index: Annotated[
-        bool, typer.Option("--no-index", help="Fresh search without the index.", metavar="", rich_help_panel=INPUT)
+        bool, typer.Option("--no-index", help="Every second heard; slow.", metavar="", rich_help_panel=INPUT)
     ] = False
     k: Annotated[int, typer.Option("--top", "-k", help="Most results.", metavar="N", min=1)] = 10
-    shortlist: Annotated[int, typer.Option(help="Index entries to rank anew; 0: none.", metavar="N", min=0)] = 100
+    shortlist: Annotated[int, typer.Option(help="Recordings to rank anew; 0: none.", metavar="N", min=0)] = 100
     normalise: Annotated[
         bool, typer.Option("--normalise/--raw-scores", help="Scores relative to each caption's usual one.", metavar="")
     ] = True
@@ -73,7 +73,8 @@ def search(
     sam search --audio clip.wav captions.txt -k 3
     sam index recordings/ && sam search "a train passes" recordings/ -f jsonl
 
-    With an index, tags and embeddings make a shortlist and only its best 100 are heard again.
+    Tags make a shortlist, from an index in a moment; only its best 100 are asked about the sentence.
+    Fit in the table: 50% is no better than any other sound, 100% is perfect.
     """
     from samcli.cli.listen import names_sounds
 
@@ -107,13 +108,34 @@ def sounds_for(queries: Sequence[str], paths: Sequence[str], flags: SearchFlags)
         code = ExitCode.OK
     rows = [
         row(query=query, path=hit.path, rank=rank, start=hit.start, end=hit.end, score=hit.score)
-        | {"caption": hit.caption or None} | model
+        | {"caption": hit.caption or None, "fit": hit.fit} | model
         for query, hits in zip(queries, rankings, strict=True)
         for rank, hit in enumerate(hits, 1)
     ]  # fmt: skip
-    shown = ("rank", "path", "start", "end", "score", "caption")
-    place.put(streams, SOUNDS, rows, (("query", *shown) if len(queries) > 1 else shown)[: None if name else -1])
+    say_what_fits_nothing(streams, queries, rankings)
+    shown = ["rank", "fit", "path", "time", *(["caption"] if any(one["caption"] for one in rows) else [])]
+    if place.for_people(streams):
+        rows = [one | for_eyes(one) for one in rows]
+    place.put(streams, SOUNDS, rows, ["query", *shown] if len(queries) > 1 else shown)
     return code
+
+
+def say_what_fits_nothing(streams: Output, queries: Sequence[str], rankings: Sequence[Sequence[Hit]]) -> None:
+    """A ranking always has a first, so whether that is any good must be said."""
+    from samcli.tasks.search import FITS
+
+    for query, hits in zip(queries, rankings, strict=True):
+        if not hits:
+            streams.note(f"Nothing fits {query!r}: there is no sound to be heard.")
+        elif all(hit.fit is not None and hit.fit < FITS for hit in hits):
+            streams.note(f"Nothing fits {query!r}; what comes nearest is listed.")
+
+
+def for_eyes(row: dict[str, Any]) -> dict[str, Any]:
+    """What the table says otherwise than the formats do."""
+    from samcli.text.paragraph import clock
+
+    return {"fit": f"{row['fit']:.0%}", "time": f"{clock(row['start'])}-{clock(row['end'])}"}
 
 
 def index_name(flags: SearchFlags, paths: Sequence[str]) -> str | None:
@@ -133,10 +155,11 @@ def index_name(flags: SearchFlags, paths: Sequence[str]) -> str | None:
 def heard_now(
     streams: Output, queries: Sequence[str], inputs: Sequence[Input], flags: SearchFlags
 ) -> tuple[list[list[Hit]], dict[str, Any], ExitCode]:
-    """Rankings of everything, heard in one go."""
+    """Rankings of everything, heard in one go: the quick way, unless all is asked for or tags cannot choose."""
     from samcli.cli.engines import load_here
     from samcli.cli.listen import named
-    from samcli.tasks.search import search_heard
+    from samcli.tasks.search import rated, search_heard
+    from samcli.tasks.search_quickly import is_quick, search_quickly
 
     model = load_here(flags)
     failed: list[Input] = []
@@ -148,7 +171,11 @@ def heard_now(
     def progress(done: int) -> None:
         streams.status(f"{done}/{len(inputs)} files heard")
 
-    rankings = search_heard(queries, inputs, model, flags.k, fail, progress)
+    if not flags.no_index and is_quick(queries, inputs, model):
+        rankings = search_quickly(queries, inputs, model, flags.k, flags.shortlist, fail, progress)
+        rankings = rated(queries, rankings, model if flags.shortlist else None)
+    else:
+        rankings = rated(queries, search_heard(queries, inputs, model, flags.k, fail, progress), model)
     return rankings, about(model), ExitCode.FAILED if failed else ExitCode.OK
 
 
@@ -160,7 +187,7 @@ def from_index(
 
     from samcli.cli.engines import load_here
     from samcli.engine.index.store import Index
-    from samcli.tasks.search import search_contents
+    from samcli.tasks.search import rated, search_contents
 
     model = load_here(flags) if flags.shortlist else None
     with Index(name, model, look=True) as index:
@@ -176,7 +203,7 @@ def from_index(
         streams.status(f"{done}/{len(queries)} searches")
         hits = search_contents(query, contents, labels, model, flags.k, flags.shortlist)
         rankings.append([replace(hit, path=shown.get(hit.path, hit.path)) for hit in hits])
-    return rankings, facts
+    return rated(queries, rankings, model), facts
 
 
 def only(contents: Contents, wanted: dict[str, str], name: str) -> Contents:
@@ -224,6 +251,8 @@ def captions_for(captions: str, flags: SearchFlags) -> ExitCode:
             for (item, _), matches in zip(waves, found, strict=True)
             for rank, match in enumerate(matches, 1)
         ]
+    if place.for_people(streams):
+        rows = [one | {"score": f"{one['score']:.2f}"} for one in rows]
     place.put(streams, CAPTIONS, rows, (*(("path",) if len(inputs) > 1 else ()), "rank", "score", "caption"))
     return ExitCode.FAILED if failed else ExitCode.OK
 

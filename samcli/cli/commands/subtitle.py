@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from samcli.cli.completion import complete_labels
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import INPUT, OUTPUT, ModelFlags, spread
 from samcli.cli.output import Output, output
@@ -36,12 +37,16 @@ class SubtitleFlags(ModelFlags):
         str | None,
         typer.Option(help="Language or number in the film; or none.", metavar="TRACK", rich_help_panel=INPUT),
     ] = None
-    labels: Annotated[str | None, typer.Option(help="Only these sounds.", metavar="LABELS", rich_help_panel=INPUT)] = (
-        None
-    )
-    without: Annotated[str | None, typer.Option(help="Not these sounds.", metavar="LABELS", rich_help_panel=INPUT)] = (
-        None
-    )
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            help="Only these sounds.", metavar="LABELS", autocompletion=complete_labels, rich_help_panel=INPUT
+        ),
+    ] = None
+    without: Annotated[
+        str | None,
+        typer.Option(help="Not these sounds.", metavar="LABELS", autocompletion=complete_labels, rich_help_panel=INPUT),
+    ] = None
     threshold: Annotated[
         float | None, typer.Option(help="Lowest score. [each label's own]", metavar="SCORE", rich_help_panel=INPUT)
     ] = None

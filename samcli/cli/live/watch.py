@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from samcli.cli.completion import complete_labels
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import INPUT, OUTPUT, ModelFlags, spread
 from samcli.cli.output import output
@@ -40,7 +41,13 @@ class WatchFlags(ModelFlags):
         typer.Option("--output", "-o", help="JSON lines are added to it.", metavar="FILE", rich_help_panel=OUTPUT),
     ] = None
     labels: Annotated[
-        str | None, typer.Option(help="Only these: a,b,c or a file.", metavar="LABELS", rich_help_panel=OUTPUT)
+        str | None,
+        typer.Option(
+            help="Only these: a,b,c or a file.",
+            metavar="LABELS",
+            autocompletion=complete_labels,
+            rich_help_panel=OUTPUT,
+        ),
     ] = None
     threshold: Annotated[
         str | None, typer.Option(help="Lowest score shown, or auto. [0.1]", metavar="SCORE", rich_help_panel=OUTPUT)

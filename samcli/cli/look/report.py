@@ -60,7 +60,9 @@ def report(flags: ReportFlags) -> ExitCode:
     about = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
     file = AtomicFile(page)
     try:
-        for piece in write_page(told, title=title, about=about, labels=told.labels, key=key_of(page)):
+        for piece in write_page(
+            told, title=title, about=about, labels=told.labels, key=key_of(page), learned=told.learned
+        ):
             file.write(piece)
         file.keep()
     finally:
@@ -85,6 +87,7 @@ class Told:
         self._streams, self._flags = streams, flags
         self.count = self.failed = 0
         self.labels: tuple[str, ...] = ()
+        self.learned = ""
         self._entries = self._open()
 
     def __iter__(self) -> Iterator[Entry]:
@@ -123,6 +126,7 @@ class Told:
         from samcli.cli.listen import inputs_of
         from samcli.engine.options import RunOptions, RunReport
         from samcli.report.build import heard
+        from samcli.report.learned import learned
 
         flags = self._flags
         if flags.sounds:
@@ -133,7 +137,7 @@ class Told:
             raise UsageError(f"--start-time is that of one recording, and there are {len(inputs)}.")
         options = RunOptions(start_time=flags.start_time, time_zone=flags.time_zone)
         model = load_here(flags)
-        self.labels = tuple(model.labels)
+        self.labels, self.learned = tuple(model.labels), learned(flags.model)
         report = RunReport()
         entries = heard(inputs, model, flags.output, options, report)
         return self._seen(entries, report)

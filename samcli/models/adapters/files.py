@@ -92,6 +92,7 @@ def _typed(config: AdapterConfig) -> bool:
         config.kind in ("lora", "dora", "head")
         and type(config.rank) is int
         and config.rank <= 65_536
+        and all(type(count) is int and count >= 0 for count in (config.recordings, config.verdicts))
         and all(type(value) in (int, float) for value in (config.alpha, config.dropout))
         and all(isinstance(text, str) for text in texts)
     )

@@ -37,6 +37,8 @@ class AdapterConfig:
     base_revision: str = ""
     places: tuple[str, ...] = ()  # parts of the whole model that are adapted; empty: its language model, by itself
     labels: tuple[str, ...] = ()  # names of sounds that were taught
+    recordings: int = 0  # it learned from; 0: not said
+    verdicts: int = 0  # so many of these were a person's verdicts on what a model heard
 
     def __post_init__(self) -> None:
         if self.rank < 1 or not self.targets or not 0 <= self.dropout < 1:

@@ -56,9 +56,15 @@ class Keeper:
             files["config.json"] = json_bytes({"model_type": kind_of(about), **config_to_json(about)})
         else:
             files[WEIGHTS] = save(learned_state(network, self.names, self.taught, self.config), {"format": "pt"})
-            files[CONFIG] = json_bytes({"model_type": "adapter", **dataclasses.asdict(self.config)})
+            files[CONFIG] = json_bytes({"model_type": "adapter", **dataclasses.asdict(self._told())})
         for name, data in files.items():  # the description comes last: without it there is no model yet
             write_whole(self.out / name, data, own=1)
+
+    def _told(self) -> AdapterConfig:
+        """With what it learned from; the column `wrong` marks a table of verdicts."""
+        learners = self.data.split("train")
+        verdicts = len(learners) if "wrong" in self.data.found.columns else 0
+        return dataclasses.replace(self.config, recordings=len(learners), verdicts=verdicts)
 
 
 def open_folder(out: Path, settings: dict[str, Any], resume: bool) -> bool:

@@ -69,6 +69,8 @@ def test_a_tuned_model_is_used_by_its_name(desk, here):
     assert unknown.returncode == 2 and b"'warble'" in unknown.stderr
     shown = json.loads(here("models", "show", "mine", "--json").stdout)
     assert shown["base"].startswith(str(desk.folder / "base")) and shown["labels"] == ["hiss", "warble"]
+    about = json.loads((desk.folder / "mine" / "adapter.json").read_text())
+    assert (about["recordings"], about["verdicts"]) == (10, 0)
     assert shown["kind"] == "adapter (head)" and shown["bytes"] < 3_000_000
     save_base(desk.folder / "other", seed=3)
     assert here("tag", "new", "--model", "other+mine").returncode == 3

@@ -110,6 +110,8 @@ def test_another_base_is_refused(saved: tuple[Path, nn.Module]) -> None:
         ('{"model_type": "adapter", "rank": 0, "targets": ["in_proj"]}', "does not describe"),
         ('{"model_type": "adapter", "rank": 2.5, "targets": ["in_proj"]}', "wrong type"),
         ('{"model_type": "adapter", "rank": 1000000000, "targets": ["in_proj"]}', "wrong type"),
+        ('{"model_type": "adapter", "verdicts": -1}', "wrong type"),
+        ('{"model_type": "adapter", "recordings": "many"}', "wrong type"),
         ('{"model_type": "adapter", "kind": "qlora", "targets": ["in_proj"]}', "wrong type"),
         ('{"model_type": "adapter", "colour": "blue"}', "does not describe"),
         ('{"model_type": "adapter", "targets": 7}', "does not describe"),
