@@ -34,22 +34,11 @@ def write_page(
     key: str = "",
     learned: str = "",
 ) -> Iterator[bytes]:
-<<<<<<< HEAD
-    """The page, piece by piece; `key` tells its verdicts from those of other pages in one browser."""
-    script, style = part(*SCRIPTS), part("page.css")
-=======
     """The page, piece by piece; `key` tells its verdicts from those of other pages in one browser.
 
     `learned` says what the model was taught before it heard the recordings.
     """
-    from jinja2 import Environment, StrictUndefined
-
-    folder = files("samcli.report").joinpath("page")
-    script = "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in SCRIPTS)
-    style = folder.joinpath("page.css").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(folder.joinpath("page.html").read_text(encoding="utf-8"))
->>>>>>> pages
+    script, style = part(*SCRIPTS), part("page.css")
     facts = {"title": title, "key": key or hashlib.sha256(f"{title}{about}".encode()).hexdigest()[:16]}
     pieces = template().generate(
         title=title,
@@ -75,6 +64,7 @@ def empty_page(title: str, about: str) -> tuple[bytes, str]:
     page = template().render(
         title=title,
         about=about,
+        learned="",
         version=__version__,
         policy=allowed,
         script=script,
