@@ -128,7 +128,9 @@ def _options(flags: LiveFlags) -> LiveOptions:
     from samcli.cli.listen import read_labels, threshold_of
     from samcli.live.listener import LiveOptions
 
-    return LiveOptions(read_labels(flags.labels), threshold_of(flags.threshold), flags.captions_every, flags.changes)
+    return LiveOptions(
+        read_labels(flags.labels), threshold_of(flags.threshold), flags.captions_every, flags.changes, flags.all_events
+    )
 
 
 def _factor(text: str | None) -> float | None:
