@@ -76,7 +76,7 @@ def live(
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """What is loaded stays: looking for garbage in it took an eighth of the time, and each later look more."""
+    """What is loaded stays: looking for garbage in it took a sixth of the time, and each later look would take more."""
     gc.disable()
     try:
         yield
