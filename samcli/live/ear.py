@@ -68,6 +68,10 @@ class Ear:
         self.view = min(self.window, self.hop * max(1, round(VIEW_SECONDS * self.rate / self.hop)))
         self.encoder = WindowEncoder(Everything(), model, Cores(device_of(model), 1), RunReport())
 
+    def warm_up(self) -> None:
+        """Let what is made at first use be made before there is something to hear."""
+        self._encoded(np.zeros(self.view, np.float32), 0)
+
     def hear(self, tail: Tail, wave: Wave) -> tuple[Tail, Glimpse]:
         """One hop more; the last of a sound may be shorter."""
         held = np.concatenate([tail.wave, wave])[-self.window :]

@@ -18,6 +18,7 @@ from samcli.engine.task import Heard, Window
 from samcli.engine.windows import Wave
 from samcli.errors import ModelError, UsageError
 from samcli.live.ear import Ear, Glimpse, Tail
+from samcli.live.folding import Folding
 from samcli.live.memory import Memory, Statistics
 from samcli.live.telling import Kind, Told
 from samcli.live.tracker import Background, Change, Tracker
@@ -37,6 +38,7 @@ class LiveOptions:
     threshold: float | str | None = None  # one for all, or "auto"; None: the model's own
     captions_every: float | None = None  # seconds
     changes: bool = False  # only what differs from the background
+    all_events: bool = False  # each label by itself, as it is found
     silence_db: float = RunOptions.silence_db
 
     def __post_init__(self) -> None:
@@ -54,7 +56,8 @@ class Listener:
         assert isinstance(task, TimelineTask)
         self.choice, self.rate = task.choice, model.sample_rate
         self.ear = Ear(model, task.step_seconds, options.silence_db)
-        self.tracker = Tracker(task.choice, task.step_seconds)
+        folding = None if options.all_events else Folding(model.labels, alone=bool(options.labels))
+        self.tracker = Tracker(task.choice, task.step_seconds, folding)
         self.background = Background(len(model.labels)) if options.changes else None
         self.memory = Memory(_composed(model, options), options.captions_every)
         self.statistics = Statistics()
@@ -100,7 +103,7 @@ class Listener:
         if len(self.rest):
             last, self.rest = self.rest, np.zeros(0, np.float32)
             yield from self._hop(last)
-        yield from map(self._change, self.tracker.finish())
+        yield from map(self._change, self.tracker.finish(self.tail.position / self.rate))
 
     def anchor(self, clock: float) -> None:
         """It is so late now, and all sound so far has come."""
@@ -111,10 +114,8 @@ class Listener:
         self.level = float(glimpse.levels[-1]) if len(glimpse.levels) else QUIETEST_DB
         self.statistics.add(glimpse)
         yield from map(self._change, self.tracker.add(glimpse.start, glimpse.end, self._news(glimpse)))
-        self.now = {
-            self.choice.labels[place]: round(event.score, DIGITS)
-            for place, event in self.tracker.finder.running().items()
-        }
+        heard = self.tracker.heard(glimpse.end)
+        self.now = {self.choice.labels[place]: round(score, DIGITS) for place, score in heard.items()}
         for window in glimpse.windows:
             yield from self._remember(window)
 
@@ -134,8 +135,12 @@ class Listener:
         event = change.event
         self.statistics.events += change.kind == "end"
         record = self._record(event.start, event.end if change.kind == "end" else None)
-        tag = Tag(self.choice.labels[event.position], round(event.score, DIGITS))
-        return self._told(change.kind, replace(record, tags=(tag,), threshold=self.choice.told, silent=False))
+        scores = {**change.names, event.position: event.score}
+        places = sorted(
+            scores, key=lambda place: (place != event.position, -scores[place], place)
+        )  # its own name first
+        tags = tuple(Tag(self.choice.labels[place], round(scores[place], DIGITS)) for place in places)
+        return self._told(change.kind, replace(record, tags=tags, threshold=self.choice.told, silent=False))
 
     def _record(self, start: float, end: float | None) -> Record:
         now = self.tail.position / self.rate

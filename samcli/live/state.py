@@ -96,8 +96,8 @@ def resume(listener: Listener, state: Saved, path: str) -> None:
     check_model(listener.model, state, path)
     if values["settings"] != settings(listener):
         raise UsageError(
-            f"{path!r} was made with other labels, thresholds, --captions-every or --changes: repeat those, or name "
-            "another --state."
+            f"{path!r} was made with other labels, thresholds, --captions-every, --changes or --all: repeat those, "
+            "or name another --state."
         )
     listener.tail = Tail(tensors["tail"], int(values["position"]))
     listener.rest = tensors["rest"]
@@ -125,7 +125,8 @@ def settings(listener: Listener) -> list[Any]:
     """What two listeners must share for one to go on where the other stopped."""
     choice, options = listener.choice, listener.options
     limits = hashlib.blake2b(choice.limits.tobytes(), digest_size=16).hexdigest()
-    return [list(choice.asked), limits, options.captions_every, options.changes, options.silence_db]
+    told = [options.captions_every, options.changes, options.all_events, bool(options.labels)]
+    return [list(choice.asked), limits, *told, options.silence_db]
 
 
 def _model(model: SoundModel) -> list[str]:

@@ -1,65 +1,91 @@
 """Events while they happen: told when they begin, and again when they are over.
 
-The rules are those of a timeline: hysteresis, a threshold for each label, short pauses bridged, slivers left out.
+The rules are those of a timeline: hysteresis, a threshold for each label, short pauses bridged, slivers left out, and
+one name for one sound.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from samcli.engine.task import Scores
+from samcli.live.folding import Folding, Kind
 from samcli.tasks.event import Event
 from samcli.tasks.tag import Choice
-from samcli.tasks.timeline import EventFinder
+from samcli.tasks.timeline import GAP_SECONDS, EventFinder
 
 
 class Change(NamedTuple):
     """An event began, and its end is not known yet; or it is over."""
 
-    kind: Literal["begin", "end"]
+    kind: Kind
     event: Event
+    names: dict[int, float]  # the labels it goes by, with their scores; that of the event is one of them
 
 
 class Tracker:
     """Feed it hop after hop."""
 
-    def __init__(self, choice: Choice, step_seconds: float) -> None:
+    def __init__(self, choice: Choice, step_seconds: float, folding: Folding | None) -> None:
+        """Without `folding` each label is told as it is found."""
         self.finder = EventFinder(choice, step_seconds)
+        self.folding = folding
         self.begun: dict[int, float] = {}  # labels whose begin was told, and when that was
 
     def add(self, start: float, end: float, steps: Scores | None) -> list[Change]:
         self.finder.add(start, end, steps)
+        if self.folding is not None:
+            told = self.folding.add(self.finder.settled(end), self.finder.running().values(), end)
+            return [Change(kind, *sound) for kind, sound in told]
         changes = self._over(self.finder.settled(end))
         for position, event in self.finder.running().items():
             if position not in self.begun:
                 self.begun[position] = event.start
-                changes.append(Change("begin", event))
+                changes.append(_change("begin", event))
         return changes
 
-    def finish(self) -> list[Change]:
+    def finish(self, now: float) -> list[Change]:
         """The sound is at its end."""
-        return self._over(self.finder.events())
+        if self.folding is None:
+            return self._over(self.finder.events())
+        told = [*self.folding.add(self.finder.events(), [], now), *self.folding.finish()]
+        return [Change(kind, *sound) for kind, sound in told]
+
+    def heard(self, now: float) -> dict[int, float]:
+        """The labels of what is heard at this moment, with their scores."""
+        if self.folding is None:
+            return {place: event.score for place, event in self.finder.running().items()}
+        events = [sound.event for sound in self.folding.sounds]
+        return {event.position: event.score for event in events if now - event.end <= GAP_SECONDS}
 
     def _over(self, events: list[Event]) -> list[Change]:
         changes = []
         for event in events:
             if event.position not in self.begun:  # begun and over within one hop
-                changes.append(Change("begin", event))
+                changes.append(_change("begin", event))
             self.begun.pop(event.position, None)
-            changes.append(Change("end", event))
+            changes.append(_change("end", event))
         return changes
 
     def state(self) -> dict[str, Any]:
         """Plain values."""
         opened, last = self.finder.state()
         begun = [list(one) for one in self.begun.items()]
-        return {"open": [list(one) for one in opened], "last": [list(one) for one in last], "begun": begun}
+        folding = None if self.folding is None else self.folding.state()
+        found = {"open": [list(one) for one in opened], "last": [list(one) for one in last]}
+        return {**found, "begun": begun, "folding": folding}
 
     def resume(self, state: dict[str, Any]) -> None:
         self.finder.resume([Event(*one) for one in state["open"]], [Event(*one) for one in state["last"]])
         self.begun = {int(position): float(start) for position, start in state["begun"]}
+        if self.folding is not None:
+            self.folding.resume(state["folding"])
+
+
+def _change(kind: Kind, event: Event) -> Change:
+    return Change(kind, event, {event.position: event.score})
 
 
 class Background:

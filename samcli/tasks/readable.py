@@ -31,7 +31,7 @@ LEAST_CUE_SECONDS = 1.0  # a line that is there for less cannot be read
 def readable(events: Iterable[Event], labels: Sequence[str]) -> list[Event]:
     """The events that a person would write down, by start, then by falling score."""
     named = _one_name_each(_joined(events, PAUSE_SECONDS), labels)
-    kept = [event for event in _joined(named, PAUSE_SECONDS) if _matters(event)]
+    kept = [event for event in _joined(named, PAUSE_SECONDS) if matters(event)]
     return sorted(kept, key=lambda event: (event.start, -event.score, event.position))
 
 
@@ -58,7 +58,8 @@ def _joined(events: Iterable[Event], pause: float) -> list[Event]:
     return [*done, *latest.values()]
 
 
-def _matters(event: Event) -> bool:
+def matters(event: Event) -> bool:
+    """Whether it is more than a blip."""
     return event.score >= CLEAR or event.end - event.start >= BLIP_SECONDS - ROUNDING
 
 

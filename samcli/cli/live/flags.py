@@ -42,6 +42,9 @@ class LiveFlags(ModelFlags):
         bool,
         typer.Option("--changes", help="Only what differs from the background.", metavar="", rich_help_panel=OUTPUT),
     ] = False
+    all_events: Annotated[
+        bool, typer.Option("--all", help="Every label as it is found.", metavar="", rich_help_panel=OUTPUT)
+    ] = False
     output: Annotated[
         str | None,
         typer.Option("--output", "-o", help="Add JSON lines to a file.", metavar="FILE", rich_help_panel=OUTPUT),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,17 +43,19 @@ def live(
     """
     if flags.list_devices:
         return list_devices(output())
-    from samcli.cli.engines import load_here
-    from samcli.cli.live.view import View
-    from samcli.live.listener import Listener
-    from samcli.live.session import Lines, Session, StateFile
-
     streams = output()
-    options, factor = _options(flags), _factor(flags.realtime)
-    check(streams, source, flags)
-    model = load_here(flags)
-    place = open_source(streams, source, flags, factor, model.sample_rate)
-    listener = Listener(model, options, place.name)
+    with loading():
+        options, factor = _options(flags), _factor(flags.realtime)
+        check(streams, source, flags)
+        from samcli.cli.engines import load_here
+        from samcli.cli.live.view import View
+        from samcli.live.listener import Listener
+        from samcli.live.session import Lines, Session, StateFile
+
+        model = load_here(flags)
+        place = open_source(streams, source, flags, factor, model.sample_rate)
+        listener = Listener(model, options, place.name)
+        listener.ear.warm_up()
     lines = None if flags.output is None else Lines(flags.output)
     state = None if flags.state is None else StateFile(flags.state, listener, lines, flags.state_every)
     clips = _clips(flags, model.sample_rate)
@@ -67,6 +72,17 @@ def live(
     finally:
         session.close()
     return ExitCode.OK
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """What is loaded stays: looking for garbage in it took a sixth of the time, and each later look would take more."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def check(streams: Output, source: str | None, flags: LiveFlags) -> None:
@@ -128,7 +144,9 @@ def _options(flags: LiveFlags) -> LiveOptions:
     from samcli.cli.listen import read_labels, threshold_of
     from samcli.live.listener import LiveOptions
 
-    return LiveOptions(read_labels(flags.labels), threshold_of(flags.threshold), flags.captions_every, flags.changes)
+    return LiveOptions(
+        read_labels(flags.labels), threshold_of(flags.threshold), flags.captions_every, flags.changes, flags.all_events
+    )
 
 
 def _factor(text: str | None) -> float | None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import soundfile
 
+import samcli
 from tests.conftest import Here, Sam
 from tests.live.conftest import RATE, scene
 from tests.terminal import on_a_terminal
@@ -218,3 +219,13 @@ def test_a_calm_picture(sam: Sam, here: Here, sound: str) -> None:
     assert "\x1b[J" in seen  # it renews itself in place
     label = json.loads(here("live", sound, *LOUD).stdout.splitlines()[0])["tags"][0]["label"]
     assert label in seen
+
+
+def test_a_dog_is_told_once(here: Here) -> None:
+    """By the real model: what is a dog, a bark, a bow-wow and an animal at once."""
+    dog = str(Path(samcli.__file__).parent / "data/demo/dog.opus")
+    lines = plain(here("live", dog, "--offline").stdout)
+    assert [(one["event"], one["tags"][0]["label"]) for one in lines] == [("begin", "Dog"), ("end", "Dog")]
+    assert {"Dog", "Bark", "Animal"} <= {tag["label"] for tag in lines[1]["tags"]}
+    every = plain(here("live", dog, "--offline", "--all").stdout)
+    assert {"Dog", "Bark", "Animal"} <= {one["tags"][0]["label"] for one in every} and len(every) > 2
