@@ -83,12 +83,9 @@ def in_their_part(steps: Tensor, parts: Tensor) -> Tensor:
     The chance of a step is the root of both chances' product: a step alone mishears, a part does not say when.
     """
     tokens, size = steps.shape[1], SIZES[0] * BLOCK
-    light = parts[:, :1].expand(-1, tokens, -1)
-    longest = [number for number, (_, length) in enumerate(parts_of(tokens), 1) if length == size]
-    own = torch.full_like(steps, NOTHING)
-    for number, begin in zip(longest, range(0, tokens, size // 2), strict=False):
-        held = own[:, begin : begin + size]
-        own = torch.cat([own[:, :begin], torch.maximum(held, parts[:, number, None]), own[:, begin + size :]], 1)
-    light = torch.where(own == NOTHING, light, own)
+    count = sum(length == size for _, length in parts_of(tokens))
+    longest = parts[:, 1 : 1 + count]  # each half of one is held by it and by the second half of the one before
+    light = torch.maximum(longest, F.pad(longest[:, :-1], (0, 0, 1, 0), value=NOTHING))
+    light = torch.where(light == NOTHING, parts[:, :1], light).repeat_interleave(size // 2, 1)[:, :tokens]
     chance = (F.logsigmoid(steps) + F.logsigmoid(light)) / 2
     return chance - torch.log(-torch.expm1(chance.clamp(max=-1e-7)))
