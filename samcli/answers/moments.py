@@ -23,12 +23,12 @@ def found(facts: Facts, question: Question) -> tuple[Sound | None, Answer]:
     return by_name(facts, one_of(question))
 
 
-def by_name(facts: Facts, name: Name | None) -> tuple[Sound | None, Answer]:
+def by_name(facts: Facts, name: Name | None, presumed: bool = False) -> tuple[Sound | None, Answer]:
     if name is None:
         return None, Answer(NO_SOUND_NAMED)
     if name.label is None:
         return None, not_known(name)
-    sound = facts.sound(name.label)
+    sound = facts.sound(name.label, presumed)
     return sound, Answer("") if sound is not None else said(missing(name))
 
 
@@ -113,9 +113,7 @@ def after(facts: Facts, question: Question) -> Answer:
 
 def _beside(facts: Facts, question: Question, later: bool) -> Answer:
     name = next(iter((*question.other, *question.asked)), None)
-    sound, nothing = by_name(facts, name)
-    if name is not None:
-        sound = sound or facts.sound(name.label, presumed=True)
+    sound, nothing = by_name(facts, name, presumed=True)
     if sound is None:
         return nothing
     edge = sound.account.first[0].end if later else sound.start
