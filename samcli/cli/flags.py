@@ -37,6 +37,41 @@ Device = Annotated[
         rich_help_panel=MACHINE,
     ),
 ]
+Recursive = Annotated[
+    bool,
+    typer.Option("--recursive/--no-recursive", help="Subfolders, too.", metavar="", rich_help_panel=INPUT),
+]
+Glob = Annotated[
+    list[str] | None,
+    typer.Option(help="Pattern of file names in folders.", metavar="PATTERN", rich_help_panel=INPUT),
+]
+Raw = Annotated[
+    str | None,
+    typer.Option(help="Bare samples: s16le:16000:1 and such.", metavar="KIND:RATE:CHANNELS", rich_help_panel=INPUT),
+]
+Segment = Annotated[
+    float | None,
+    typer.Option(help="Seconds of each record.", metavar="SECONDS", rich_help_panel=OUTPUT),
+]
+TopK = Annotated[
+    int | None, typer.Option(help="Most tags of a record. [5]", metavar="N", rich_help_panel=OUTPUT)
+]
+Threshold = Annotated[
+    str | None,
+    typer.Option(help="Lowest score shown, or auto. [0.1]", metavar="SCORE", rich_help_panel=OUTPUT),
+]
+Labels = Annotated[
+    str | None,
+    typer.Option(
+        help="Labels to consider: a,b,c or a file.",
+        metavar="LABELS",
+        autocompletion=complete_labels,
+        rich_help_panel=OUTPUT,
+    ),
+]
+Timeline = Annotated[
+    bool, typer.Option("--timeline", help="Events with start and end.", metavar="", rich_help_panel=OUTPUT)
+]
 
 
 @dataclass(kw_only=True)
@@ -63,14 +98,8 @@ class InputFlags(TalkFlags):
         list[str] | None,
         typer.Argument(metavar="PATHS", help="Files, folders, or - for standard input.", show_default=False),
     ] = None
-    recursive: Annotated[
-        bool,
-        typer.Option("--recursive/--no-recursive", help="Subfolders, too.", metavar="", rich_help_panel=INPUT),
-    ] = True
-    glob: Annotated[
-        list[str] | None,
-        typer.Option(help="Pattern of file names in folders.", metavar="PATTERN", rich_help_panel=INPUT),
-    ] = None
+    recursive: Recursive = True
+    glob: Glob = None
     files_from: Annotated[
         str | None, typer.Option(help="List of names, one per line (-: stdin).", metavar="FILE", rich_help_panel=INPUT)
     ] = None
@@ -146,14 +175,8 @@ class ListenFlags(ModelFlags, InputFlags):
             rich_help_panel=OUTPUT,
         ),
     ] = True
-    raw: Annotated[
-        str | None,
-        typer.Option(help="Bare samples: s16le:16000:1 and such.", metavar="KIND:RATE:CHANNELS", rich_help_panel=INPUT),
-    ] = None
-    segment: Annotated[
-        float | None,
-        typer.Option(help="Seconds of each record.", metavar="SECONDS", rich_help_panel=OUTPUT),
-    ] = None
+    raw: Raw = None
+    segment: Segment = None
     seed: Annotated[int, typer.Option(help="Random seed.", rich_help_panel=MODEL)] = 0
     batch_size: Annotated[
         str, typer.Option(help="Windows of a batch, or auto.", metavar="N", rich_help_panel=MACHINE)
@@ -223,25 +246,10 @@ class CaptionFlags(SpeakFlags):
 class TagFlags(ListenFlags):
     """What `sam tag` alone has."""
 
-    top_k: Annotated[
-        int | None, typer.Option(help="Most tags of a record. [5]", metavar="N", rich_help_panel=OUTPUT)
-    ] = None
-    threshold: Annotated[
-        str | None,
-        typer.Option(help="Lowest score shown, or auto. [0.1]", metavar="SCORE", rich_help_panel=OUTPUT),
-    ] = None
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            help="Labels to consider: a,b,c or a file.",
-            metavar="LABELS",
-            autocompletion=complete_labels,
-            rich_help_panel=OUTPUT,
-        ),
-    ] = None
-    timeline: Annotated[
-        bool, typer.Option("--timeline", help="Events with start and end.", metavar="", rich_help_panel=OUTPUT)
-    ] = False
+    top_k: TopK = None
+    threshold: Threshold = None
+    labels: Labels = None
+    timeline: Timeline = False
     all_events: Annotated[
         bool, typer.Option("--all", help="Every event of a timeline, unmerged.", metavar="", rich_help_panel=OUTPUT)
     ] = False

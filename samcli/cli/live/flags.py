@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from samcli.cli.flags import ACT, INPUT, OUTPUT, ModelFlags
+from samcli.cli.flags import ACT, INPUT, OUTPUT, Labels, ModelFlags, Raw
 
 
 @dataclass(kw_only=True)
@@ -25,13 +25,8 @@ class LiveFlags(ModelFlags):
         str | None,
         typer.Option(help="A file at its own pace.", metavar="[=FACTOR]", rich_help_panel=INPUT),
     ] = None
-    raw: Annotated[
-        str | None,
-        typer.Option(help="Bare samples: s16le:16000:1 and such.", metavar="KIND:RATE:CHANNELS", rich_help_panel=INPUT),
-    ] = None
-    labels: Annotated[
-        str | None, typer.Option(help="Only these: a,b,c or a file.", metavar="LABELS", rich_help_panel=OUTPUT)
-    ] = None
+    raw: Raw = None
+    labels: Labels = None
     threshold: Annotated[
         str | None, typer.Option(help="Lowest score of an event. [auto]", metavar="SCORE", rich_help_panel=OUTPUT)
     ] = None

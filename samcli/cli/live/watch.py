@@ -7,9 +7,20 @@ from typing import Annotated
 
 import typer
 
-from samcli.cli.completion import complete_labels
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import INPUT, OUTPUT, ModelFlags, spread
+from samcli.cli.flags import (
+    INPUT,
+    OUTPUT,
+    Glob,
+    Labels,
+    ModelFlags,
+    Recursive,
+    Segment,
+    Threshold,
+    Timeline,
+    TopK,
+    spread,
+)
 from samcli.cli.output import output
 from samcli.errors import UsageError
 
@@ -18,13 +29,8 @@ from samcli.errors import UsageError
 class WatchFlags(ModelFlags):
     """For `sam watch`."""
 
-    recursive: Annotated[
-        bool,
-        typer.Option("--recursive/--no-recursive", help="Look into subfolders.", metavar="", rich_help_panel=INPUT),
-    ] = True
-    glob: Annotated[
-        list[str] | None, typer.Option(help="Only such names.", metavar="PATTERN", rich_help_panel=INPUT)
-    ] = None
+    recursive: Recursive = True
+    glob: Glob = None
     once: Annotated[
         bool, typer.Option("--once", help="Hear what is there, then end.", metavar="", rich_help_panel=INPUT)
     ] = False
@@ -40,28 +46,11 @@ class WatchFlags(ModelFlags):
         str | None,
         typer.Option("--output", "-o", help="JSON lines are added to it.", metavar="FILE", rich_help_panel=OUTPUT),
     ] = None
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            help="Only these: a,b,c or a file.",
-            metavar="LABELS",
-            autocompletion=complete_labels,
-            rich_help_panel=OUTPUT,
-        ),
-    ] = None
-    threshold: Annotated[
-        str | None, typer.Option(help="Lowest score shown, or auto. [0.1]", metavar="SCORE", rich_help_panel=OUTPUT)
-    ] = None
-    top_k: Annotated[
-        int | None, typer.Option(help="At most so many tags. [5]", metavar="N", rich_help_panel=OUTPUT)
-    ] = None
-    timeline: Annotated[
-        bool, typer.Option("--timeline", help="Events with start and end.", metavar="", rich_help_panel=OUTPUT)
-    ] = False
-    segment: Annotated[
-        float | None,
-        typer.Option(help="A record for every so many seconds.", metavar="SECONDS", rich_help_panel=OUTPUT),
-    ] = None
+    labels: Labels = None
+    threshold: Threshold = None
+    top_k: TopK = None
+    timeline: Timeline = False
+    segment: Segment = None
 
 
 @spread
