@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -121,23 +122,30 @@ def long_scenes(sounds: DevSounds, count: int = SCENES) -> list[LongScene]:
     return [_scene(groups, MINUTES[number % len(MINUTES)], number) for number in range(count)] if groups else []
 
 
+class Kept(NamedTuple):
+    """What a model keeps of a scene, and what it would know if it kept nothing but its last window."""
+
+    whole: Digest
+    last: Digest
+
+
 def digests(
     model: SoundModel, scenes: Sequence[LongScene], rows: Rows, progress: Callable[[int, int], None] | None = None
-) -> list[Digest]:
-    """What a model keeps of each scene."""
+) -> list[Kept]:
     found = []
     for done, scene in enumerate(scenes, 1):
         heard = hear(model, [pane.wave for pane in scene.panes], steps=True)
-        found.append(digest_of(scene, heard, rows))
+        found.append(Kept(digest_of(scene, heard, rows), digest_of(scene, heard, rows, len(scene.order) - 1)))
         if progress is not None:
             progress(done, len(scenes))
     return found
 
 
-def digest_of(scene: LongScene, heard: Sequence[Heard], rows: Rows) -> Digest:
+def digest_of(scene: LongScene, heard: Sequence[Heard], rows: Rows, first: int = 0) -> Digest:
+    """Of a scene; of its later windows alone, with silence before them, where nothing earlier is remembered."""
     levels = [levels_db(pane.wave, SAMPLE_RATE) for pane in scene.panes]
-    digest = Digest.empty()
-    for place, pane in enumerate(scene.order):
+    digest = window(rows, 0.0, first * WINDOW, None) if first else Digest.empty()
+    for place, pane in enumerate(scene.order[first:], first):
         at = place * WINDOW
         steps, clip = heard[pane].steps[0][2], heard[pane].tags
         digest = digest.followed_by(window(rows, at, at + WINDOW, steps, clip, levels[pane]))

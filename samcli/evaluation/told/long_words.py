@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from samcli.answers.answer import answer
 from samcli.answers.captions import caption
 from samcli.answers.facts import Facts
 from samcli.answers.reply import Answer
+from samcli.digest.digest import Digest
 from samcli.engine.hearing import Progress
 from samcli.evaluation.figures import Figure
 from samcli.evaluation.metrics.sentences import faults
@@ -20,7 +21,7 @@ from samcli.evaluation.metrics.wording import names_any, names_of, shares_words,
 from samcli.evaluation.nano.dev_sounds import HEARD_BY_TEACHER, DevSounds
 from samcli.evaluation.nano.minute_scenes import timeline_classes
 from samcli.evaluation.nano.targets import marked, marked_share
-from samcli.evaluation.told.long_scenes import MAIN_SHARE, LongScene, digests, long_scenes
+from samcli.evaluation.told.long_scenes import MAIN_SHARE, MINUTES, LongScene, digests, long_scenes
 from samcli.models.interface import SoundModel
 from samcli.questions.meaning import understand
 from samcli.tasks.composed import ComposedTask
@@ -48,6 +49,11 @@ class Marks:
 
     def mean(self, kind: str) -> float:
         return float(np.mean(self.rights[kind])) if self.rights.get(kind) else float("nan")
+
+    @property
+    def yes_no(self) -> float | None:
+        """Present and absent sounds count alike."""
+        return (self.mean("present") + self.mean("absent")) / 2 if self.rights.get("present") else None
 
 
 def judge(scenes: Sequence[LongScene], facts: Sequence[Facts], sounds: DevSounds) -> Marks:
@@ -213,11 +219,25 @@ def long_figures(
     """The table's rows of long scenes, with every question and answer."""
     scenes = long_scenes(sounds, count)
     kept = digests(model, scenes, task.rows, lambda done, total: progress("hearing long scenes", done, total))
-    marks = judge(scenes, [Facts(digest, task.rows, task.sureness) for digest in kept], sounds)
-    balanced = [(marks.mean("present") + marks.mean("absent")) / 2] if marks.rights.get("present") else []
+
+    def judged(digests: Iterable[Digest]) -> Marks:
+        return judge(scenes, [Facts(digest, task.rows, task.sureness) for digest in digests], sounds)
+
+    marks = judged(digest.whole for digest in kept)
     kinds = {"caption_sound": "sound", "caption_main": "main", "caption_invented": "invented", "present_rare": "rare"}
     kinds |= {kind: kind for kind in ("when", "count", "first", "last", "before", "after", "share")}
     figures = [marked_share(f"long_{key}", marks.rights.get(kind, [])) for kind, key in kinds.items()]
     asked = len(marks.rights.get("present", [])) + len(marks.rights.get("absent", []))
-    figures.append(marked("long_yes_no", balanced[0] if balanced else None, count=asked))
+    figures.append(marked("long_yes_no", marks.yes_no, count=asked))
+    # the same questions without the memory, and with that of another scene as long
+    figures += _without_memory("emptied", judged(digest.last for digest in kept))
+    others = [kept[(place + len(MINUTES)) % len(kept)].whole for place in range(len(kept))]
+    if len(kept) > len(MINUTES):
+        figures += _without_memory("swapped", judged(others))
     return figures, marks.details
+
+
+def _without_memory(how: str, marks: Marks) -> list[Figure]:
+    shares = {"main": "caption_main", "first": "first", "share": "share"}
+    found = [marked(f"memory_{how}_yes_no", marks.yes_no)]
+    return found + [marked_share(f"memory_{how}_{key}", marks.rights.get(kind, [])) for key, kind in shares.items()]
