@@ -42,7 +42,7 @@ def caption_figures(sounds: DevSounds, heard: Sequence[Heard]) -> tuple[list[Fig
         marked_share("captions_name_sound", [hit for _, hit in named]),
         marked_share("captions_name_everyday", [hit for clip, hit in named if clip.clip.curated]),
         marked_share("captions_name_cross_source", [hit for clip, hit in named if not clip.clip.curated]),
-        marked_share("captions_nothing", [not mentions(entry["caption"]) for entry in single]),
+        marked_share("captions_nothing", [not (entry["named"] or mentions(entry["caption"])) for entry in single]),
         marked_share("captions_invent", [bool(entry["invented"]) for entry in details]),
         marked_share("captions_repeat", ["repeated" in faults(entry["caption"]) for entry in details]),
     ]

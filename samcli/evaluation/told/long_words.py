@@ -238,6 +238,6 @@ def long_figures(
 
 
 def _without_memory(how: str, marks: Marks) -> list[Figure]:
-    shares = {"main": "caption_main", "first": "first", "share": "share"}
+    shares = {"main": "caption_main", "first": "first", "count": "count"}
     found = [marked(f"memory_{how}_yes_no", marks.yes_no)]
     return found + [marked_share(f"memory_{how}_{key}", marks.rights.get(kind, [])) for key, kind in shares.items()]
