@@ -104,7 +104,9 @@ def _lone(sound: Sound, facts: Facts, pick: Picker) -> str:
         frames = (f"{said.noun} can be heard", f"{said.noun} {are} heard", f"one hears {said.noun}")
         return pick(frames) + placed
     if loudness and placed:
-        loudness, placed = pick(((loudness, ""), ("", placed)))
+        # one of both: more would be a list, not a sentence
+        chosen = pick((loudness, placed))
+        loudness, placed = (chosen, "") if chosen is loudness else ("", chosen)
     return f"{present if told_as is NOUN else told_as}{loudness}{said_how}{placed}"
 
 
