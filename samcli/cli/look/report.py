@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from samcli.cli.destination import Destination
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import INPUT, OUTPUT, InputFlags, ModelFlags, spread
 from samcli.cli.look.summary import StartTime, TimeZone
 from samcli.cli.output import Output, output
-from samcli.cli.ranking import check_file
 from samcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Told:
             return self._hear()
         if len(files) < len(paths):
             raise UsageError("Name recordings or files of records, not both.")
-        check_file(str(flags.output), ())
+        Destination(str(flags.output)).check_file(files)
         records = (record for path in files for record in read_records(path))
         return remembered(records, flags.sounds or (), flags.output, clock)
 
@@ -132,7 +132,7 @@ class Told:
         if flags.sounds:
             raise UsageError("--sounds says where the recordings of records lie; these are recordings.")
         inputs = inputs_of(flags)
-        check_file(str(flags.output), inputs)
+        Destination(str(flags.output)).check_file(item.path for item in inputs)
         if flags.start_time is not None and len(inputs) > 1:
             raise UsageError(f"--start-time is that of one recording, and there are {len(inputs)}.")
         options = RunOptions(start_time=flags.start_time, time_zone=flags.time_zone)
