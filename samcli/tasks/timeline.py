@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 
 from samcli.engine.task import Heard, Scores, Task, Window
 from samcli.records import Record, Tag
-from samcli.tasks.event import ROUNDING, Event
-from samcli.tasks.readable import readable
+from samcli.tasks.readable import ROUNDING, Event, readable
 from samcli.tasks.tag import DIGITS, Choice
 
 LOWER = 0.5  # of the upper threshold
