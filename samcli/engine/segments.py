@@ -10,7 +10,7 @@ import numpy as np
 
 from samcli.engine.cores import Begun
 from samcli.engine.inputs.decode_ahead import Job
-from samcli.engine.inputs.reading import Ended
+from samcli.engine.inputs.sources import Ended
 from samcli.engine.rows import Row
 from samcli.engine.task import Gatherer, Heard, Scores, Task, Telling, Window
 from samcli.engine.windows import Piece

@@ -17,7 +17,7 @@ import torch
 from samcli.engine.batches import Budget, Pool, available_memory, carefully, device_lost, device_of, out_of_memory
 from samcli.engine.cores import Begun, Cores
 from samcli.engine.inputs.decode_ahead import Failed, Job
-from samcli.engine.inputs.reading import Ended
+from samcli.engine.inputs.sources import Ended
 from samcli.engine.options import RunOptions, RunReport
 from samcli.engine.rows import Row, gather_encodings, gather_states, rows_of
 from samcli.engine.segments import Batch, Done, Entry, File, Part, Said, Segment

@@ -54,17 +54,13 @@ def task_for(name: str, model: SoundModel | ModelFacts, options: RunOptions) -> 
         task = composed(name, model, options)
         if task is not None and (name == "caption" or options.question.strip()):
             return task
-    if name == "caption":
-        from samcli.tasks.caption import CaptionTask
+    if name == "tag":
+        return _tagging(model, options)
+    from samcli.tasks.speak import SpeakTask
 
-        return CaptionTask()
-    if name == "ask":
-        from samcli.tasks.ask import AskTask
-
-        if not options.question.strip():
-            raise UsageError("Ask a question, such as: sam ask 'is there a siren?' street.flac")
-        return AskTask(options.question)
-    return _tagging(model, options)
+    if name == "ask" and not options.question.strip():
+        raise UsageError("Ask a question, such as: sam ask 'is there a siren?' street.flac")
+    return SpeakTask(name, options.question if name == "ask" else "")
 
 
 def _tagging(model: SoundModel | ModelFacts, options: RunOptions) -> Task:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from samcli.checkpoints import catalogue
+from samcli.checkpoints.files import INDEX, WEIGHTS, read_index
 from samcli.checkpoints.hub.cache import COMMIT, Snapshot, cache_folder, cached_snapshot, is_offline, repo_folder
 from samcli.checkpoints.hub.transfer import (
     SPARE,
@@ -30,7 +31,6 @@ from samcli.checkpoints.hub.transfer import (
     plain_name,
 )
 from samcli.checkpoints.safety import PICKLES
-from samcli.checkpoints.shards import INDEX, WEIGHTS, read_index
 from samcli.errors import ModelError
 from samcli.writers.disk import own_file
 

@@ -92,7 +92,7 @@ class Told:
 
     def __iter__(self) -> Iterator[Entry]:
         from samcli.cli.listen import named
-        from samcli.report.opus import as_opus
+        from samcli.report.build import as_opus
 
         for entry in self._entries:
             self.count += 1
