@@ -52,7 +52,7 @@ def embed(flags: EmbedFlags) -> ExitCode:
         check_suffix(to_file)
     inputs = inputs_of(flags)
     destination.check_file(item.path for item in inputs)
-    vectors = Told(streams, embedded(inputs, load_here(flags), flags.windows), len(inputs))
+    vectors = ReportedVectors(streams, embedded(inputs, load_here(flags), flags.windows), len(inputs))
     if to_file is None:
         for one in vectors:
             streams.write(json_line(one))
@@ -69,7 +69,7 @@ def embed(flags: EmbedFlags) -> ExitCode:
     return vectors.code
 
 
-class Told:
+class ReportedVectors:
     """The vectors as they come; what failed is said on standard error, and how far they are on a terminal."""
 
     def __init__(self, streams: Output, vectors: Iterator[Vector], files: int) -> None:

@@ -18,7 +18,7 @@ def recall(streams: Output, task: str, flags: ListenFlags, question: str) -> Exi
     """A record for each state; nothing is heard again."""
     from samcli.cli.engines import load_here
     from samcli.engine.inputs.find import find_inputs
-    from samcli.live.recall import recall as told
+    from samcli.live.recall import recall as recalled
     from samcli.live.state import read_state
 
     if flags.segment is not None:
@@ -31,6 +31,6 @@ def recall(streams: Output, task: str, flags: ListenFlags, question: str) -> Exi
     streams.clear_status()
     with destination.open(streams, task, inputs) as sink:
         for path, state in states:
-            sink.write(told(task, state, path, model, question))
+            sink.write(recalled(task, state, path, model, question))
         sink.keep()
     return ExitCode.OK

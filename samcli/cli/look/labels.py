@@ -61,12 +61,12 @@ def rows_of(known: Sequence[str], word: str) -> Iterator[dict[str, Any]]:
 
     there = set(known)
     for label in known:
-        told = is_described(label)
-        words = synonyms(label) if told else ()
-        under = sorted(broader(label) & there) if told else []
+        described = is_described(label)
+        words = synonyms(label) if described else ()
+        under = sorted(broader(label) & there) if described else []
         if word and not any(matches(word, name) for name in (label, *words, *under)):
             continue
-        holds = sorted(narrower(label) & there) if told else []
+        holds = sorted(narrower(label) & there) if described else []
         yield {"label": label, "words": "; ".join(words), "under": "; ".join(under), "holds": "; ".join(holds)}
 
 

@@ -55,22 +55,22 @@ def report(flags: ReportFlags) -> ExitCode:
 
     streams = output()
     page = flags.output
-    told = Told(streams, flags)
+    entries = ReportEntries(streams, flags)
     title = flags.title or f"Heard in {', '.join(Path(path).name or path for path in (flags.paths or ())[:3])}"
     about = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
     file = AtomicFile(page)
     try:
         for piece in write_page(
-            told, title=title, about=about, labels=told.labels, key=key_of(page), learned=told.learned
+            entries, title=title, about=about, labels=entries.labels, key=key_of(page), learned=entries.learned
         ):
             file.write(piece)
         file.keep()
     finally:
         file.discard()
-    if not told.count:
+    if not entries.count:
         streams.note("there was nothing to show")
-    streams.note(f"{told.count} recordings are in {page}.")
-    return ExitCode.FAILED if told.failed else ExitCode.OK
+    streams.note(f"{entries.count} recordings are in {page}.")
+    return ExitCode.FAILED if entries.failed else ExitCode.OK
 
 
 def key_of(page: Path) -> str:
@@ -80,7 +80,7 @@ def key_of(page: Path) -> str:
     return hashlib.sha256(str(page.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-class Told:
+class ReportEntries:
     """The recordings as they come; what failed is said on standard error."""
 
     def __init__(self, streams: Output, flags: ReportFlags) -> None:
