@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
+from samcli.cli.completion import completes
 from samcli.cli.flags import OUTPUT, ListenFlags, TalkFlags
 from samcli.cli.output import Output
 from samcli.cli.sheet import show
@@ -28,10 +29,6 @@ if TYPE_CHECKING:
     from samcli.engine.inputs.find import Input
 
 
-def complete_row_format(incomplete: str) -> list[str]:
-    return [name for name in row_formats.FORMATS if name.startswith(incomplete)]
-
-
 @dataclass(kw_only=True)
 class RowFlags(TalkFlags):
     """Where rows that are no records go."""
@@ -43,7 +40,7 @@ class RowFlags(TalkFlags):
             "-f",
             help="jsonl, json, csv, tsv or txt.",
             metavar="FORMAT",
-            autocompletion=complete_row_format,
+            autocompletion=completes(row_formats.FORMATS),
             rich_help_panel=OUTPUT,
         ),
     ] = None

@@ -14,15 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from samcli.engine.batches import (
-    Budget,
-    Pool,
-    available_memory,
-    device_lost,
-    device_of,
-    out_of_memory,
-    run_with_bisection,
-)
+from samcli.engine.batches import Budget, Pool, available_memory, device_lost, device_of, out_of_memory, run_bisecting
 from samcli.engine.cores import Cores, Pending
 from samcli.engine.inputs.decode_ahead import Failed, Job
 from samcli.engine.inputs.sources import Ended
@@ -161,7 +153,7 @@ class Stages:
             if not all(np.isfinite(one).all() for one in scores if one is not None):
                 self._fail_numbers(segment.file)
 
-        run_with_bisection(
+        run_bisecting(
             entries,
             compute,
             store,
@@ -199,9 +191,7 @@ class Stages:
         fresh = [segment for segment in segments if segment.state is None]
         carried = [segment for segment in segments if segment.state is not None]
         for group in filter(None, (fresh, carried)):
-            run_with_bisection(
-                group, self._hear, self._heard, self._give_up, lambda rows: self.hearing.halve(rows, FOREVER)
-            )
+            run_bisecting(group, self._hear, self._heard, self._give_up, lambda rows: self.hearing.halve(rows, FOREVER))
 
     @torch.inference_mode()
     def _hear(self, segments: Sequence[Segment]) -> list[Row | None]:
@@ -242,7 +232,7 @@ class Stages:
         group = [self.speakers.popleft()[1] for _ in range(count)]
         group = [part for part in group if not part.segment.file.failed]
         if group:
-            run_with_bisection(
+            run_bisecting(
                 group,
                 self.speech.say,
                 self._said,

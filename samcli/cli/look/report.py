@@ -12,8 +12,7 @@ import typer
 
 from samcli.cli.destination import Destination
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import INPUT, OUTPUT, InputFlags, ModelFlags, spread
-from samcli.cli.look.summary import StartTime, TimeZone
+from samcli.cli.flags import INPUT, OUTPUT, InputFlags, ModelFlags, StartTime, TimeZone, spread
 from samcli.cli.output import Output, output
 from samcli.errors import UsageError
 
@@ -107,18 +106,15 @@ class ReportEntries:
         """Everything that can be refused is refused here, before any work."""
         from samcli.engine.inputs.recorded_at import Clock
         from samcli.report.build import remembered
-        from samcli.report.reading import is_records, read_records
+        from samcli.report.reading import are_records, read_records
 
         flags = self._flags
         clock = Clock.of(flags.start_time, flags.time_zone)
         paths = flags.paths or []
-        files = [path for path in paths if is_records(path)]
-        if not files:
+        if not are_records(paths):
             return self._hear()
-        if len(files) < len(paths):
-            raise UsageError("Name recordings or files of records, not both.")
-        Destination(str(flags.output)).check_file(files)
-        records = (record for path in files for record in read_records(path))
+        Destination(str(flags.output)).check_file(paths)
+        records = (record for path in paths for record in read_records(path))
         return remembered(records, flags.sounds or (), flags.output, clock)
 
     def _hear(self) -> Iterator[Entry]:

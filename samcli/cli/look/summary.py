@@ -10,10 +10,9 @@ import typer
 
 from samcli.cli.destination import Destination, RowFlags
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import INPUT, OUTPUT, InputFlags, ModelFlags, spread
+from samcli.cli.flags import OUTPUT, InputFlags, ModelFlags, StartTime, TimeZone, spread
 from samcli.cli.output import output
 from samcli.cli.progress import span
-from samcli.errors import UsageError
 from samcli.writers.rows import Columns
 
 if TYPE_CHECKING:
@@ -28,14 +27,6 @@ def complete_way(incomplete: str) -> list[str]:
     from samcli.report.summary import WAYS
 
     return [name for name in WAYS if name.startswith(incomplete)]
-
-
-StartTime = Annotated[
-    str | None, typer.Option(help="When the recording began. [from its name]", metavar="TIME", rich_help_panel=INPUT)
-]
-TimeZone = Annotated[
-    str | None, typer.Option(help="Of times without one. [this computer's]", metavar="ZONE", rich_help_panel=INPUT)
-]
 
 
 @dataclass(kw_only=True)
@@ -88,15 +79,12 @@ def summary(flags: SummaryFlags) -> ExitCode:
 def records_of(flags: SummaryFlags) -> Iterator[Record]:
     """The records that are named, or those of the recordings that are."""
     from samcli.engine.options import RunOptions
-    from samcli.report.reading import is_records, read_records
+    from samcli.report.reading import are_records, read_records
 
     paths = flags.paths or []
-    files = [path for path in paths if is_records(path)]
-    if not files:
+    if not are_records(paths):
         return heard(flags, RunOptions(timeline=True, start_time=flags.start_time, time_zone=flags.time_zone))
-    if len(files) < len(paths):
-        raise UsageError("Name recordings or files of records, not both.")
-    return (record for path in files for record in read_records(path))
+    return (record for path in paths for record in read_records(path))
 
 
 def heard(flags: SummaryFlags, options: RunOptions) -> Iterator[Record]:
