@@ -27,8 +27,8 @@ from samcli.checkpoints.hub.transfer import (
     discard,
     fetch_file,
     is_transport,
-    patiently,
     plain_name,
+    with_retries,
 )
 from samcli.checkpoints.safety import PICKLES
 from samcli.errors import ModelError
@@ -104,7 +104,7 @@ def _listing(repo: str, revision: str) -> tuple[str, list[RemoteFile]]:
 
     quiet_client()
     try:
-        info = patiently(
+        info = with_retries(
             lambda: HfApi().model_info(
                 repo, revision=revision, files_metadata=True, timeout=float(constants.HF_HUB_ETAG_TIMEOUT)
             )

@@ -69,7 +69,7 @@ def _fetch_blob(url: str, blob: Path, file: RemoteFile, progress: bool) -> None:
     for _ in range(2):
         if file.size is None or (partial.exists() and partial.stat().st_size > file.size):
             partial.unlink(missing_ok=True)  # there is no telling what it lacks
-        patiently(lambda: _continue(url, partial, file, progress))
+        with_retries(lambda: _continue(url, partial, file, progress))
         if has_hash(partial, file.hash):
             partial.replace(blob)
             return
@@ -149,7 +149,7 @@ def _link(blob: Path, pointer: Path) -> None:
         shutil.copyfile(blob, pointer)
 
 
-def patiently(call: Callable[[], Result]) -> Result:
+def with_retries(call: Callable[[], Result]) -> Result:
     """The call's result; passing faults (busy, broken, slow) are met with a few more tries."""
     from huggingface_hub.errors import HfHubHTTPError
 

@@ -89,8 +89,8 @@ def test_the_run_goes_on_without_the_file(folder: Path, monkeypatch: pytest.Monk
     """With a decoder that a certain file kills, as hostile files have killed some."""
     deadly = (
         "import os, sys; sys.path.insert(0, sys.argv.pop(1)); from samcli.engine.inputs import decoder_process as d; "
-        "real = d.heard; d.heard = lambda item, how: os._exit(11) if 'c.mp3' in item.path else real(item, how); "
-        "d.main()"
+        "real = d.pieces_of; "
+        "d.pieces_of = lambda item, how: os._exit(11) if 'c.mp3' in item.path else real(item, how); d.main()"
     )
     monkeypatch.setattr(decoders, "START", deadly)
     inputs = find_inputs([folder / name for name in ("a.wav", "c.mp3", "b.flac")])
