@@ -8,7 +8,7 @@ from zlib import crc32
 
 from samcli.answers.clock import clock, often
 from samcli.answers.facts import LONG, Evidence, Facts, Sound, amount_within, overlap
-from samcli.answers.telling import MAIN, guesses, told
+from samcli.answers.telling import MAIN, guesses, sounds_to_tell
 from samcli.text import inflection
 from samcli.text.sayings import ONCE
 
@@ -33,7 +33,7 @@ TREND_DB = 6.0  # between the halves of a sound that grows or fades
 
 def caption(facts: Facts) -> tuple[str, tuple[Evidence, ...]]:
     """What is heard, and the events it rests on; a recording in which nothing was heard has no caption."""
-    sounds = told(facts)
+    sounds = sounds_to_tell(facts)
     if not sounds:
         return _guess(facts)
     if facts.duration <= LONG:

@@ -10,7 +10,7 @@ from samcli.answers.facts import Evidence, Facts, Sound, amount_within, overlap
 from samcli.answers.names import kin
 from samcli.answers.presence import NO_SOUND_NAMED
 from samcli.answers.reply import Answer, Answerer, missing, not_known, one_of, said
-from samcli.answers.telling import guesses, told
+from samcli.answers.telling import guesses, sounds_to_tell
 from samcli.digest.events import Account, Event
 from samcli.questions.meaning import Name, Question
 
@@ -77,7 +77,7 @@ def _event(facts: Facts, sound: Sound, text: str, event: Event) -> Answer:
 
 def in_order(facts: Facts) -> list[Sound]:
     """What is told, by when it is first heard."""
-    sounds = told(facts) or guesses(facts, 1)
+    sounds = sounds_to_tell(facts) or guesses(facts, 1)
     return sorted(sounds, key=lambda sound: (sound.start, -sound.score))
 
 
@@ -120,7 +120,7 @@ def _beside(facts: Facts, question: Question, later: bool) -> Answer:
     word = "after" if later else "before"
     neighbours = [
         (distance, begin, other)
-        for other in told(facts)
+        for other in sounds_to_tell(facts)
         if not kin(other.label, sound.label)
         for distance, begin in _distances(other.account, sound, later)
     ]
@@ -181,7 +181,7 @@ def at(facts: Facts, question: Question) -> Answer:
 
 def within(facts: Facts, start: int, end: int) -> list[Sound]:
     """What is told of a stretch of time, by how much of it there is."""
-    amounts = [(amount_within(sound.account, start, end), sound) for sound in told(facts)]
+    amounts = [(amount_within(sound.account, start, end), sound) for sound in sounds_to_tell(facts)]
     return [sound for amount, sound in sorted(amounts, key=lambda entry: -entry[0]) if amount > 0]
 
 

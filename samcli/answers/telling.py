@@ -23,7 +23,7 @@ BRIEF = 0.2  # of the longer one's time, below which the other is something that
 SAME = 0.5  # of the briefer one's time, from which two names may be one sound
 
 
-def told(facts: Facts) -> list[Sound]:
+def sounds_to_tell(facts: Facts) -> list[Sound]:
     """The sounds worth telling, the plainest first; no two names for one."""
     sure, found = facts.sureness, list[Sound]()
     alone, beside = (sure.told_long, sure.beside_long) if facts.duration > LONG else (sure.told, sure.beside)

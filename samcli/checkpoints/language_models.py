@@ -101,7 +101,7 @@ def _vocabulary(rows: int, words: Mapping[str, Any], where: Path) -> dict[str, i
 
 
 def _tokenizer_size(where: Path) -> int | None:
-    from samcli.checkpoints.vocabulary import vocabulary_size
+    from samcli.checkpoints.files import vocabulary_size
 
     return vocabulary_size(where)
 

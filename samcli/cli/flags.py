@@ -49,13 +49,17 @@ Raw = Annotated[
     str | None,
     typer.Option(help="Bare samples: s16le:16000:1 and such.", metavar="KIND:RATE:CHANNELS", rich_help_panel=INPUT),
 ]
+StartTime = Annotated[
+    str | None, typer.Option(help="When the recording began. [from its name]", metavar="TIME", rich_help_panel=INPUT)
+]
+TimeZone = Annotated[
+    str | None, typer.Option(help="Of times without one. [this computer's]", metavar="ZONE", rich_help_panel=INPUT)
+]
 Segment = Annotated[
     float | None,
     typer.Option(help="Seconds of each record.", metavar="SECONDS", rich_help_panel=OUTPUT),
 ]
-TopK = Annotated[
-    int | None, typer.Option(help="Most tags of a record. [5]", metavar="N", rich_help_panel=OUTPUT)
-]
+TopK = Annotated[int | None, typer.Option(help="Most tags of a record. [5]", metavar="N", rich_help_panel=OUTPUT)]
 Threshold = Annotated[
     str | None,
     typer.Option(help="Lowest score shown, or auto. [0.1]", metavar="SCORE", rich_help_panel=OUTPUT),
@@ -204,13 +208,8 @@ class ListenFlags(ModelFlags, InputFlags):
     shard: Annotated[
         str | None, typer.Option(help="Share of the inputs, such as 2/8.", metavar="I/N", rich_help_panel=MACHINE)
     ] = None
-    start_time: Annotated[
-        str | None,
-        typer.Option(help="When the recording began. [from its name]", metavar="TIME", rich_help_panel=INPUT),
-    ] = None
-    time_zone: Annotated[
-        str | None, typer.Option(help="Of times without one. [this computer's]", metavar="ZONE", rich_help_panel=INPUT)
-    ] = None
+    start_time: StartTime = None
+    time_zone: TimeZone = None
     unordered: Annotated[
         bool,
         typer.Option("--unordered", help="Records in the order of completion.", metavar="", rich_help_panel=MACHINE),

@@ -46,7 +46,7 @@ def run(
     options = options or RunOptions()
     report = report if report is not None else RunReport()
     report.files_total = len(inputs) if isinstance(inputs, Sized) else None
-    yield from told(finished(task, inputs, model, options, journal, report, watch), options, journal, report)
+    yield from ordered_records(finished(task, inputs, model, options, journal, report, watch), options, journal, report)
 
 
 def finished(
@@ -104,8 +104,10 @@ def gathered(
         yield from line.put(done)
 
 
-def told(files: Iterator[Done], options: RunOptions, journal: Journal | None, report: RunReport) -> Iterator[Record]:
-    """The records of finished inputs, each kept in the journal when it comes and told when its turn is."""
+def ordered_records(
+    files: Iterator[Done], options: RunOptions, journal: Journal | None, report: RunReport
+) -> Iterator[Record]:
+    """The records of finished inputs, each kept in the journal when it comes and handed on when its turn is."""
     report.began = time.monotonic()
     line = _Line(options.ordered)
     clock = Clock.of(options.start_time, options.time_zone)

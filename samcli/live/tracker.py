@@ -12,7 +12,7 @@ import numpy as np
 
 from samcli.engine.task import Scores
 from samcli.live.folding import Folding, Kind
-from samcli.tasks.event import Event
+from samcli.tasks.readable import Event
 from samcli.tasks.tag import Choice
 from samcli.tasks.timeline import GAP_SECONDS, EventFinder
 

@@ -64,9 +64,9 @@ class Entry:
             "duration": round(self.duration, DIGITS),
             "clock": self.clock,
             "tags": [[tag.label, round(tag.score, DIGITS)] for tag in self.tags],
-            "events": [_told(event) for event in self.events],
+            "events": [_facts_of(event) for event in self.events],
             "words": [[round(start, DIGITS), round(end, DIGITS), text] for start, end, text in self.words],
-            "evidence": [_told(event) for event in self.evidence],
+            "evidence": [_facts_of(event) for event in self.evidence],
             "error": one_line(self.error),
             "warning": one_line(self.warning),
         }
@@ -76,9 +76,9 @@ def entries(records: Iterable[Record], clock: Clock) -> Iterator[Entry]:
     """One for each recording; the records of one follow each other."""
     for path, group in itertools.groupby(records, key=lambda record: record.path):
         entry = Entry(path)
-        told = list(group)
-        whole = len(told) > 1 and _spans(told[0]) and any(not _spans(record) or not record.tags for record in told[1:])
-        for number, record in enumerate(told):
+        own = list(group)
+        whole = len(own) > 1 and _spans(own[0]) and any(not _spans(record) or not record.tags for record in own[1:])
+        for number, record in enumerate(own):
             entry.add(record)
             if number == 0 and whole and record.tags is not None:
                 entry.events.clear()  # these are the tags of all of it
@@ -101,5 +101,5 @@ def address(sound: Path, page: Path) -> str:
     return quote(os.fsencode(way.replace(os.sep, "/")))
 
 
-def _told(event: Event) -> list[Any]:
+def _facts_of(event: Event) -> list[Any]:
     return [event.label, round(event.start, DIGITS), round(event.end, DIGITS), round(event.score, DIGITS)]

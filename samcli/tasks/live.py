@@ -14,8 +14,7 @@ import numpy as np
 from samcli.audio.windows import cut, levels_db
 from samcli.engine.inputs.decode_ahead import Job
 from samcli.engine.inputs.find import Input
-from samcli.engine.inputs.reading import Ended
-from samcli.engine.inputs.sources import mono, open_input, resampled
+from samcli.engine.inputs.sources import Ended, mono, open_input, resampled
 from samcli.engine.options import RunOptions, RunReport
 from samcli.engine.stages import Stages
 from samcli.engine.windows import Cut, Piece, Wave, window_lengths

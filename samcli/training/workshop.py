@@ -15,9 +15,9 @@ from typing import Any
 from safetensors import SafetensorError
 from torch import nn
 
+from samcli.checkpoints.files import INDEX, weight_files
 from samcli.checkpoints.format import save_module, write_json
 from samcli.checkpoints.modules import audioset_labels
-from samcli.checkpoints.shards import INDEX, weight_files
 from samcli.errors import OutputError, UsageError
 from samcli.writers.disk import own_file, sync_folder
 from samcli.writers.files import explain, prepare_own_folder, write_whole

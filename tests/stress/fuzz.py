@@ -178,7 +178,7 @@ def index_seeds() -> list[bytes]:
 
 
 def read_index_file(path: Path) -> None:
-    from samcli.checkpoints.shards import read_spots
+    from samcli.checkpoints.files import read_spots
 
     read_spots(path.parent)
 

@@ -11,8 +11,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from samcli.checkpoints.files import weight_files
 from samcli.checkpoints.safety import PICKLES
-from samcli.checkpoints.shards import weight_files
 from samcli.errors import ModelError
 
 # The model_types, ours and the Hub's, that are worth listing among what the cache holds.

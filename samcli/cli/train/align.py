@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from samcli.cli.completion import complete_model
+from samcli.cli.completion import complete_model, completes
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import MODEL, spread
 from samcli.cli.output import output
@@ -35,14 +35,6 @@ METHODS = ("lora", "dora", "full")
 STAGES = 4
 
 
-def complete_connector(incomplete: str) -> list[str]:
-    return [name for name in CONNECTORS if name.startswith(incomplete)]
-
-
-def complete_method(incomplete: str) -> list[str]:
-    return [name for name in METHODS if name.startswith(incomplete)]
-
-
 @dataclass(kw_only=True)
 class AlignFlags(CourseFlags):
     """For `sam train align`."""
@@ -65,13 +57,15 @@ class AlignFlags(CourseFlags):
         typer.Option(
             help="concat (a), time-major (b), frequency-major (c), convolution, scan.",
             metavar="KIND",
-            autocompletion=complete_connector,
+            autocompletion=completes(CONNECTORS),
             rich_help_panel=MODEL,
         ),
     ] = "concat"
     method: Annotated[
         str,
-        typer.Option(help="lora, dora or full.", metavar="NAME", autocompletion=complete_method, rich_help_panel=MODEL),
+        typer.Option(
+            help="lora, dora or full.", metavar="NAME", autocompletion=completes(METHODS), rich_help_panel=MODEL
+        ),
     ] = "lora"
     rank: Annotated[int, typer.Option(help="Rank of the adapters.", metavar="N", min=1, rich_help_panel=MODEL)] = 256
     dropout: Annotated[

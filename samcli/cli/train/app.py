@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from samcli.cli.completion import completes
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import TalkFlags, spread
 from samcli.cli.output import output
@@ -38,10 +39,6 @@ def about() -> None:
     """
 
 
-def complete_size(incomplete: str) -> list[str]:
-    return [size for size in SIZES if size.startswith(incomplete)]
-
-
 def complete_variant(incomplete: str) -> list[str]:
     from samcli.training.nano.settings import VARIANTS
 
@@ -52,7 +49,7 @@ def complete_variant(incomplete: str) -> list[str]:
 class NanoFlags(TalkFlags):
     """For `sam train nano`."""
 
-    size: Annotated[str, typer.Option(help="nano, small or base.", autocompletion=complete_size)] = "nano"
+    size: Annotated[str, typer.Option(help="nano, small or base.", autocompletion=completes(SIZES))] = "nano"
     steps: Annotated[int | None, typer.Option(help="Steps of the whole training.", metavar="N", min=10)] = None
     start: Annotated[
         str | None, typer.Option("--from", help="Trained model to continue: sam-nano or folder.", metavar="MODEL")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from samcli.cli.completion import completes
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import spread
 from samcli.cli.output import output
@@ -26,16 +27,12 @@ from samcli.errors import UsageError
 SIZES = ("nano", "tiny", "small", "base")
 
 
-def complete_size(incomplete: str) -> list[str]:
-    return [size for size in SIZES if size.startswith(incomplete)]
-
-
 @dataclass(kw_only=True)
 class PretrainFlags(CourseFlags):
     """For `sam train pretrain`."""
 
     size: Annotated[
-        str, typer.Option(help="nano, tiny, small, base.", metavar="SIZE", autocompletion=complete_size)
+        str, typer.Option(help="nano, tiny, small, base.", metavar="SIZE", autocompletion=completes(SIZES))
     ] = "tiny"
     seconds: Annotated[float, typer.Option(help="Length of a window.", min=0.32, max=120.0)] = 10.24
     hidden: Annotated[float, typer.Option(help="Share of the patches hidden.", min=0.01, max=0.99)] = 0.78125

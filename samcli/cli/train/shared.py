@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from samcli.cli.completion import completes
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import MACHINE, OUTPUT, Device, TalkFlags
 from samcli.cli.output import output
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
 
 TYPES = ("auto", "float32", "bfloat16")
 MOST_NAMED = 3  # of the recordings that could not be read
-
-
-def complete_type(incomplete: str) -> list[str]:
-    return [name for name in TYPES if name.startswith(incomplete)]
 
 
 @dataclass(kw_only=True)
@@ -52,7 +49,7 @@ class CourseFlags(TalkFlags):
     dtype: Annotated[
         str,
         typer.Option(
-            help="auto, float32, bfloat16.", metavar="TYPE", autocompletion=complete_type, rich_help_panel=MACHINE
+            help="auto, float32, bfloat16.", metavar="TYPE", autocompletion=completes(TYPES), rich_help_panel=MACHINE
         ),
     ] = "auto"
     workers: Annotated[

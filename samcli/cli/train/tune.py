@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from samcli.cli.completion import complete_model
+from samcli.cli.completion import complete_model, completes
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import OUTPUT, TalkFlags, spread
 from samcli.cli.output import Output, output
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 METHODS = ("lora", "dora", "full", "head")
 
 
-def complete_method(incomplete: str) -> list[str]:
-    return [name for name in METHODS if name.startswith(incomplete)]
-
-
 @dataclass(kw_only=True)
 class TuneFlags(TalkFlags):
     """For `sam train tune`."""
@@ -44,7 +40,7 @@ class TuneFlags(TalkFlags):
         "sam-nano"
     )
     method: Annotated[
-        str, typer.Option(help="lora, dora, full or head.", metavar="METHOD", autocompletion=complete_method)
+        str, typer.Option(help="lora, dora, full or head.", metavar="METHOD", autocompletion=completes(METHODS))
     ] = "lora"
     rank: Annotated[int, typer.Option(help="Rank of lora and dora.", metavar="N", min=1, max=1024)] = 8
     epochs: Annotated[float | None, typer.Option(help="Passes over all recordings.", metavar="N")] = None

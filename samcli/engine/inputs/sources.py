@@ -1,9 +1,10 @@
-"""One way to open every kind of input: a file, an open stream, or samples already in memory."""
+"""One way to read every kind of input: a file, an open stream, or samples already in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from samcli.audio.resample import Resampler
 from samcli.engine.inputs.find import Input
-from samcli.engine.windows import Wave
+from samcli.engine.windows import Cut, Piece, Wave, cut
 from samcli.errors import InputError
 
 BLOCK_SECONDS = 10.0
@@ -44,6 +45,33 @@ def open_input(item: Input, rate: int) -> AbstractContextManager[Reader]:
     from samcli.audio.decode import open_sound
 
     return open_sound(item.path if item.source is None else item.source, rate, BLOCK_SECONDS)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """All pieces of an input were handed on."""
+
+    duration: float
+    covered: float
+    warning: str | None
+
+
+def pieces_of(
+    item: Input, how: Cut, expect: Callable[[float | None], None] = lambda seconds: None
+) -> Generator[Piece | Ended, None, None]:
+    """The pieces of an input and, at last, how it ended. Raises whatever a decoder may come up with."""
+    samples = 0
+    with open_input(item, how.rate) as reader:
+        expect(reader.duration)
+        for piece in cut(reader, how):
+            samples += len(piece.wave)
+            yield piece
+        covered = reader.covered
+        duration = covered if reader.duration is None else reader.duration
+        warning = reader.warning
+    if not samples:
+        raise InputError(f"{item.display!r} holds no sound.", "empty")
+    yield Ended(duration, covered, warning)
 
 
 def input_error(error: Exception, item: Input) -> InputError:

@@ -207,9 +207,9 @@ def load_parts(
     encoder: str, language: str, *, offline: bool = False, progress: bool = False
 ) -> tuple[Parts, dict[str, str]]:
     """Both by catalogue name, Hub id or folder, and their revisions."""
+    from samcli.checkpoints.files import read_tokenizer, tokenizer_file
     from samcli.checkpoints.loading import TINY, load_tokenizer, locate, refetch_if_damaged
     from samcli.checkpoints.modules import LoadedModule, load_folder
-    from samcli.checkpoints.vocabulary import read_tokenizer, tokenizer_file
 
     def load(name: str) -> tuple[LoadedModule, Any, str, int | None]:
         if name == TINY:

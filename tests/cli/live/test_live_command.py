@@ -68,6 +68,8 @@ def test_a_state_goes_on_and_answers(here: Here, sound: str, tmp_path: Path) -> 
     assert kept["path"] == "day.state" and kept["answer"]
     assert {**kept, "path": sound} == heard
     assert json.loads(here("caption", "day.state", "-f", "jsonl", *TINY).stdout)["caption"]
+    homeless = here("caption", "day.state", "-o", "captions/", *TINY)
+    assert homeless.returncode == 2 and b"Say which format" in homeless.stderr
     other = here("live", sound, "--state", "day.state", "--labels", "Dog", *TINY)
     assert other.returncode == 2 and b"other labels" in other.stderr
     wrong = here("ask", "was there a dog?", "day.state", "--offline")  # of another model
