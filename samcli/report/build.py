@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from samcli.models.interface import SoundModel
 
 PICTURE_RATE = 32_000  # of what is read for its picture alone
-PAGE_SUFFIX = ".html"
 
 
 @dataclass

@@ -24,7 +24,6 @@ from samcli.models.encoders.base import Encoder
 from samcli.models.encoders.registry import SIZES, build_encoder
 from samcli.models.encoders.ssamba import SsambaConfig
 from samcli.models.sam import SamNetwork
-from samcli.training.course import Course, Report
 from samcli.training.distill.teacher import (
     WINDOW,
     Probabilities,
@@ -35,8 +34,10 @@ from samcli.training.distill.teacher import (
     windows_of,
 )
 from samcli.training.frames import FrameStore
-from samcli.training.lesson import CourseOptions, Outcome, Pace, Stage
+from samcli.training.loop import STATE, Report, Trainer
+from samcli.training.optimiser import Pace
 from samcli.training.order import Weighted, generator
+from samcli.training.stage import LoopOptions, Outcome, Stage
 from samcli.training.team import Team
 
 LEAST = (0.5 / 255) ** 2  # what a score of zero may have been
@@ -57,11 +58,11 @@ class DistillRecipe:
     steps: int = 0  # 0: as many as the epochs ask for
     epochs: float = 5.0
     pace: Pace = PACE
-    course: CourseOptions = field(default_factory=lambda: CourseOptions(batch=12, average=0.999))
+    loop: LoopOptions = field(default_factory=lambda: LoopOptions(batch=12, average=0.999))
 
     def length(self, windows: int) -> int:
-        """Steps of the whole course."""
-        return self.steps or max(1, round(self.epochs * windows / self.course.batch))
+        """Steps of the whole training."""
+        return self.steps or max(1, round(self.epochs * windows / self.loop.batch))
 
 
 class Pair(NamedTuple):
@@ -72,7 +73,7 @@ class Pair(NamedTuple):
 
 
 class Imitation:
-    """The lesson: windows mixed in pairs and blotted, with what the teacher says."""
+    """The task: windows mixed in pairs and blotted, with what the teacher says."""
 
     def __init__(
         self, network: Encoder, store: FrameStore, teacher: TeacherLabels, known: dict[int, Probabilities],
@@ -82,7 +83,7 @@ class Imitation:
         self.network, self.store, self.teacher, self.known, self.recipe = network, store, teacher, known, recipe
         self.windows = windows_of(store)
         self.order = Weighted(rarity(teacher.scores) if recipe.balanced else np.ones(len(self.windows)),
-                              recipe.course.seed)  # fmt: skip
+                              recipe.loop.seed)  # fmt: skip
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "network"}  # workers only read
@@ -98,7 +99,7 @@ class Imitation:
         )
 
     def example(self, place: int) -> tuple[NDArray[np.float32], Probabilities, Probabilities]:
-        rng = generator(self.recipe.course.seed, place)
+        rng = generator(self.recipe.loop.seed, place)
         window = self.order[place]
         mel, target, taught = self._window(window)
         if rng.random() < self.recipe.mix:
@@ -123,7 +124,7 @@ class Imitation:
         )  # over the classes as if one of them must be right, as published
         total = (1 - self.recipe.divergence) * known + self.recipe.divergence * apart
         parts = {"loss": total.detach(), "cross-entropy": known.detach(), "divergence": apart.detach()}
-        return Outcome(total, torch.tensor(float(len(logits))), parts)
+        return Outcome(total, torch.tensor(float(len(logits))), parts, len(logits))
 
 
 def mixed(one: NDArray[np.float32], other: NDArray[np.float32], share: float) -> NDArray[np.float32]:
@@ -155,13 +156,16 @@ def distill(
     team: Team,
     report: Report = lambda line: None,
 ) -> bool:
-    """Teach the student in place; whether the course came to its end. Its state is kept in `folder`."""
+    """Teach the student in place; whether the training came to its end. Its state is kept in `folder`."""
     if network.front_end.name != store.front_end:
         raise ModelError(f"This student reads other frames ({network.front_end.name}) than were made of the sound.")
-    network.to(team.device).requires_grad_(True).train()
-    lesson = Imitation(network, store, teacher, known, recipe)
-    stage = Stage("distill", lesson, recipe.length(len(lesson.windows)), recipe.pace)
-    finished = Course(network, [stage], folder, recipe.course, team).run(report)
+    network.to(team.device).requires_grad_(True)
+    task = Imitation(network, store, teacher, known, recipe)
+    stage = Stage("distill", recipe.length(len(task.windows)), lambda: task, recipe.pace)
+    trainer = Trainer(network, [stage], folder / STATE, recipe.loop, team)
+    finished = trainer.run(report)
+    if finished:
+        trainer.average.give(network)
     network.eval()
     return finished
 

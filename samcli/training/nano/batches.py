@@ -6,7 +6,7 @@ Batch number n is a function of the seed and n alone, so a resumed run sees what
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import IterableDataset
 
 from samcli.audio.mel32 import CENTRE, FLOOR, LEVEL_DB, MOST_GAIN_DB, SCALE
 from samcli.training.nano.contest import Contest
@@ -32,7 +31,6 @@ from samcli.training.nano.mixer import (
     MixOptions,
     Mixture,
 )
-from samcli.training.order import numbers
 
 if TYPE_CHECKING:
     from samcli.training.nano.words import Words, Writer
@@ -112,23 +110,19 @@ def _pick(edges: NDArray[np.float64], rng: np.random.Generator) -> int:
     return min(int(np.searchsorted(edges, rng.random())), len(edges) - 1)
 
 
-class SceneBatches(IterableDataset[Batch]):
+class SceneBatches:
     def __init__(
         self,
         corpus: Corpus,
         store: FeatureStore,
         options: BatchOptions,
         writer: Writer | None = None,
-        start: int = 0,
         targets: Targets | None = None,
     ) -> None:
-        self.corpus, self.store, self.options, self.writer, self.start = corpus, store, options, writer, start
+        self.corpus, self.store, self.options, self.writer = corpus, store, options, writer
         self.targets = targets or Targets(corpus)
         self.contest = Contest.of(self.targets)
         self.sampler = Sampler([clip for clip in corpus.split("train") if clip in store], options)
-
-    def __iter__(self) -> Iterator[Batch]:
-        return map(self.batch, numbers(self.start))
 
     def batch(self, number: int) -> Batch:
         options = self.options

@@ -46,7 +46,7 @@ def prepare(corpus: Corpus, cache: Path, without: Sequence[str] = ()) -> Materia
     return Material(corpus, store, targets, Scripts(targets))
 
 
-def untaught(corpus: Corpus) -> Corpus:
+def without_teacher(corpus: Corpus) -> Corpus:
     """The corpus as it is without the teacher: labels alone, and no clip to learn from that has none."""
     clips = tuple(clip for clip in corpus.clips if clip.split != "train" or clip.label)
     nothing = {file: np.zeros_like(windows) for file, windows in corpus.teacher.items()}

@@ -7,14 +7,13 @@ all that tells two names apart. Some scenes hold none of the sounds, lest everyt
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import IterableDataset
 
 from samcli.audio.front_end import EVEN_32K, FrontEnd
 from samcli.audio.resample import resampled
@@ -24,7 +23,6 @@ from samcli.training.nano.corpus import Clip
 from samcli.training.nano.mixer import BINS, FRAMES_PER_SECOND, FRAMES_PER_STEP, NATS_PER_DB, Mixer, MixOptions
 from samcli.training.nano.synthetic import RATE, synthetic_clips
 from samcli.training.nano.words import LONGEST, Row, Words, words_of
-from samcli.training.order import numbers
 from samcli.training.tune.recordings import Recording
 
 Mel = NDArray[np.float16]
@@ -72,7 +70,7 @@ def stretch_of(recording: Recording, sounds: Mapping[str, Mel]) -> Mel:
     return mel[first:last]
 
 
-class TuneBatches(IterableDataset[TuneBatch]):
+class TuneBatches:
     def __init__(
         self,
         recordings: Sequence[Recording],
@@ -86,7 +84,6 @@ class TuneBatches(IterableDataset[TuneBatch]):
         self.front_end = front_end
         self.recordings, self.sounds, self.options, self.tokenizer = list(recordings), sounds, options, tokenizer
         self.place = {name: number for number, name in enumerate(names)}
-        self.start = 0
         groups: dict[tuple[str, ...], list[Recording]] = defaultdict(list)
         for recording in self.recordings:
             groups[recording.labels].append(recording)
@@ -97,9 +94,6 @@ class TuneBatches(IterableDataset[TuneBatch]):
             features_of(resampled(wave, RATE, front_end.sample_rate), front_end) for _, wave in synthetic_clips(each=6)
         ]
         self.given_others = list(others)
-
-    def __iter__(self) -> Iterator[TuneBatch]:
-        return map(self.batch, numbers(self.start))
 
     def batch(self, number: int) -> TuneBatch:
         options = self.options
@@ -171,17 +165,14 @@ class TuneBatches(IterableDataset[TuneBatch]):
         return None if self.tokenizer is None else words_of(rows, self.tokenizer)
 
 
-class Remembered(IterableDataset[TuneBatch]):
+class Remembered:
     """The first batches, as a frozen encoder heard them, over and over."""
 
     def __init__(self, batches: Sequence[TuneBatch]) -> None:
-        self.batches, self.start = list(batches), 0
+        self.batches = list(batches)
 
-    def __iter__(self) -> Iterator[TuneBatch]:
-        number = self.start
-        while True:
-            yield self.batches[number % len(self.batches)]
-            number += 1
+    def batch(self, number: int) -> TuneBatch:
+        return self.batches[number % len(self.batches)]
 
 
 def _clip(recording: Recording) -> Clip:

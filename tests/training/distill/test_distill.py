@@ -41,13 +41,14 @@ from samcli.training.distill.teacher import (
     windows_of,
 )
 from samcli.training.frames import FrameStore, make_frames
-from samcli.training.lesson import CourseOptions, Pace
+from samcli.training.model_folder import ModelFolder
+from samcli.training.optimiser import Pace
+from samcli.training.stage import LoopOptions
 from samcli.training.team import Team
-from samcli.training.workshop import Workshop
 from tests.training.conftest import make_corpus
 
 SMALL = NanoConfig(trunk="tiny", hidden=16, layers=1, mixer=BidirectionalConfig(d_model=16, d_state=8, head_dim=8))
-RECIPE = DistillRecipe(steps=6, pace=Pace(1e-2, 1), course=CourseOptions(batch=3, average=0.9, report_every=2))
+RECIPE = DistillRecipe(steps=6, pace=Pace(1e-2, 1), loop=LoopOptions(batch=3, average=0.9, report_every=2))
 
 
 @pytest.fixture(scope="module")
@@ -114,10 +115,10 @@ def test_a_student_hears_the_level_that_it_will_hear(store: FrameStore) -> None:
     """Sounds are mixed as they were recorded; what the student reads of them is brought to level as in use."""
     student, _ = make_student("nano", 3, seed=0)
     still = replace(RECIPE, mix=0.0, bands=0, frames=0, balanced=False)
-    lesson = Imitation(student, store, taught(store), {}, still)
+    task = Imitation(student, store, taught(store), {}, still)
     place = 0
-    batch = lesson.batch([place])
-    wave = torch.from_numpy(read_sound(store.names[windows_of(store)[lesson.order[place]][0]], 32_000))
+    batch = task.batch([place])
+    wave = torch.from_numpy(read_sound(store.names[windows_of(store)[task.order[place]][0]], 32_000))
     assert torch.allclose(batch.mel[0], EVEN_32K.of_wave(wave), atol=0.02)  # half precision
 
 
@@ -162,8 +163,8 @@ def test_the_loss_is_half_cross_entropy_and_half_divergence(store: FrameStore) -
     logits = torch.tensor([[1.0, -2.0, 0.5], [0.0, 3.0, -1.0]])
     target = torch.tensor([[1.0, 0.0, 0.2], [0.0, 0.9, 0.1]])
     teacher = torch.tensor([[0.7, 0.1, 0.3], [0.2, 0.9, 0.0]])
-    lesson = Imitation(Fixed(), store, taught(store), {}, replace(RECIPE, divergence=0.25))
-    outcome = lesson.outcome(Pair(torch.zeros(2, 5, 128), torch.tensor([5, 5]), target, teacher))
+    task = Imitation(Fixed(), store, taught(store), {}, replace(RECIPE, divergence=0.25))
+    outcome = task.outcome(Pair(torch.zeros(2, 5, 128), torch.tensor([5, 5]), target, teacher))
     p = torch.sigmoid(logits)
     cross = -(target * p.log() + (1 - target) * (1 - p).log()).mean(1).sum()
     clear = teacher.clamp(distillation.LEAST)
@@ -220,9 +221,9 @@ def test_a_stopped_student_learns_on_to_the_same(
     again = learn(tmp_path / "parts")
     same_weights(whole.state_dict(), again.state_dict())
 
-    workshop = Workshop(tmp_path / "out")
-    workshop.open({})
-    workshop.deliver(again, again.config, labels=("a", "b", "c"), card="# card\n")
+    folder = ModelFolder(tmp_path / "out")
+    folder.open({})
+    folder.deliver(again, again.config, labels=("a", "b", "c"), card="# card\n")
     model = load_model(str(tmp_path / "out"))
     assert model.labels == ("a", "b", "c") and model.tasks == {"tag"}
     heard = model.encode(torch.randn(1, 32000 * 21) * 0.1, torch.tensor([32000 * 21]))  # longer than two windows
