@@ -75,7 +75,7 @@ class Trainer:
             self._load()
         self._spent = float(self.notes.get("seconds", 0.0))  # by the runs before this one
         for one in (network, self.average.network):
-            team.follow([] if one is None else [*one.parameters(), *one.buffers()])
+            team.broadcast([] if one is None else [*one.parameters(), *one.buffers()])
 
     @property
     def steps(self) -> int:
@@ -128,8 +128,8 @@ class Trainer:
             for group, rate in zip(optimiser.param_groups, self._rates, strict=True):
                 group["lr"] = rate * share
             weight, count = self._gradients((number, self.step - first), task, next(batches))
-            asked = self._add_up(learning, weight, stopping)
-            lent += helper.join_in() if helper is not None else 0
+            asked = self._mean_gradients(learning, weight, stopping)
+            lent += helper.merge_gradient() if helper is not None else 0
             norm = float(nn.utils.clip_grad_norm_(learning, stage.pace.clip_norm))
             bad = 0 if math.isfinite(norm) else bad + 1
             if bad == 0:
@@ -141,7 +141,7 @@ class Trainer:
                 )
             optimiser.zero_grad(set_to_none=True)
             if helper is not None:
-                helper.publish()
+                helper.publish_weights()
             self.average.follow(self.network, self.step)
             self.step += 1
             examples += count * self.team.size
@@ -216,15 +216,15 @@ class Trainer:
             self.figures.add({**outcome.parts, "weight": outcome.weight})
         return weight, examples
 
-    def _add_up(self, learning: list[nn.Parameter], weight: Tensor, stopping: Stopping) -> bool:
+    def _mean_gradients(self, learning: list[nn.Parameter], weight: Tensor, stopping: Stopping) -> bool:
         """Over all processes, the gradients become means; whether any process is asked to stop."""
         asked = torch.tensor([float(stopping.asked is not None)], device=self.team.device)
-        self.team.add_up([weight, asked])
+        self.team.all_reduce([weight, asked])
         if self.team.size > 1:  # all send the same, whatever each one's examples reached
             for parameter in learning:
                 parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
         gradients = [parameter.grad for parameter in learning if parameter.grad is not None]
-        self.team.add_up(gradients)
+        self.team.all_reduce(gradients)
         if gradients and float(weight) != 1:
             torch._foreach_div_(gradients, max(1e-9, float(weight)))
         return bool(asked)
@@ -246,7 +246,7 @@ class Trainer:
         self.write(figures, report)
 
     def write(self, figures: dict[str, Any], report: Report) -> None:
-        """A line of the log; how long all of it will still take is told, not kept."""
+        """Log a line; the time left is reported, not logged."""
         if not self.team.leads:
             return
         line = {"step": self.step, "of": self.steps} | figures

@@ -75,7 +75,7 @@ class Steps(IterableDataset[Any]):
     def __iter__(self) -> Iterator[list[Any]]:
         count = self.options.batch
         for step in numbers(self.start):
-            mine = self.team.mine(range(step * count, (step + 1) * count))
+            mine = self.team.share_of(range(step * count, (step + 1) * count))
             size = self.options.at_once or max(1, len(mine))
             yield [self.task.batch(mine[at : at + size]) for at in range(0, len(mine), size)]
 

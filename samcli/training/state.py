@@ -34,7 +34,7 @@ class Figures:
         found, self.sums = dict(sorted(self.sums.items())), {}
         if team.size > 1:
             sums = torch.tensor(list(found.values()), dtype=torch.float32, device=team.device)
-            team.add_up([sums])
+            team.all_reduce([sums])
             found = dict(zip(found, sums.tolist(), strict=True))
         weight = found.pop("weight", 0.0) or 1.0
         return {name: value / weight for name, value in found.items()}

@@ -258,5 +258,5 @@ def test_weighted_examples_come_by_their_weight() -> None:
 
 
 def test_a_team_shares_a_step_in_pieces() -> None:
-    shares = [Team(torch.device("cpu"), rank, 3).mine(range(10, 17)) for rank in range(3)]
+    shares = [Team(torch.device("cpu"), rank, 3).share_of(range(10, 17)) for rank in range(3)]
     assert [list(share) for share in shares] == [[10, 11, 12], [13, 14, 15], [16]]

@@ -26,7 +26,7 @@ def gradient(network, batch):
     network(torch.ones(1, 2)).sum().backward()
 
 core = SecondCore(torch.nn.Linear(2, 2), itertools.count, gradient)
-while {waits} and not core.join_in():
+while {waits} and not core.merge_gradient():
     time.sleep(0.01)
 print(core.process.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
@@ -70,7 +70,7 @@ def test_the_second_core_lends_the_gradient_of_its_batch() -> None:
             if helper.ready.value:
                 break
             torch.randn(100, 100) @ torch.randn(100, 100)
-        assert helper.join_in()
+        assert helper.merge_gradient()
         assert model.weight.grad is not None and torch.allclose(model.weight.grad, torch.full((1, 3), 3.0))
     finally:
         helper.process.terminate()

@@ -132,7 +132,7 @@ def align(
             settings = settings_of(recipe)
             del settings["recompute"]  # makes no difference to what is learned
             folder.open(origin | settings | {"items": len(questions), "recordings": len(found)})
-        team.wait()
+        team.barrier()
         places = [found.get(name) for name in questions.ids]
         network, finished = alignment.align(parts, questions, places, folder.state, recipe, team, reporter())
         if finished and team.leads:

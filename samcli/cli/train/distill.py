@@ -113,7 +113,7 @@ def distill(
             say_skipped(made.skipped)
             if not teacher.endswith(".npz"):
                 said_by(teacher, inputs, made, folder.state, flags, team)
-        team.wait()
+        team.barrier()
         store = FrameStore(folder.state / "frames")
         said = said_by(teacher, inputs, store, folder.state, flags, team)
         known = known_targets(Path(folders[0]), store, said) if len(folders) == 1 else {}
@@ -139,7 +139,7 @@ def said_by(
 ) -> TeacherLabels:
     """What the teacher says of every ten seconds; it listens once."""
     from samcli.checkpoints.loading import load_model
-    from samcli.training.distill.teacher import heard_by, read_labels
+    from samcli.training.distill.teacher import read_labels, teacher_labels
 
     if teacher.endswith(".npz"):
         return read_labels(Path(teacher), store)
@@ -149,7 +149,7 @@ def said_by(
     def progress(done: int, of: int) -> None:
         streams.status(f"{teacher} hears {done} of {of} windows")
 
-    return heard_by(model, inputs, store, folder, progress)
+    return teacher_labels(model, inputs, store, folder, progress)
 
 
 def recipe_of(flags: DistillFlags, team: Team) -> DistillRecipe:

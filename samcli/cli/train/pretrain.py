@@ -96,7 +96,7 @@ def pretrain(
                 inputs, folder.state / "frames", lambda done, of: streams.status(f"reading {done} of {of}")
             )
             say_skipped(made.skipped)
-        team.wait()
+        team.barrier()
         store = FrameStore(folder.state / "frames")
         streams.note(f"learning from {store.seconds / 3600:.2f} hours of sound")
         network, finished = pretraining.pretrain(store, folder.state, recipe, team, reporter())

@@ -80,11 +80,11 @@ def teaching(flags: TrainingFlags) -> Iterator[tuple[Path, Team]]:
         raise UsageError(f"There is no --dtype {flags.dtype!r} to learn in: choose {', '.join(TYPES)}.")
     if flags.rate is not None and not 0 < flags.rate < 1:
         raise UsageError(f"A learning rate of {flags.rate} cannot be: give one such as 0.0001.")
-    from samcli.training.team import gathered
+    from samcli.training.team import join_team
 
     streams = output()
     streams.farewell = "stopped; the same command goes on from the last save."
-    with gathered(flags.device) as team:
+    with join_team(flags.device) as team:
         if not team.leads:
             streams.quiet = True
         yield flags.output, team
@@ -143,8 +143,8 @@ def reporter() -> Callable[[dict[str, Any]], None]:
 
 def describe(line: dict[str, Any]) -> str:
     """A line of the log, in words."""
-    if "opinions" in line:
-        return f"hearing the clips again, {line['opinions']} of {line['of']}"
+    if "clips" in line:
+        return f"scoring the clips again, {line['clips']} of {line['of']}"
     known = ("step", "of", "stage", "rate", "norm", "seconds", "examples/s", "left")
     words = f"{line['stage']}  step {line['step']} of {line['of']}"
     words += "".join(f"  {name} {value:.4g}" for name, value in line.items() if name not in known)

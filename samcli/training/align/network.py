@@ -1,6 +1,6 @@
-"""The network that `sam train align` teaches: put together from published parts, with the marks of our prompts.
+"""The network that `sam train align` trains: put together from published parts, with the special tokens of our prompts.
 
-The seven marks that tell a language model of ours where a question ends and an answer begins are in no published
+The seven special tokens that show a language model where a question ends and an answer begins are in no published
 vocabulary: they take spare rows of its table, begin as the mean of words that say the same, and learn in every stage.
 The encoder's batch norms keep the statistics they came with.
 """
@@ -75,7 +75,7 @@ class QuestionBatch(NamedTuple):
 
 
 class AlignedNetwork(nn.Module):
-    """The network with its marks in a small table of their own, so that the large one can stay as it is."""
+    """The network with its special tokens in a small table of their own, so that the large one can stay as it is."""
 
     def __init__(self, sam: SamNetwork, marks: Sequence[int]) -> None:
         super().__init__()
@@ -124,8 +124,8 @@ class AlignedNetwork(nn.Module):
         return total, spoken.sum()
 
     @torch.no_grad()
-    def settle(self) -> SamNetwork:
-        """The network as it is used: marks in their places, adapters in the weights."""
+    def finish(self) -> SamNetwork:
+        """The network as it is used: special tokens in their rows, adapters in the weights."""
         language = self.sam.language
         language.backbone.embedding.weight[self.get_buffer("places")] = self.marks
         language.lm_head.weight[self.get_buffer("places")] = self.spoken_marks
@@ -134,10 +134,10 @@ class AlignedNetwork(nn.Module):
 
 
 def assemble(parts: Parts, recipe: AlignRecipe) -> AlignedNetwork:
-    """The network to be taught: published weights, a fresh connector, adapters without effect yet."""
+    """The network before training: published weights, a fresh connector, adapters without effect yet."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.loop.seed)
-        language, marks = with_marks(parts)
+        language, marks = with_special_tokens(parts)
         connector = recipe.connector
         if connector.kind in ("time-major", "frequency-major"):
             connector = replace(connector, separator_tokens=len(parts.tokenizer.encode(SEPARATOR)))
@@ -166,8 +166,8 @@ def adapter_of(recipe: AlignRecipe) -> AdapterConfig:
 
 
 @torch.no_grad()
-def with_marks(parts: Parts) -> tuple[LanguageModel, list[int]]:
-    """The language model with a row for every token of its tokenizer, and the places of our marks."""
+def with_special_tokens(parts: Parts) -> tuple[LanguageModel, list[int]]:
+    """The language model with a row for every token of its tokenizer, and the rows of our special tokens."""
     language, tokenizer = parts.language, parts.tokenizer
     known = language.config.vocab_size
     marks = sorted(tokenizer.special_ids)
@@ -184,7 +184,7 @@ def with_marks(parts: Parts) -> tuple[LanguageModel, list[int]]:
 
 
 def _longer(table: Tensor, config: LanguageConfig, parts: Parts) -> Tensor:
-    """The table with rows for our marks, each beginning as the mean of words that say the same."""
+    """The table with rows for our special tokens, each beginning as the mean of words that say the same."""
     known, tokenizer = parts.language.config.vocab_size, parts.tokenizer
     rows = torch.zeros(config.padded_vocab_size, table.shape[1], dtype=table.dtype, device=table.device)
     rows[:known] = table[:known]

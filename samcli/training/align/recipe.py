@@ -1,6 +1,6 @@
 """SAM at the paper's scale (arXiv 2509.15680): a published encoder, a fresh connector, a published language model.
 
-Taught by LTU's curriculum (arXiv 2305.10790) on OpenAQA:
+Trained by LTU's curriculum (arXiv 2305.10790) on OpenAQA:
 
     1  the connector alone              classification            rate 1e-3, 2 epochs
     2  encoder, connector, adapters     classification            rate 1e-4, 2 epochs
@@ -39,10 +39,10 @@ from samcli.training.team import Team
 from samcli.writers.files import append_line
 
 LEAST_ANSWER = 16  # tokens that a long question leaves
-TRIES = 20  # recordings in a row that cannot be read, until a training is given up
+MOST_UNREADABLE = 20  # recordings in a row that cannot be read, until a training is given up
 
 
-class Answers:
+class AlignTask:
     """The task: recordings, questions about them, and their answers."""
 
     def __init__(
@@ -90,7 +90,7 @@ class Answers:
     def example(self, place: int) -> tuple[Tensor, Example]:
         """A recording's beginning and a question; one that cannot be read gives its place to the next."""
         number = self.order[place]
-        for tried in range(TRIES):
+        for tried in range(MOST_UNREADABLE):
             item = self.chosen[(number + tried) % len(self.chosen)]
             path = self.places[self.questions.audio[item]]
             assert path is not None, "only items with a recording are chosen"
@@ -102,7 +102,7 @@ class Answers:
                     append_line(self.unread, f"{path}\t{error}", own=2)
                 continue
             return wave, self.words(item, place)
-        raise InputError(f"{TRIES} recordings in a row cannot be read; {self.unread} names them.")
+        raise InputError(f"{MOST_UNREADABLE} recordings in a row cannot be read; {self.unread} names them.")
 
     def words(self, item: int, place: int) -> Example:
         """The question in one of its forms: people type it without the data set's prefix, or ask for a caption."""
@@ -183,7 +183,7 @@ def align(
     pools = curriculum(questions, lambda item: places[questions.audio[item]] is not None)
     for number, (pool, learn) in enumerate(zip(pools, learns, strict=True)):
         task = partial(
-            Answers, questions, places, pool, parts.tokenizer, recipe, folder / "unread.txt", front_end, network
+            AlignTask, questions, places, pool, parts.tokenizer, recipe, folder / "unread.txt", front_end, network
         )
         steps = recipe.steps[number] if recipe.steps else round(recipe.epochs[number] * len(pool) / recipe.loop.batch)
         if not recipe.steps and recipe.epochs[number]:
@@ -191,7 +191,7 @@ def align(
         pace = Pace(recipe.rate * (1 if number else 10), recipe.warm_up)
         stages.append(Stage(f"stage {number + 1}", steps, task, pace, learn))
     finished = Trainer(network, stages, folder / STATE, recipe.loop, team).run(report)
-    return network.eval().settle(), finished
+    return network.eval().finish(), finished
 
 
 def without_stale_head(network: SamNetwork, recipe: AlignRecipe) -> SamNetwork:

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from samcli.audio.mel32 import CENTRE, FLOOR, LEVEL_DB, MOST_GAIN_DB, SCALE
-from samcli.training.nano.contest import Contest
 from samcli.training.nano.corpus import Clip, Corpus, Targets
 from samcli.training.nano.features import FeatureStore
 from samcli.training.nano.mixer import (
@@ -31,6 +30,7 @@ from samcli.training.nano.mixer import (
     MixOptions,
     Mixture,
 )
+from samcli.training.nano.naming_loss import NamingLoss
 
 if TYPE_CHECKING:
     from samcli.training.nano.words import Words, Writer
@@ -62,7 +62,7 @@ class Batch:
     mel: Tensor  # (scenes * windows, frames, 128), a scene's windows side by side
     clip_target: Tensor  # (scenes * windows, classes)
     step_target: Tensor  # (scenes * windows, steps, classes) float16
-    name: Tensor  # (scenes * windows,): which of the naming contest's names holds of a lone, plain sound; -1: none
+    name: Tensor  # (scenes * windows,): which name of the naming loss holds of a lone, plain sound; -1: none
     surely: Tensor  # (scenes * windows,): how far that name is trusted
     windows: int = 1  # of each scene
     words: Words | None = None  # None: tags only
@@ -121,7 +121,7 @@ class SceneBatches:
     ) -> None:
         self.corpus, self.store, self.options, self.writer = corpus, store, options, writer
         self.targets = targets or Targets(corpus)
-        self.contest = Contest.of(self.targets)
+        self.naming = NamingLoss.of(self.targets)
         self.sampler = Sampler([clip for clip in corpus.split("train") if clip in store], options)
 
     def batch(self, number: int) -> Batch:
@@ -146,7 +146,7 @@ class SceneBatches:
                 absent[row] *= 1 - heard[:, None] * target[None, :]
                 np.maximum(step_target[row], activity[:, None] * target[None, :], out=step_target[row])
             if len(scene.placed) == 1 and scene.weight[0] > PLAIN:
-                name[row], surely[row] = self.contest.entry(scene.placed[0].clip)
+                name[row], surely[row] = self.naming.entry(scene.placed[0].clip)
         clip_target = 1 - absent
         mel = np.stack([scene.mel for scene in scenes]).reshape(len(scenes) * windows, -1, BINS)
         silent = np.repeat([[sound.clip.label for sound in scene.placed] == [QUIET] for scene in scenes], windows)

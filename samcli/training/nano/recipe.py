@@ -2,8 +2,8 @@
 
     sam train nano CORPUS OUT --trunk mn04_as.safetensors
 
-    1. ears     the encoder begins with mn04 and learns tags: labels joined with the teacher's opinion
-    2. opinions what it now hears in every training clip, joined with the teacher, replaces the teacher's opinion
+    1. ears     the encoder begins with mn04 and learns tags: labels joined with the teacher's scores
+    2. targets  its own scores of every training clip, blended with the teacher's, replace the teacher's
     3. ears     it goes on with these, from the full rate again
     4. reading  the language model alone learns to put tags into words, reading targets instead of hearing sounds
     5. words    connector and language model learn from what the encoder hears; the encoder stays as it is
@@ -29,17 +29,17 @@ from samcli.models.encoders.nano import NanoEncoder
 from samcli.models.sam import SamNetwork
 from samcli.ssm.language.model import LanguageModel
 from samcli.text.tokenizer import Tokenizer, train_tokenizer
-from samcli.training.language.rehearsal import rehearse_sentences
+from samcli.training.language.random_scenes import random_sentences
 from samcli.training.loop import Report, Trainer
 from samcli.training.losses import LossWeights
 from samcli.training.nano.batches import Sampler, SceneBatches
 from samcli.training.nano.corpus import Corpus
 from samcli.training.nano.lexicon import associations, single_sounds
 from samcli.training.nano.material import Material, prepare, without_teacher
-from samcli.training.nano.opinions import hear_again
 from samcli.training.nano.settings import NanoRecipe
+from samcli.training.nano.soft_targets import compute_soft_targets
 from samcli.training.nano.task import NanoTask
-from samcli.training.nano.trunk import FIRST_BLOCKS, begin_with, learn_statistics
+from samcli.training.nano.trunk import FIRST_BLOCKS, learn_statistics, load_trunk
 from samcli.training.nano.words import Writer
 from samcli.training.stage import Stage
 
@@ -65,10 +65,10 @@ def train_nano(
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     first = prepare(corpus if recipe.teacher else without_teacher(corpus), out / "features", recipe.without)
-    network, tokenizer = first_network(out, recipe, trunk, start, ears)
+    network, tokenizer = initial_network(out, recipe, trunk, start, ears)
     resumed = (out / "state" / SAVED).exists()
     if start is None and recipe.word_steps and not resumed:  # a training that goes on brings its own
-        count_lexicon(network, first, tokenizer, recipe)
+        fill_lexicon(network, first, tokenizer, recipe)
     tokenizer.save(out / "tokenizer.json")
     noise = trunk is None and start is None
     if noise:
@@ -77,10 +77,10 @@ def train_nano(
 
     @cache
     def improved() -> Material:
-        """With what the encoder hears after the first stage; labels alone are no opinions."""
+        """With what the encoder hears after the first stage; without a teacher there is nothing to blend."""
         if not again or not recipe.teacher:
             return first
-        return first.with_opinions(hear_again(nano_of(averaged(trainer)), first, out, report))
+        return first.with_soft_targets(compute_soft_targets(nano_of(averaged(trainer)), first, out, report))
 
     def stage(name: str, steps: int, material: Callable[[], Material], weights: LossWeights, hears: bool) -> Stage:
         def task(seed: int = 0) -> NanoTask:
@@ -143,7 +143,7 @@ def train_what_learns(network: nn.Module) -> None:
             part.eval()
 
 
-def first_network(
+def initial_network(
     out: Path, recipe: NanoRecipe, trunk: Path | None, start: Path | None, ears: Path | None
 ) -> tuple[SamNetwork, Tokenizer]:
     """The network as the training finds it, and its tokenizer."""
@@ -151,29 +151,29 @@ def first_network(
         return load_trained(start)
     known = ears if ears is not None else out
     tokenizer = Tokenizer.load(known) if (known / "tokenizer.json").exists() else new_tokenizer(recipe)
-    network = beginning(tokenizer, recipe)
+    network = new_network(tokenizer, recipe)
     if ears is not None:
         given, _ = load_trained(ears)
         if given.config.encoder != recipe.encoder:
             raise ModelError(f"{ears} has another encoder than this recipe: take its --size, and no other encoder.")
         network.encoder.load_state_dict(given.encoder.state_dict())
     elif trunk is not None:
-        begin_with(nano_of(network), trunk)
+        load_trunk(nano_of(network), trunk)
     return network, tokenizer
 
 
 def new_tokenizer(recipe: NanoRecipe) -> Tokenizer:
-    return train_tokenizer(rehearse_sentences(recipe.sentences), recipe.vocabulary)
+    return train_tokenizer(random_sentences(recipe.sentences), recipe.vocabulary)
 
 
-def beginning(tokenizer: Tokenizer, recipe: NanoRecipe) -> SamNetwork:
+def new_network(tokenizer: Tokenizer, recipe: NanoRecipe) -> SamNetwork:
     """A network that knows nothing yet."""
     network = SamNetwork(recipe.config(len(tokenizer), aligned=True))
     lengthen_memory(network.language)
     return network
 
 
-def count_lexicon(network: SamNetwork, material: Material, tokenizer: Tokenizer, recipe: NanoRecipe) -> None:
+def fill_lexicon(network: SamNetwork, material: Material, tokenizer: Tokenizer, recipe: NanoRecipe) -> None:
     """Let it know which words go with which classes; with thousands of sounds described, this takes minutes."""
     sampler = Sampler(material.corpus.split("train"), recipe.batches)
     pairs = single_sounds(material.scripts, sampler, tokenizer, recipe.counted, recipe.seed)

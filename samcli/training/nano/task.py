@@ -25,5 +25,5 @@ class NanoTask:
         return self.batches.batch(number)
 
     def outcome(self, batch: Batch) -> Outcome:
-        total, parts = losses(self.network, batch, self.weights, self.batches.contest)
+        total, parts = losses(self.network, batch, self.weights, self.batches.naming)
         return Outcome(total, torch.ones(()), parts, len(batch.mel))

@@ -19,19 +19,19 @@ from samcli.models.encoders.nano import NanoEncoder
 
 # Their weights stay: edges and onsets are the same everywhere, and half of the work of learning would go there.
 FIRST_BLOCKS = ("encoder.trunk.stem.", *(f"encoder.trunk.blocks.{number}." for number in range(3)))
-YOUNG_STD = 0.01  # of what the window's head reads beside mn04's mean
+NEW_WEIGHT_STD = 0.01  # of what the window's head reads beside mn04's mean
 
 Weights = dict[str, Tensor]
 
 
-def begin_with(encoder: NanoEncoder, path: Path) -> None:
+def load_trunk(encoder: NanoEncoder, path: Path) -> None:
     """Give an encoder mn04's weights."""
     try:
         weights = load_file(path)
         encoder.trunk.load_state_dict(renamed(weights))
         with torch.no_grad():
             head = encoder.window_hidden
-            head.weight.normal_(0.0, YOUNG_STD)
+            head.weight.normal_(0.0, NEW_WEIGHT_STD)
             head.weight[:, : WIDEN * MN04[-1].outputs] = weights["classifier.2.weight"]
             head.bias.copy_(weights["classifier.2.bias"])
             encoder.window_head.weight.copy_(weights["classifier.5.weight"])

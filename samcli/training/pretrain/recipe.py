@@ -33,7 +33,7 @@ SIZES = {
     **{name.removeprefix("ssamba-"): config for name, config in ssamba.SIZES.items()},
 }
 PACE = Pace(rate=1e-4, warm_up=1000, shape="cosine", betas=(0.95, 0.999), weight_decay=5e-7)
-FEWEST_HIDDEN, MOST_HIDDEN = 3, 5  # sides of the hidden squares, in patches
+SMALLEST_SQUARE, LARGEST_SQUARE = 3, 5  # sides of the hidden squares, in patches
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Windows(NamedTuple):
     hidden: Tensor  # (batch, hidden patches): their numbers
 
 
-class HiddenPatches:
+class PretrainTask:
     """The task: windows of the recordings, most of their patches hidden."""
 
     def __init__(self, network: Ssamba, store: FrameStore, recipe: PretrainRecipe) -> None:
@@ -111,7 +111,7 @@ def hide(rng: np.random.Generator, grid: tuple[int, int], count: int) -> NDArray
     bands, steps = grid
     chosen = np.zeros((bands, steps), bool)
     while (held := int(chosen.sum())) < count:
-        side = int(rng.integers(FEWEST_HIDDEN, MOST_HIDDEN + 1))
+        side = int(rng.integers(SMALLEST_SQUARE, LARGEST_SQUARE + 1))
         band, step = int(rng.integers(bands)), int(rng.integers(steps))
         square = np.zeros_like(chosen)
         square[band : band + side, step : step + side] = True
@@ -125,7 +125,7 @@ def pretrain(
 ) -> tuple[Ssamba, bool]:
     """The encoder, and whether the training came to its end; its state is kept in `folder`."""
     network = fresh(recipe).to(team.device)
-    task = HiddenPatches(network, store, recipe)
+    task = PretrainTask(network, store, recipe)
     stage = Stage("pretrain", recipe.length(len(task.order)), lambda: task, recipe.pace)
     finished = Trainer(network, [stage], folder / STATE, recipe.loop, team).run(report)
     return network.eval(), finished

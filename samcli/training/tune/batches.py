@@ -27,9 +27,9 @@ from samcli.training.tune.recordings import Recording
 
 Mel = NDArray[np.float16]
 LEVEL_DB = 6.0  # spread of scenes' levels
-NOTHING = Recording("")  # a synthetic sound: none of the names is right
+UNLABELLED = Recording("")  # a synthetic sound: none of the names is right
 SHORTEST_FRAMES = FRAMES_PER_SECOND  # of a scene
-GENTLE = MixOptions(
+GENTLE_MIX = MixOptions(
     narrow=0.05, stretch=0.0, shift=0.0, equaliser=0.4, band_limit=0.1, room=0.15, coding=0.1, masks=0.4
 )
 
@@ -42,7 +42,7 @@ class TuneBatchOptions:
     given_others: float = 0.35  # the same when there are real ones to draw from
     pairs: float = 0.15  # chance of a second recording in the scene
     label_power: float = 0.5  # a label with n recordings is drawn n ** power times as often
-    mix: MixOptions = GENTLE
+    mix: MixOptions = GENTLE_MIX
     seed: int = 0
 
 
@@ -53,7 +53,7 @@ class TuneBatch:
     steps: Tensor  # (scenes, steps, names)
     known: Tensor  # (scenes,): whether the names that are not given are absent
     words: Words | None = None
-    pooled: Tensor | None = None  # (scenes, width): beside remembered features, what the window's head reads
+    pooled: Tensor | None = None  # (scenes, width): beside cached features, what the window's head reads
 
 
 def features_of(wave: NDArray[np.float32], front_end: FrontEnd) -> Mel:
@@ -119,7 +119,7 @@ class TuneBatches:
                 for place in self._places(recording):
                     absent[row, place] *= 1 - weight
                     np.maximum(tracks[row, :, place], activity * weight, out=tracks[row, :, place])
-                known[row] &= bool(recording.labels or recording.wrong) or recording is NOTHING
+                known[row] &= bool(recording.labels or recording.wrong) or recording is UNLABELLED
             if len(chosen) == 1:
                 rows += [Row(row, example) for example in self._examples(chosen[0][0], rng)]
         return TuneBatch(
@@ -133,7 +133,7 @@ class TuneBatches:
     def _scene(self, rng: np.random.Generator) -> list[tuple[Recording, Mel]]:
         for chance, others in ((self.options.others, self.others), (self.options.given_others, self.given_others)):
             if others and rng.random() < chance:
-                return [(NOTHING, others[int(rng.integers(len(others)))])]
+                return [(UNLABELLED, others[int(rng.integers(len(others)))])]
         first = self._draw(rng)
         chosen = [first]
         if rng.random() < self.options.pairs and first.labels:
@@ -165,7 +165,7 @@ class TuneBatches:
         return None if self.tokenizer is None else words_of(rows, self.tokenizer)
 
 
-class Remembered:
+class CachedFeatures:
     """The first batches, as a frozen encoder heard them, over and over."""
 
     def __init__(self, batches: Sequence[TuneBatch]) -> None:

@@ -26,7 +26,7 @@ from samcli.writers.files import explain, prepare_own_folder, write_whole
 
 
 @dataclass(frozen=True)
-class Keeper:
+class BestModelWriter:
     """Writes the best model so far."""
 
     base: Base
@@ -56,11 +56,11 @@ class Keeper:
             files["config.json"] = json_bytes({"model_type": kind_of(about), **config_to_json(about)})
         else:
             files[WEIGHTS] = save(learned_state(network, self.names, self.taught, self.config), {"format": "pt"})
-            files[CONFIG] = json_bytes({"model_type": "adapter", **dataclasses.asdict(self._told())})
+            files[CONFIG] = json_bytes({"model_type": "adapter", **dataclasses.asdict(self._config())})
         for name, data in files.items():  # the description comes last: without it there is no model yet
             write_whole(self.out / name, data, own=1)
 
-    def _told(self) -> AdapterConfig:
+    def _config(self) -> AdapterConfig:
         """With what it learned from; the column `wrong` marks a table of verdicts."""
         learners = self.data.split("train")
         verdicts = len(learners) if "wrong" in self.data.found.columns else 0

@@ -32,10 +32,10 @@ from samcli.errors import InputError, UsageError
 from samcli.models.adapters.tuned import encoder_of, vocabulary
 from samcli.training.loop import Report, Trainer
 from samcli.training.stage import LoopOptions, Stage
-from samcli.training.tune.base import STATE, Base, TuneRecipe, prepare, remembered
-from samcli.training.tune.batches import Mel, Remembered, TuneBatches, features_of
+from samcli.training.tune.base import STATE, Base, TuneRecipe, cache_features, prepare
+from samcli.training.tune.batches import CachedFeatures, Mel, TuneBatches, features_of
 from samcli.training.tune.examine import Examined, decoded
-from samcli.training.tune.folder import Keeper
+from samcli.training.tune.folder import BestModelWriter
 from samcli.training.tune.judge import Judged, judge
 from samcli.training.tune.losses import Classes
 from samcli.training.tune.recordings import Recording
@@ -45,7 +45,7 @@ TUNE_LOOP = LoopOptions(bfloat16=True, average=0.98, save_every_seconds=60.0, se
 JUDGEMENTS = 15  # in a run, about
 FIRST_STEPS = 200  # of the rows alone; they cost next to nothing
 OTHERS, JUDGED_OTHERS = 200, 40  # sounds that have none of the names: heard at most, and held out of these
-MOST_REMEMBERED = 400  # batches of features; beyond, they are computed as they come
+MOST_CACHED = 400  # batches of features; beyond, they are computed as they come
 
 
 @dataclass(frozen=True)
@@ -86,12 +86,12 @@ def tune(
     classes = Classes(tuple(names.index(name) for name in taught), len(names), one_each(learners) and len(taught) > 1)
 
     window = float(getattr(network.config, "window_seconds", 10.0))
-    judged_others = list(others[:: OTHERS // JUDGED_OTHERS])
-    learned_others = [mel for number, mel in enumerate(others) if number % (OTHERS // JUDGED_OTHERS)]
+    held_others = list(others[:: OTHERS // JUDGED_OTHERS])
+    train_others = [mel for number, mel in enumerate(others) if number % (OTHERS // JUDGED_OTHERS)]
     make = dataclasses.replace(recipe.batches, seed=recipe.seed, window_seconds=window)
     tokenizer = base.tokenizer if words else None
     front_end = encoder_of(network).front_end
-    batches = TuneBatches(learners, sounds, taught, make, tokenizer, learned_others, front_end)
+    batches = TuneBatches(learners, sounds, taught, make, tokenizer, train_others, front_end)
     task = TuneTask(network, kept, batches, classes, recipe)
 
     epoch, steps = recipe.epoch(len(learners)), recipe.steps(len(learners))
@@ -102,10 +102,10 @@ def tune(
     trainer = Trainer(network, [stage], out / STATE / "last.pt", loop)
     trainer.stages = [dataclasses.replace(stage, steps=int(trainer.notes.get("steps", steps)))]
     first, began = trainer.step, time.monotonic()
-    keeper = Keeper(base, out, recipe, config, names, taught, data)
+    writer = BestModelWriter(base, out, recipe, config, names, taught, data)
 
     def judged(now: nn.Module) -> dict[str, float]:
-        found = judge(now, held, sounds, taught, classes, tokenizer, window, judged_others)
+        found = judge(now, held, sounds, taught, classes, tokenizer, window, held_others)
         figures = found.figures if found else {}
         if trainer.step == 0:
             trainer.notes["before"] = figures
@@ -113,7 +113,7 @@ def tune(
         best = trainer.notes.get("best")
         if best is None or not held or Judged(figures).beats(Judged(best)):
             trainer.notes |= {"best": figures, "best_step": trainer.step}
-            keeper.keep(now, figures, trainer.step)
+            writer.keep(now, figures, trainer.step)
         if recipe.minutes is not None:  # machines are not always as fast as they were
             left = recipe.minutes * 60 - trainer.seconds
             each = (time.monotonic() - began) / max(1, trainer.step - first)
@@ -124,13 +124,13 @@ def tune(
         trainer.notes["steps"] = steps
         trainer.judge(judged, report)
     if taught and encoder_of(network).judges_features:
-        count = min(max(48, 2 * epoch), MOST_REMEMBERED)
-        if recipe.method == "head" and count < MOST_REMEMBERED:
+        count = min(max(48, 2 * epoch), MOST_CACHED)
+        if recipe.method == "head" and count < MOST_CACHED:
             note("hearing every recording through the encoder")
-            task.batches = remembered(network, batches, count, loop.bfloat16)
+            task.batches = cache_features(network, batches, count, loop.bfloat16)
         elif recipe.method != "head" and trainer.step == 0:
             note("teaching the head first")
-            heard = remembered(network, batches, min(count, FIRST_STEPS // 8), loop.bfloat16)
+            heard = cache_features(network, batches, min(count, FIRST_STEPS // 8), loop.bfloat16)
             train_rows(network, heard, classes, recipe, out / STATE / "rows")
     if trainer.step == 0:
         trainer.average.begin(network)
@@ -142,9 +142,9 @@ def tune(
     return finish(trainer, out)
 
 
-def train_rows(network: nn.Module, heard: Remembered, classes: Classes, recipe: TuneRecipe, folder: Path) -> None:
+def train_rows(network: nn.Module, heard: CachedFeatures, classes: Classes, recipe: TuneRecipe, folder: Path) -> None:
     """The taught rows alone, before the first step of the rest."""
-    tags = Remembered([dataclasses.replace(batch, words=None) for batch in heard.batches])
+    tags = CachedFeatures([dataclasses.replace(batch, words=None) for batch in heard.batches])
     task = TuneTask(network, None, tags, classes, recipe)
     pace = TunePace(rows_rate=recipe.head_rate, rows_alone=True, warm_up=10, clip_norm=math.inf)
     stage = Stage("rows", FIRST_STEPS, lambda: task, pace, prepare=eval_mode)
@@ -163,7 +163,7 @@ def plan(trainer: Trainer, steps: int) -> None:
     trainer.options = dataclasses.replace(trainer.options, judge_every=max(1, steps // JUDGEMENTS))
 
 
-def hear_others(folder: Path, seed: int, front_end: FrontEnd, window_seconds: float = 10.0) -> list[Mel]:
+def read_others(folder: Path, seed: int, front_end: FrontEnd, window_seconds: float = 10.0) -> list[Mel]:
     """Sounds that have none of the names, of each the first window; which ones, the seed decides."""
     inputs = find_inputs([folder])
     found: list[Mel] = []

@@ -14,7 +14,7 @@ from samcli.models.encoders.base import Encoder
 from samcli.models.interface import Encoding
 from samcli.training.optimiser import Plateau
 from samcli.training.stage import Outcome
-from samcli.training.tune.base import TuneRecipe, taught_parameters
+from samcli.training.tune.base import TuneRecipe, label_parameters
 from samcli.training.tune.batches import TuneBatch
 from samcli.training.tune.losses import Classes, tune_losses
 
@@ -42,8 +42,8 @@ class TuneTask:
 
     def outcome(self, batch: TuneBatch) -> Outcome:
         encoder = encoder_of(self.network)
-        remembered = self.before is None and batch.mel.shape[-1] == encoder.width and batch.mel.dtype == torch.float16
-        encoding = judge_features(encoder, batch) if remembered else encoder(batch.mel)
+        cached = self.before is None and batch.mel.shape[-1] == encoder.width and batch.mel.dtype == torch.float16
+        encoding = judge_features(encoder, batch) if cached else encoder(batch.mel)
         before = None
         if self.before is not None:
             with torch.no_grad():
@@ -53,7 +53,7 @@ class TuneTask:
 
 
 def judge_features(encoder: Encoder, batch: TuneBatch) -> Encoding:
-    """What the head says of remembered features."""
+    """What the head says of cached features."""
     return encoder.judge(batch.mel.float(), None if batch.pooled is None else batch.pooled.float())
 
 
@@ -69,7 +69,7 @@ class TunePace(Plateau):
         return torch.optim.AdamW(self.groups(network), betas=self.betas)
 
     def groups(self, network: nn.Module) -> list[dict[str, Any]]:
-        taught = taught_parameters(network)
+        taught = label_parameters(network)
         own = {id(parameter) for parameter in taught}
         learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
         rows = [parameter for parameter in learning if id(parameter) in own]

@@ -41,7 +41,7 @@ def test_a_line_of_the_log_reads_as_words():
     line = {"step": 50, "of": 200, "stage": "words", "loss": 1.23456, "examples/s": 20.0, "seconds": 100.0}
     assert describe(line) == "words  step 50 of 200  loss 1.235  20 examples/s"
     assert describe(line | {"left": 100.0}) == "words  step 50 of 200  loss 1.235  20 examples/s  1m40s left"
-    assert describe({"opinions": 3, "of": 7}) == "hearing the clips again, 3 of 7"
+    assert describe({"clips": 3, "of": 7}) == "scoring the clips again, 3 of 7"
 
 
 @pytest.mark.parametrize("arguments", [(".", "out"), ("missing", "out")])

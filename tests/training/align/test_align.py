@@ -20,7 +20,7 @@ from samcli.models.sam import Listener
 from samcli.text.prompts import caption_prompt, question_prompt
 from samcli.training.align.network import AlignRecipe, Parts, assemble
 from samcli.training.align.openaqa import Questions, find_audio, read_questions
-from samcli.training.align.recipe import Answers, align, curriculum, load_parts, without_stale_head
+from samcli.training.align.recipe import AlignTask, align, curriculum, load_parts, without_stale_head
 from samcli.training.recompute import recompute
 from samcli.training.stage import LoopOptions
 from samcli.training.team import Team
@@ -77,7 +77,7 @@ def test_what_is_learned_is_what_listening_says(
         for name, parameter in network.named_parameters():
             if name.endswith(".up"):
                 parameter.normal_(std=0.1)
-    task = Answers(questions, places, range(len(questions)), parts.tokenizer, recipe, tmp_path / "unread")
+    task = AlignTask(questions, places, range(len(questions)), parts.tokenizer, recipe, tmp_path / "unread")
     batch = task.batch(range(5))
     total, count = network(batch)
     total.backward()
@@ -86,7 +86,7 @@ def test_what_is_learned_is_what_listening_says(
     with torch.autocast("cpu", torch.bfloat16):
         assert network(batch)[0].item() == pytest.approx(total.item(), rel=0.03)
 
-    listener = Listener(network.eval().settle(), parts.tokenizer, (), "test", "0")
+    listener = Listener(network.eval().finish(), parts.tokenizer, (), "test", "0")
     expected = torch.zeros(())
     with torch.no_grad():
         for place in range(5):
@@ -144,7 +144,7 @@ def test_a_question_takes_the_forms_in_which_people_ask(
     questions: Questions, places: list[str | None], tmp_path: Path
 ) -> None:
     parts = tiny()
-    task = Answers(questions, places, range(16), parts.tokenizer, RECIPE, tmp_path / "unread")
+    task = AlignTask(questions, places, range(16), parts.tokenizer, RECIPE, tmp_path / "unread")
     decode = parts.tokenizer.decode
     forms = {(tuple(e.tokens[: e.answer_start]), decode(e.tokens[e.answer_start :])) for e in
              (task.words(1, place) for place in range(12))}  # fmt: skip
@@ -154,7 +154,7 @@ def test_a_question_takes_the_forms_in_which_people_ask(
     plain = {decode(task.words(2, place).tokens).split(" yes")[0].strip() for place in range(12)}
     assert plain == {"is there a dog", "close-ended question: is there a dog"}
     short = replace(RECIPE, longest=20)
-    cut = Answers(questions, places, range(16), parts.tokenizer, short, tmp_path / "unread").words(1, 0)
+    cut = AlignTask(questions, places, range(16), parts.tokenizer, short, tmp_path / "unread").words(1, 0)
     assert len(cut.tokens) - cut.answer_start <= 20
 
 
@@ -179,7 +179,7 @@ def test_recomputing_gives_the_same_gradients(questions: Questions, places: list
     def gradients(forgets: bool) -> dict[str, Tensor]:
         parts = parts_with("dass")
         network = assemble(parts, replace(RECIPE, dropout=0.2)).train()
-        task = Answers(questions, places, range(16), parts.tokenizer, RECIPE, tmp_path / "unread")
+        task = AlignTask(questions, places, range(16), parts.tokenizer, RECIPE, tmp_path / "unread")
         if forgets:
             assert recompute(network) == 4  # two blocks each
         torch.manual_seed(9)
@@ -196,14 +196,14 @@ def test_a_recording_that_cannot_be_read_gives_way(
     (tmp_path / "bad.wav").write_bytes(b"no sound")
     spoilt = [str(tmp_path / "bad.wav"), *places[1:]]
     parts = tiny()
-    task = Answers(questions, spoilt, range(16), parts.tokenizer, RECIPE, tmp_path / "unread.txt")
+    task = AlignTask(questions, spoilt, range(16), parts.tokenizer, RECIPE, tmp_path / "unread.txt")
     assert len(task.batch(range(16)).windows) == 16
     assert "bad.wav" in (tmp_path / "unread.txt").read_text()
 
 
 def test_a_tuned_encoder_loses_its_stale_head(tmp_path: Path) -> None:
     for kind in ("eat", "dass"):
-        network = assemble(parts_with(kind), RECIPE).settle()
+        network = assemble(parts_with(kind), RECIPE).finish()
         assert network.encoder.head is not None
         assert without_stale_head(network, replace(RECIPE, freeze_encoder=True)).encoder.head is not None
         bare = without_stale_head(network, RECIPE)

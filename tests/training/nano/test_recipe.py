@@ -26,8 +26,8 @@ from samcli.models.sam import SamNetwork
 from samcli.ssm.bidirectional import BidirectionalConfig
 from samcli.text.labels import labels
 from samcli.training.nano import material as material_module
-from samcli.training.nano import opinions
 from samcli.training.nano import recipe as nano
+from samcli.training.nano import soft_targets
 from samcli.training.nano.batches import BatchOptions
 from samcli.training.nano.corpus import Corpus
 from samcli.training.nano.lexicon import single_sounds
@@ -97,9 +97,9 @@ def test_stopped_in_every_stage_it_ends_as_an_undisturbed_one(
     corpus: Corpus, trained: tuple[SamNetwork, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts: list[str] = []
-    count_sounds, hear = single_sounds, opinions._heard_in_all
+    count_sounds, hear = single_sounds, soft_targets._all_soft_targets
     monkeypatch.setattr(nano, "single_sounds", lambda *given: counts.append("lexicon") or count_sounds(*given))
-    monkeypatch.setattr(opinions, "_heard_in_all", lambda *given: counts.append("opinions") or hear(*given))
+    monkeypatch.setattr(soft_targets, "_all_soft_targets", lambda *given: counts.append("opinions") or hear(*given))
     for step in (1, 3, 5, 7):
         with pytest.raises(KeyboardInterrupt):
             train_nano(corpus, tmp_path, TINY, report=stopping_at(step))
@@ -149,30 +149,30 @@ def test_it_is_released_and_speaks(corpus: Corpus, trained: tuple[SamNetwork, Pa
     assert torch.allclose(again, network.tag_reader.lexicon.weight, atol=0.02), "it does not count what it knows"
 
 
-def test_opinions_are_the_mean_of_what_is_heard_and_the_teacher(
+def test_soft_targets_are_the_mean_of_encoder_and_teacher(
     trained: tuple[SamNetwork, Path], material: Material, tmp_path: Path
 ) -> None:
     network, work = trained
     lines: list[dict[str, Any]] = []
-    found = opinions.hear_again(nano.nano_of(network), material, tmp_path, lines.append)
+    found = soft_targets.compute_soft_targets(nano.nano_of(network), material, tmp_path, lines.append)
     clips = [clip for clip in material.corpus.split("train") if clip.source != "synthetic"]
-    assert set(found) == {clip.file for clip in clips} and lines == [{"opinions": 0, "of": len(clips)}]
+    assert set(found) == {clip.file for clip in clips} and lines == [{"clips": 0, "of": len(clips)}]
     for clip in clips:
-        heard = torch.from_numpy(opinions.heard(nano.nano_of(network), material, clip)).double()
+        heard = torch.from_numpy(soft_targets.logits_of(nano.nano_of(network), material, clip)).double()
         teacher = torch.from_numpy(material.corpus.teacher[clip.file]).double().clamp(1e-4, 1 - 1e-4)
         wanted = (0.7 * heard + 0.3 * teacher.logit()).sigmoid()
         assert found[clip.file].dtype == np.float32
         assert np.allclose(found[clip.file], wanted.numpy(), atol=1e-3), clip.file
     first = work / "opinions.npz"
     assert set(np.load(first).files) == set(found)
-    with_them = material.with_opinions(found)
+    with_them = material.with_soft_targets(found)
     dog = next(clip for clip in clips if clip.file.endswith("dog1.wav"))
     elsewhere = material.targets.index["Siren"]
     assert with_them.targets(dog)[elsewhere] == pytest.approx(found[dog.file][:, elsewhere].max())
     assert with_them.targets(dog)[with_them.targets.index["Dog"]] > 0.9, "a label counts as before"
     # A window that the teacher did not judge is the encoder's alone.
     logits = np.zeros((2, 3), np.float32)
-    assert np.allclose(opinions.joined(logits, np.full((1, 3), 0.9, np.float32))[1], 0.5)
+    assert np.allclose(soft_targets.blended(logits, np.full((1, 3), 0.9, np.float32))[1], 0.5)
 
 
 @pytest.mark.parametrize("size", ["small", "base"])

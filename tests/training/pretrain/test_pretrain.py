@@ -16,7 +16,7 @@ from samcli.models.encoders.ssamba import SsambaConfig
 from samcli.training.frames import FrameStore, make_frames
 from samcli.training.nano.corpus import Clip
 from samcli.training.optimiser import Pace
-from samcli.training.pretrain.recipe import HiddenPatches, PretrainRecipe, fresh, hide, pretrain, sized
+from samcli.training.pretrain.recipe import PretrainRecipe, PretrainTask, fresh, hide, pretrain, sized
 from samcli.training.stage import LoopOptions
 from samcli.training.team import Team
 
@@ -42,7 +42,7 @@ def test_hidden_patches_lie_in_squares() -> None:
 
 
 def test_windows_cover_the_recordings(store: FrameStore) -> None:
-    task = HiddenPatches(fresh(RECIPE), store, RECIPE)
+    task = PretrainTask(fresh(RECIPE), store, RECIPE)
     assert len(task.order) == sum(max(1, length // 64) for length in store.lengths)
     batch = task.batch(range(5))
     assert batch.frames.shape == (5, 64, 128) and batch.hidden.shape == (5, 16)

@@ -14,13 +14,13 @@ from samcli.answers.captions import caption
 from samcli.answers.facts import Facts
 from samcli.answers.reply import Answer
 from samcli.engine.hearing import Progress
+from samcli.evaluation.answers.long_scenes import MAIN_SHARE, LongScene, digests, long_scenes
 from samcli.evaluation.figures import Figure
 from samcli.evaluation.metrics.sentences import faults
 from samcli.evaluation.metrics.wording import names_any, names_of, shares_words, yes_or_no
 from samcli.evaluation.nano.dev_sounds import HEARD_BY_TEACHER, DevSounds
 from samcli.evaluation.nano.minute_scenes import timeline_classes
-from samcli.evaluation.nano.targets import marked, marked_share
-from samcli.evaluation.told.long_scenes import MAIN_SHARE, LongScene, digests, long_scenes
+from samcli.evaluation.nano.targets import share_figure, table_figure
 from samcli.models.interface import SoundModel
 from samcli.questions.meaning import understand
 from samcli.tasks.composed import ComposedTask
@@ -36,7 +36,7 @@ EXACT, LOOSELY = 5, 0.2  # up to so many exactly, beyond within this share
 
 
 @dataclass
-class Marks:
+class Scoreboard:
     """Right or wrong, by what was asked; with every question and its answer."""
 
     rights: dict[str, list[float]] = field(default_factory=dict)
@@ -50,51 +50,51 @@ class Marks:
         return float(np.mean(self.rights[kind])) if self.rights.get(kind) else float("nan")
 
 
-def judge(scenes: Sequence[LongScene], facts: Sequence[Facts], sounds: DevSounds) -> Marks:
+def judge(scenes: Sequence[LongScene], facts: Sequence[Facts], sounds: DevSounds) -> Scoreboard:
     """Every scene captioned and asked about."""
-    marks = Marks()
+    scores = Scoreboard()
     classes = sorted(timeline_classes(sounds))
     for number, (scene, own) in enumerate(zip(scenes, facts, strict=True)):
-        _captions(marks, scene, own, sounds)
-        _presence(marks, scene, own, _absent(scene, classes, np.random.default_rng(number), sounds))
+        _captions(scores, scene, own, sounds)
+        _presence(scores, scene, own, _absent(scene, classes, np.random.default_rng(number), sounds))
         for place in range(len(scene.clips)):
             if scene.events(place):
-                _about(marks, scene, own, place)
-        _orders(marks, scene, own)
-    return marks
+                _about(scores, scene, own, place)
+        _orders(scores, scene, own)
+    return scores
 
 
 def ask(facts: Facts, question: str) -> Answer:
     return answer(facts, understand(question))
 
 
-def _captions(marks: Marks, scene: LongScene, facts: Facts, sounds: DevSounds) -> None:
+def _captions(scores: Scoreboard, scene: LongScene, facts: Facts, sounds: DevSounds) -> None:
     text, _ = caption(facts)
     broken = [fault for part in re.split(r"(?<=[.!?]) ", CLOCK.sub("noon", text)) for fault in faults(part)]
-    marks.add("caption_sound", not broken, "", text, broken)
+    scores.add("caption_sound", not broken, "", text, broken)
     for place in range(len(scene.clips) - 1):
         if scene.share(place) >= MAIN_SHARE:
-            marks.add("caption_main", names_any(text, scene.clips[place].names), "", text, scene.label(place))
+            scores.add("caption_main", names_any(text, scene.clips[place].names), "", text, scene.label(place))
     supported = frozenset(label for clip in scene.clips for label in sounds.supported(clip))
     known = supported & frozenset(labels())
     supported |= frozenset(wide for label in known for wide in broader(label))
     for mention in mentions(text):
-        marks.add("caption_invented", not supported & mention.labels, "", text, mention.words)
+        scores.add("caption_invented", not supported & mention.labels, "", text, mention.words)
 
 
-def _presence(marks: Marks, scene: LongScene, facts: Facts, absent: Sequence[str]) -> None:
+def _presence(scores: Scoreboard, scene: LongScene, facts: Facts, absent: Sequence[str]) -> None:
     for place in range(len(scene.clips)):
         if not scene.events(place):
             continue
         question = f"Is there {saying(scene.label(place)).noun}?"
         said = ask(facts, question).text
-        marks.add("present", yes_or_no(said) is True, question, said, True)
+        scores.add("present", yes_or_no(said) is True, question, said, True)
         if place == scene.rare:
-            marks.add("present_rare", yes_or_no(said) is True, question, said, True)
+            scores.add("present_rare", yes_or_no(said) is True, question, said, True)
     for label in absent:
         question = f"Is there {saying(label).noun}?"
         said = ask(facts, question).text
-        marks.add("absent", yes_or_no(said) is False, question, said, False)
+        scores.add("absent", yes_or_no(said) is False, question, said, False)
 
 
 def _absent(scene: LongScene, classes: Sequence[str], chance: np.random.Generator, sounds: DevSounds) -> list[str]:
@@ -113,7 +113,7 @@ def _absent(scene: LongScene, classes: Sequence[str], chance: np.random.Generato
     return found
 
 
-def _about(marks: Marks, scene: LongScene, facts: Facts, place: int) -> None:
+def _about(scores: Scoreboard, scene: LongScene, facts: Facts, place: int) -> None:
     """When, how often and how much of the time one sound is heard."""
     said, events = saying(scene.label(place)), scene.events(place)
     start, end = events[0]
@@ -121,15 +121,15 @@ def _about(marks: Marks, scene: LongScene, facts: Facts, place: int) -> None:
         question = f"When is {said.noun} first heard?"
         reply = ask(facts, question)
         at = reply.evidence[0].start if reply.evidence else float("inf")
-        marks.add("when", abs(at - start) <= NEAR, question, reply.text, start)
+        scores.add("when", abs(at - start) <= NEAR, question, reply.text, start)
     if said.counted:
         question = f"How many times is {said.noun} heard?"
         reply = ask(facts, question)
-        marks.add("count", _counted(reply.text, len(events)), question, reply.text, len(events))
+        scores.add("count", _counted(reply.text, len(events)), question, reply.text, len(events))
     question = f"What share of the time is {said.noun} heard?"
     reply = ask(facts, question)
     share = percent_in(reply.text)
-    marks.add(
+    scores.add(
         "share", abs(share - scene.share(place)) <= SHARE_POINTS, question, reply.text, round(scene.share(place), 3)
     )
 
@@ -140,7 +140,7 @@ def _found(facts: Facts, label: str, start: float, end: float) -> bool:
     return any(event.start < 1000 * end and event.end > 1000 * start for event in events)
 
 
-def _orders(marks: Marks, scene: LongScene, facts: Facts) -> None:
+def _orders(scores: Scoreboard, scene: LongScene, facts: Facts) -> None:
     """What comes first and last, and before and after the rare sound."""
     heard = [place for place in range(len(scene.clips)) if scene.events(place)]
     begins = {place: scene.events(place)[0][0] for place in heard}
@@ -148,14 +148,14 @@ def _orders(marks: Marks, scene: LongScene, facts: Facts) -> None:
     first = [place for place in heard if begins[place] <= min(begins.values()) + NEAR]
     last_end = max(end for _, end in ends.values())
     last = [place for place in heard if ends[place][1] >= last_end - NEAR]
-    _named(marks, scene, facts, "first", "What is heard first?", first)
-    _named(marks, scene, facts, "last", "What is heard last?", last)
+    _named(scores, scene, facts, "first", "What is heard first?", first)
+    _named(scores, scene, facts, "last", "What is heard last?", last)
     if not scene.events(scene.rare):
         return
     start, end = scene.events(scene.rare)[0]
     rare = saying(scene.label(scene.rare)).bare
     _named(
-        marks,
+        scores,
         scene,
         facts,
         "before",
@@ -163,7 +163,7 @@ def _orders(marks: Marks, scene: LongScene, facts: Facts) -> None:
         list(_neighbours(scene, start - AROUND, start)),
     )
     _named(
-        marks, scene, facts, "after", f"What is heard after the {rare}?", list(_neighbours(scene, end, end + AROUND))
+        scores, scene, facts, "after", f"What is heard after the {rare}?", list(_neighbours(scene, end, end + AROUND))
     )
 
 
@@ -173,12 +173,12 @@ def _neighbours(scene: LongScene, start: float, end: float) -> Iterator[int]:
             yield place
 
 
-def _named(marks: Marks, scene: LongScene, facts: Facts, kind: str, question: str, places: Sequence[int]) -> None:
+def _named(scores: Scoreboard, scene: LongScene, facts: Facts, kind: str, question: str, places: Sequence[int]) -> None:
     if places:
         said = ask(facts, question).text
-        told = re.sub(r"^(Before|After) [^,]*, ", "", said)
-        right = any(names_any(told, scene.clips[place].names) for place in places)
-        marks.add(kind, right, question, said, [scene.label(place) for place in places])
+        named = re.sub(r"^(Before|After) [^,]*, ", "", said)
+        right = any(names_any(named, scene.clips[place].names) for place in places)
+        scores.add(kind, right, question, said, [scene.label(place) for place in places])
 
 
 def _counted(text: str, truth: int) -> bool:
@@ -213,11 +213,11 @@ def long_figures(
     """The table's rows of long scenes, with every question and answer."""
     scenes = long_scenes(sounds, count)
     kept = digests(model, scenes, task.rows, lambda done, total: progress("hearing long scenes", done, total))
-    marks = judge(scenes, [Facts(digest, task.rows, task.sureness) for digest in kept], sounds)
-    balanced = [(marks.mean("present") + marks.mean("absent")) / 2] if marks.rights.get("present") else []
+    scores = judge(scenes, [Facts(digest, task.rows, task.sureness) for digest in kept], sounds)
+    balanced = [(scores.mean("present") + scores.mean("absent")) / 2] if scores.rights.get("present") else []
     kinds = {"caption_sound": "sound", "caption_main": "main", "caption_invented": "invented", "present_rare": "rare"}
     kinds |= {kind: kind for kind in ("when", "count", "first", "last", "before", "after", "share")}
-    figures = [marked_share(f"long_{key}", marks.rights.get(kind, [])) for kind, key in kinds.items()]
-    asked = len(marks.rights.get("present", [])) + len(marks.rights.get("absent", []))
-    figures.append(marked("long_yes_no", balanced[0] if balanced else None, count=asked))
-    return figures, marks.details
+    figures = [share_figure(f"long_{key}", scores.rights.get(kind, [])) for kind, key in kinds.items()]
+    asked = len(scores.rights.get("present", [])) + len(scores.rights.get("absent", []))
+    figures.append(table_figure("long_yes_no", balanced[0] if balanced else None, count=asked))
+    return figures, scores.details
