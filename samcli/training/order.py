@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
-from itertools import count, islice
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.data import get_worker_info
-
-
-def numbers(start: int) -> Iterator[int]:
-    """Of the steps from this one on, without end; of several loading processes, each makes its share."""
-    info = get_worker_info()
-    worker, workers = (info.id, info.num_workers) if info else (0, 1)
-    return islice(count(start), worker, None, workers)
 
 
 def generator(seed: int, place: int) -> np.random.Generator:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from samcli.training.optimiser import Pace
-from samcli.training.order import numbers
 from samcli.training.team import Team
 
 PREFETCH = 4  # steps that each worker process prepares ahead
@@ -73,8 +73,9 @@ class Steps(IterableDataset[Any]):
         self.task, self.team, self.options, self.start = task, team, options, start
 
     def __iter__(self) -> Iterator[list[Any]]:
-        count = self.options.batch
-        for step in numbers(self.start):
+        info, count = get_worker_info(), self.options.batch
+        worker, workers = (info.id, info.num_workers) if info else (0, 1)  # each makes its share of the steps
+        for step in itertools.count(self.start + worker, workers):
             mine = self.team.share_of(range(step * count, (step + 1) * count))
             size = self.options.at_once or max(1, len(mine))
             yield [self.task.batch(mine[at : at + size]) for at in range(0, len(mine), size)]

@@ -14,7 +14,7 @@ Each stage can be stopped and resumed at any step. A recipe without steps of wor
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -31,17 +31,16 @@ from samcli.ssm.language.model import LanguageModel
 from samcli.text.tokenizer import Tokenizer, train_tokenizer
 from samcli.training.language.random_scenes import random_sentences
 from samcli.training.loop import Report, Trainer
-from samcli.training.losses import LossWeights
-from samcli.training.nano.batches import Sampler, SceneBatches
+from samcli.training.losses import LossWeights, losses
+from samcli.training.nano.batches import Batch, Sampler, SceneBatches
 from samcli.training.nano.corpus import Corpus
 from samcli.training.nano.lexicon import associations, single_sounds
 from samcli.training.nano.material import Material, prepare, without_teacher
 from samcli.training.nano.settings import NanoRecipe
 from samcli.training.nano.soft_targets import compute_soft_targets
-from samcli.training.nano.task import NanoTask
 from samcli.training.nano.trunk import FIRST_BLOCKS, learn_statistics, load_trunk
 from samcli.training.nano.words import Writer
-from samcli.training.stage import Stage
+from samcli.training.stage import Outcome, Stage
 
 SAVED = "last.pt"
 
@@ -114,6 +113,24 @@ def train_nano(
         trainer.average.begin(network)
     trainer.run(report)
     return averaged(trainer)
+
+
+class NanoTask:
+    """A step is one batch of scenes."""
+
+    def __init__(self, network: SamNetwork, batches: SceneBatches, weights: LossWeights) -> None:
+        self.network, self.batches, self.weights = network, batches, weights
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"network": None}  # workers only make batches
+
+    def batch(self, places: Sequence[int]) -> Batch:
+        (number,) = places
+        return self.batches.batch(number)
+
+    def outcome(self, batch: Batch) -> Outcome:
+        total, parts = losses(self.network, batch, self.weights, self.batches.naming)
+        return Outcome(total, torch.ones(()), parts, len(batch.mel))
 
 
 def averaged(trainer: Trainer) -> SamNetwork:

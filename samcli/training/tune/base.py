@@ -22,7 +22,6 @@ from samcli.models.adapters.tuned import encoder_of, grow, head_layers, reader_l
 from samcli.training.tune.batches import CachedFeatures, TuneBatches, TuneBatchOptions
 from samcli.training.tune.losses import TuneWeights
 
-STATE = "training"  # the folder in OUT for what a stopped run needs
 FEWEST_STEPS, EPOCHS, MOST_STEPS = 100, 15, 3000  # when neither epochs nor minutes are asked for
 # Linear layers that take an adapter, by their last names: Mamba's, and a transformer's.
 TARGETS = ("in_proj", "out_proj", "qkv", "proj", "fc1", "fc2")

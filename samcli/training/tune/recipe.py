@@ -31,8 +31,9 @@ from samcli.engine.inputs.find import find_inputs
 from samcli.errors import InputError, UsageError
 from samcli.models.adapters.tuned import encoder_of, vocabulary
 from samcli.training.loop import Report, Trainer
+from samcli.training.model_folder import ModelFolder
 from samcli.training.stage import LoopOptions, Stage
-from samcli.training.tune.base import STATE, Base, TuneRecipe, cache_features, prepare
+from samcli.training.tune.base import Base, TuneRecipe, cache_features, prepare
 from samcli.training.tune.batches import CachedFeatures, Mel, TuneBatches, features_of
 from samcli.training.tune.examine import Examined, decoded
 from samcli.training.tune.folder import BestModelWriter
@@ -94,12 +95,13 @@ def tune(
     batches = TuneBatches(learners, sounds, taught, make, tokenizer, train_others, front_end)
     task = TuneTask(network, kept, batches, classes, recipe)
 
+    state = ModelFolder(out).state
     epoch, steps = recipe.epoch(len(learners)), recipe.steps(len(learners))
     stage = Stage("tune", steps, lambda: task, pace_of(recipe, steps), prepare=eval_mode)
     loop = dataclasses.replace(
         loop, report_every=max(1, min(10, steps // 30)), judge_every=max(1, epoch, steps // JUDGEMENTS)
     )
-    trainer = Trainer(network, [stage], out / STATE / "last.pt", loop)
+    trainer = Trainer(network, [stage], state / "last.pt", loop)
     trainer.stages = [dataclasses.replace(stage, steps=int(trainer.notes.get("steps", steps)))]
     first, began = trainer.step, time.monotonic()
     writer = BestModelWriter(base, out, recipe, config, names, taught, data)
@@ -131,7 +133,7 @@ def tune(
         elif recipe.method != "head" and trainer.step == 0:
             note("teaching the head first")
             heard = cache_features(network, batches, min(count, FIRST_STEPS // 8), loop.bfloat16)
-            train_rows(network, heard, classes, recipe, out / STATE / "rows")
+            train_rows(network, heard, classes, recipe, state / "rows")
     if trainer.step == 0:
         trainer.average.begin(network)
         if recipe.minutes is not None:

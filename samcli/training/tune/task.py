@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,21 +15,20 @@ from samcli.models.interface import Encoding
 from samcli.training.optimiser import Plateau
 from samcli.training.stage import Outcome
 from samcli.training.tune.base import TuneRecipe, label_parameters
-from samcli.training.tune.batches import TuneBatch
+from samcli.training.tune.batches import CachedFeatures, TuneBatch, TuneBatches
 from samcli.training.tune.losses import Classes, tune_losses
-
-
-class Numbered(Protocol):
-    """Batches by number."""
-
-    def batch(self, number: int) -> TuneBatch: ...
 
 
 class TuneTask:
     """A step is one batch; `before` is the encoder whose other names are kept, None where nothing can be lost."""
 
     def __init__(
-        self, network: Any, before: Encoder | None, batches: Numbered, classes: Classes, recipe: TuneRecipe
+        self,
+        network: Any,
+        before: Encoder | None,
+        batches: TuneBatches | CachedFeatures,
+        classes: Classes,
+        recipe: TuneRecipe,
     ) -> None:
         self.network, self.before, self.batches, self.classes, self.recipe = network, before, batches, classes, recipe
 

@@ -228,7 +228,7 @@ def test_a_run_goes_on_only_as_it_was_begun(desk: Desk, tmp_path: Path) -> None:
     assert open_folder(tmp_path / "mine", settings, resume=False)
     with pytest.raises(UsageError, match="--resume"):
         check_new(tmp_path / "mine")
-    with pytest.raises(UsageError, match="another rank"):
+    with pytest.raises(UsageError, match="has rank 2, not 5"):
         open_folder(tmp_path / "mine", settings | {"rank": 5}, resume=True)
     with pytest.raises(UsageError, match="state of the data"):
         open_folder(tmp_path / "mine", settings | {"state of the data": "x"}, resume=True)
