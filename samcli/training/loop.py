@@ -64,6 +64,7 @@ class Trainer:
         self.notes: dict[str, Any] = {}  # whatever else a resumed run must know; plain values
         self.average = Average(options.average)
         self.clock = TimeLeft()
+        self._bad = 0  # steps in a row whose loss was no number
         self._optimiser: torch.optim.Optimizer | None = None
         self._saved_optimiser: dict[str, Any] | None = None
         self._rates: list[float] = []  # the highest of each of the optimiser's groups
@@ -122,7 +123,7 @@ class Trainer:
         self.clock = TimeLeft(self.clock.judging)  # another part learns, at another pace
         started = reported = saved = time.monotonic()
         self.clock.step(started)
-        bad = examples = lent = 0
+        self._bad = examples = lent = 0
         while self.step < first + stage.steps:
             share = stage.pace.share(self.step - first, stage.steps)
             for group, rate in zip(optimiser.param_groups, self._rates, strict=True):
@@ -130,20 +131,9 @@ class Trainer:
             weight, count = self._gradients((number, self.step - first), task, next(batches))
             asked = self._mean_gradients(learning, weight, stopping)
             lent += helper.merge_gradient() if helper is not None else 0
-            norm = float(nn.utils.clip_grad_norm_(learning, stage.pace.clip_norm))
-            bad = 0 if math.isfinite(norm) else bad + 1
-            if bad == 0:
-                optimiser.step()
-            elif bad == BAD_STEPS:
-                raise DivergedError(
-                    f"The loss has not been a number for {BAD_STEPS} steps; the last good state is in {self.path}. "
-                    "A lower learning rate may help."
-                )
-            optimiser.zero_grad(set_to_none=True)
+            norm = self._change(optimiser, learning, stage.pace.clip_norm)
             if helper is not None:
                 helper.publish_weights()
-            self.average.follow(self.network, self.step)
-            self.step += 1
             examples += count * self.team.size
             now = time.monotonic()
             self.clock.step(now)
@@ -169,6 +159,22 @@ class Trainer:
                 return False
         return True
 
+    def _change(self, optimiser: torch.optim.Optimizer, learning: list[nn.Parameter], clip_norm: float) -> float:
+        """The weights, by their gradients; the norm of these. A step whose loss is no number is left out."""
+        norm = float(nn.utils.clip_grad_norm_(learning, clip_norm))
+        self._bad = 0 if math.isfinite(norm) else self._bad + 1
+        if self._bad == BAD_STEPS:
+            raise DivergedError(
+                f"The loss has not been a number for {BAD_STEPS} steps; the last good state is in {self.path}. "
+                "A lower learning rate may help."
+            )
+        if not self._bad:
+            optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        self.average.follow(self.network, self.step)
+        self.step += 1
+        return norm
+
     def _is_due(self, every: int, end: int) -> bool:
         return self.step == end or (every > 0 and self.step % every == 0)
 
@@ -190,11 +196,12 @@ class Trainer:
         if stage.helper is None:
             return None
         task = stage.helper()
-        return SecondCore(
-            self.network,
-            lambda: iter(Steps(task, self.team, self.options, self.step)),
-            lambda network, batches: self._gradients((0, 0), task, batches),
-        )
+
+        def gradient(network: nn.Module, batches: list[Any]) -> None:
+            self.step += 1  # in the other process, which counts for itself
+            self._gradients((0, 0), task, batches)
+
+        return SecondCore(self.network, lambda: iter(Steps(task, self.team, self.options, self.step)), gradient)
 
     def _gradients(self, place: tuple[int, int], task: Task, batches: list[Any]) -> tuple[Tensor, int]:
         """Leave the sum of the gradients in the parameters; the weight of what was summed, and how many examples.
