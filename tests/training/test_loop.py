@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import signal
 from collections.abc import Sequence
 from itertools import pairwise
@@ -208,6 +210,25 @@ def test_stages_that_share_an_optimiser_keep_its_moments(tmp_path: Path, alone: 
     whole = ends((6,), own=False)
     same_weights(whole, ends((2, 4), own=False))
     assert not torch.equal(whole["first.weight"], ends((2, 4), own=True)["first.weight"])
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="each core is given one process")
+def test_a_second_core_lends_its_gradients(tmp_path: Path, alone: Team) -> None:
+    network, threads = Network(), torch.get_num_threads()
+    stage = Stage("all", 10**9, lambda: Fit(network), Pace(1e-3), helper=lambda: Fit(network))
+    lent: list[int] = []
+
+    def stop(line: dict[str, Any]) -> None:
+        lent.append(line["lent"])
+        if sum(lent) == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            Trainer(network, [stage], tmp_path / "state.pt", LoopOptions(batch=2, report_every=1), alone).run(stop)
+    finally:
+        torch.set_num_threads(threads)
+    assert sum(lent) >= 2 and multiprocessing.active_children() == []
 
 
 def test_a_loss_that_is_no_number_stops_the_training(tmp_path: Path, alone: Team) -> None:

@@ -1,4 +1,4 @@
-"""A course or a tuning that a stranger began: nothing is written through the links that he left in it."""
+"""A training that a stranger began: nothing is written through the links that he left in it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def unharmed(victim: Path) -> bool:
     return victim.read_text() == DIARY and [path.name for path in victim.parent.iterdir()] == [victim.name]
 
 
-def test_the_state_of_a_course(tmp_path: Path, victim: Path) -> None:
+def test_the_state_of_a_training(tmp_path: Path, victim: Path) -> None:
     out = tmp_path / "out"
     assert not ModelFolder(out).open(SETTINGS) and ModelFolder(out).open(SETTINGS)
     state = out / "training"

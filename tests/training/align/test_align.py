@@ -210,7 +210,7 @@ def test_a_tuned_encoder_loses_its_stale_head(tmp_path: Path) -> None:
         assert bare.config.encoder.classes == 0 and not any("head" in name for name in bare.encoder.state_dict())
 
 
-def test_two_sounds_are_told_apart_after_a_course(sounds: Path, tmp_path: Path, alone: Team) -> None:
+def test_two_sounds_are_told_apart_after_training(sounds: Path, tmp_path: Path, alone: Team) -> None:
     places: list[str | None] = [str(sounds / "one.wav"), str(sounds / "three.wav")]
     asked, answers = ["", ""], ["a dog barks", "rain falls softly"]
     questions = Questions(["one", "three"], [0, 1], asked, answers, ["caption", "caption"])
