@@ -129,7 +129,7 @@ class Trainer:
             for group, rate in zip(optimiser.param_groups, self._rates, strict=True):
                 group["lr"] = rate * share
             weight, count = self._gradients((number, self.step - first), task, next(batches))
-            asked = self._mean_gradients(learning, weight, stopping)
+            self._mean_gradients(learning, weight)
             lent += helper.merge_gradient() if helper is not None else 0
             norm = self._change(optimiser, learning, stage.pace.clip_norm)
             if helper is not None:
@@ -147,7 +147,7 @@ class Trainer:
                 self.judge(judge, report)
                 reported += self.clock.judging
                 stage = self.stages[number]  # what is judged may change the plan
-            last = self.step >= first + stage.steps
+            last, asked = self.step >= first + stage.steps, self._is_asked(stopping)
             if last and stage.own_optimiser:
                 self._optimiser = None
             if last or asked or now - saved > self.options.save_every_seconds:
@@ -223,10 +223,15 @@ class Trainer:
             self.figures.add({**outcome.parts, "weight": outcome.weight})
         return weight, examples
 
-    def _mean_gradients(self, learning: list[nn.Parameter], weight: Tensor, stopping: Stopping) -> bool:
-        """Over all processes, the gradients become means; whether any process is asked to stop."""
+    def _is_asked(self, stopping: Stopping) -> bool:
+        """Whether any process is asked to stop."""
         asked = torch.tensor([float(stopping.asked is not None)], device=self.team.device)
-        self.team.all_reduce([weight, asked])
+        self.team.all_reduce([asked])
+        return bool(asked)
+
+    def _mean_gradients(self, learning: list[nn.Parameter], weight: Tensor) -> None:
+        """The sums of gradients become means over all processes."""
+        self.team.all_reduce([weight])
         if self.team.size > 1:  # all send the same, whatever each one's examples reached
             for parameter in learning:
                 parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
@@ -234,7 +239,6 @@ class Trainer:
         self.team.all_reduce(gradients)
         if gradients and float(weight) != 1:
             torch._foreach_div_(gradients, max(1e-9, float(weight)))
-        return bool(asked)
 
     def seconds_of_a_step(self, task: Task, tries: int = 3) -> float:
         """Measured on steps that are thrown away."""
