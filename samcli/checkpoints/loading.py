@@ -191,7 +191,7 @@ def adapted(loaded: LoadedModule, source: ModelFiles, adapters: Sequence[str]) -
         else:
             language = cast(Any, loaded.module).language
             load_adapter(language, folder, f"adapter-{number}", base=source.snapshot.repo if source.snapshot else "")
-            merge_adapters(language, keep_base=False)
+            merge_adapters(language)
         names.append(adapter)
         revisions.append(folder_revision(folder))
     on = source._replace(name="+".join(names), revision="+".join(revisions))

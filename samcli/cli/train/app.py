@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,12 +12,12 @@ from samcli.cli.completion import completes
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import TalkFlags, spread
 from samcli.cli.output import output
-from samcli.cli.progress import span
 from samcli.cli.train.align import align
 from samcli.cli.train.check import check
 from samcli.cli.train.distill import distill
 from samcli.cli.train.plot import plot
 from samcli.cli.train.pretrain import pretrain
+from samcli.cli.train.shared import reporter
 from samcli.cli.train.tune import tune
 from samcli.errors import UsageError
 
@@ -111,16 +111,9 @@ def nano(
     streams.farewell = "stopped; the same command goes on from the last save."
     recipe = recipe_of(flags)
 
-    def report(line: dict[str, Any]) -> None:
-        words = describe(line, recipe.steps)
-        if streams.shows_status:
-            streams.status(words)
-        else:
-            streams.note(words)
-
     streams.note("reading the corpus")
     material = Corpus.read(corpus, labels())
-    network = train_nano(material, out, recipe, trunk_file(flags.trunk), start, ears, report=report)
+    network = train_nano(material, out, recipe, trunk_file(flags.trunk), start, ears, reporter())
     made, tokenizer = (network.encoder, None) if flags.tags_only else (network, out / "tokenizer.json")
     release(made, tokenizer, out / "model", card(made, recipe, flags.start), attribution(material, recipe.without))
     streams.write(f"{out / 'model'}\n")
@@ -147,7 +140,7 @@ def recipe_of(flags: NanoFlags) -> NanoRecipe:
     from samcli.training.nano.settings import VARIANTS, NanoRecipe, bigger
 
     recipe = NanoRecipe(seed=flags.seed)
-    recipe = replace(recipe, loop=replace(recipe.loop, second_core=flags.both_cores))
+    recipe = replace(recipe, second_core=flags.both_cores)
     if flags.size != "nano":
         recipe = bigger(recipe, flags.size)
     if flags.variant is not None:
@@ -163,15 +156,6 @@ def recipe_of(flags: NanoFlags) -> NanoRecipe:
     if flags.tags_only:
         recipe = replace(recipe, read_steps=0, word_steps=0)
     return recipe if flags.steps is None else recipe.scaled(flags.steps / recipe.steps)
-
-
-def describe(line: dict[str, Any], steps: int) -> str:
-    """A line of the training's log, in words."""
-    if "opinions" in line:
-        return f"hearing the clips again, {line['opinions']} of {line['of']}"
-    figures = [f"{name} {value:.4g}" for name, value in line.items() if name not in ("step", "seconds")]
-    words = f"step {line.get('step', 0)} of {steps}  " + "  ".join(figures)
-    return words + (f"  after {span(line['seconds'])}" if "seconds" in line else "")
 
 
 train.command("align", no_args_is_help=True)(align)

@@ -71,7 +71,7 @@ def tune(data: Data, flags: TuneFlags) -> ExitCode:
     from samcli.models.adapters.tuned import encoder_of
     from samcli.training.tune.base import TuneRecipe, load_base
     from samcli.training.tune.folder import check_new, open_folder, settings_of
-    from samcli.training.tune.recipe import hear_others, tune
+    from samcli.training.tune.recipe import read_others, tune
 
     if not flags.resume:
         check_new(out)
@@ -82,7 +82,7 @@ def tune(data: Data, flags: TuneFlags) -> ExitCode:
     recipe = TuneRecipe(
         method=method, rank=flags.rank, epochs=flags.epochs, minutes=flags.minutes, seed=flags.seed
     ).of_size(flags.batch_size)
-    others = hear_others(flags.others, flags.seed, front_end) if flags.others else []
+    others = read_others(flags.others, flags.seed, front_end) if flags.others else []
     if not open_folder(out, settings_of(examined, base, recipe, others), flags.resume):
         streams.note(f"{out} is finished already.")
         streams.write(f"{out}\n")

@@ -1,6 +1,6 @@
-"""The folder in which a model is made: what the course needs in OUT/training, and at the end the model in OUT itself.
+"""The folder in which a model is made: what the training needs in OUT/training, and at the end the model in OUT itself.
 
-A folder without config.json is no model yet, so that file comes last. The settings of a course are kept beside its
+A folder without config.json is no model yet, so that file comes last. The settings of a training are kept beside its
 state: the same command goes on with it, and another one is refused rather than mixed in.
 """
 
@@ -25,31 +25,33 @@ from samcli.writers.files import explain, prepare_own_folder, write_whole
 CONFIG = "config.json"
 
 
-class Workshop:
+class ModelFolder:
     def __init__(self, out: Path) -> None:
         self.out, self.state = out, out / "training"
-        self._settings = self.state / "settings.json"
+        self.settings = self.state / "settings.json"
 
     def open(self, settings: Mapping[str, Any]) -> bool:
-        """Begin a course with these settings, or go on with it (True); refuse to mix it with another."""
-        if not self._settings.exists() and self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):
-            raise UsageError(f"{str(self.out)!r} is there already and holds no course; name another folder.")
+        """Begin a training with these settings, or go on with it (True); refuse to mix it with another."""
+        if not self.settings.exists() and self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):
+            raise UsageError(f"{str(self.out)!r} is there already and holds no training; name another folder.")
         prepare_own_folder(self.state)
         given = json.loads(json.dumps(settings))
-        if self._settings.exists():
+        if self.settings.exists():
             try:
-                with own_file(self._settings, own=2) as file:
+                with own_file(self.settings, own=2) as file:
                     before = json.load(file)
             except OSError as error:
-                raise explain(self._settings, error) from error
+                raise explain(self.settings, error) from error
+            if "course" in before:  # as it was called once
+                before["loop"] = before.pop("course")
             for name in (*before, *given):
                 if before.get(name) != given.get(name):
                     raise UsageError(
-                        f"The course in {str(self.out)!r} has {name} {_shown(before.get(name))}, "
+                        f"The training in {str(self.out)!r} has {name} {_shown(before.get(name))}, "
                         f"not {_shown(given.get(name))}: name another folder, or go on as it began."
                     )
             return True
-        write_whole(self._settings, json.dumps(given, indent=2).encode(), own=2)
+        write_whole(self.settings, json.dumps(given, indent=2).encode(), own=2)
         return False
 
     def deliver(

@@ -15,13 +15,13 @@ from samcli.answers.facts import Facts
 from samcli.answers.reply import Answer
 from samcli.digest.digest import Digest
 from samcli.engine.hearing import Progress
+from samcli.evaluation.answers.long_scenes import MAIN_SHARE, MINUTES, LongScene, digests, long_scenes
 from samcli.evaluation.figures import Figure
 from samcli.evaluation.metrics.sentences import faults
 from samcli.evaluation.metrics.wording import names_any, names_of, shares_words, yes_or_no
 from samcli.evaluation.nano.dev_sounds import HEARD_BY_TEACHER, DevSounds
 from samcli.evaluation.nano.minute_scenes import timeline_classes
-from samcli.evaluation.nano.targets import marked, marked_share
-from samcli.evaluation.told.long_scenes import MAIN_SHARE, MINUTES, LongScene, digests, long_scenes
+from samcli.evaluation.nano.targets import share_figure, table_figure
 from samcli.models.interface import SoundModel
 from samcli.questions.meaning import understand
 from samcli.tasks.composed import ComposedTask
@@ -37,7 +37,7 @@ EXACT, LOOSELY = 5, 0.2  # up to so many exactly, beyond within this share
 
 
 @dataclass
-class Marks:
+class Scoreboard:
     """Right or wrong, by what was asked; with every question and its answer."""
 
     rights: dict[str, list[float]] = field(default_factory=dict)
@@ -56,51 +56,51 @@ class Marks:
         return (self.mean("present") + self.mean("absent")) / 2 if self.rights.get("present") else None
 
 
-def judge(scenes: Sequence[LongScene], facts: Sequence[Facts], sounds: DevSounds) -> Marks:
+def judge(scenes: Sequence[LongScene], facts: Sequence[Facts], sounds: DevSounds) -> Scoreboard:
     """Every scene captioned and asked about."""
-    marks = Marks()
+    scores = Scoreboard()
     classes = sorted(timeline_classes(sounds))
     for number, (scene, own) in enumerate(zip(scenes, facts, strict=True)):
-        _captions(marks, scene, own, sounds)
-        _presence(marks, scene, own, _absent(scene, classes, np.random.default_rng(number), sounds))
+        _captions(scores, scene, own, sounds)
+        _presence(scores, scene, own, _absent(scene, classes, np.random.default_rng(number), sounds))
         for place in range(len(scene.clips)):
             if scene.events(place):
-                _about(marks, scene, own, place)
-        _orders(marks, scene, own)
-    return marks
+                _about(scores, scene, own, place)
+        _orders(scores, scene, own)
+    return scores
 
 
 def ask(facts: Facts, question: str) -> Answer:
     return answer(facts, understand(question))
 
 
-def _captions(marks: Marks, scene: LongScene, facts: Facts, sounds: DevSounds) -> None:
+def _captions(scores: Scoreboard, scene: LongScene, facts: Facts, sounds: DevSounds) -> None:
     text, _ = caption(facts)
     broken = [fault for part in re.split(r"(?<=[.!?]) ", CLOCK.sub("noon", text)) for fault in faults(part)]
-    marks.add("caption_sound", not broken, "", text, broken)
+    scores.add("caption_sound", not broken, "", text, broken)
     for place in range(len(scene.clips) - 1):
         if scene.share(place) >= MAIN_SHARE:
-            marks.add("caption_main", names_any(text, scene.clips[place].names), "", text, scene.label(place))
+            scores.add("caption_main", names_any(text, scene.clips[place].names), "", text, scene.label(place))
     supported = frozenset(label for clip in scene.clips for label in sounds.supported(clip))
     known = supported & frozenset(labels())
     supported |= frozenset(wide for label in known for wide in broader(label))
     for mention in mentions(text):
-        marks.add("caption_invented", not supported & mention.labels, "", text, mention.words)
+        scores.add("caption_invented", not supported & mention.labels, "", text, mention.words)
 
 
-def _presence(marks: Marks, scene: LongScene, facts: Facts, absent: Sequence[str]) -> None:
+def _presence(scores: Scoreboard, scene: LongScene, facts: Facts, absent: Sequence[str]) -> None:
     for place in range(len(scene.clips)):
         if not scene.events(place):
             continue
         question = f"Is there {saying(scene.label(place)).noun}?"
         said = ask(facts, question).text
-        marks.add("present", yes_or_no(said) is True, question, said, True)
+        scores.add("present", yes_or_no(said) is True, question, said, True)
         if place == scene.rare:
-            marks.add("present_rare", yes_or_no(said) is True, question, said, True)
+            scores.add("present_rare", yes_or_no(said) is True, question, said, True)
     for label in absent:
         question = f"Is there {saying(label).noun}?"
         said = ask(facts, question).text
-        marks.add("absent", yes_or_no(said) is False, question, said, False)
+        scores.add("absent", yes_or_no(said) is False, question, said, False)
 
 
 def _absent(scene: LongScene, classes: Sequence[str], chance: np.random.Generator, sounds: DevSounds) -> list[str]:
@@ -119,7 +119,7 @@ def _absent(scene: LongScene, classes: Sequence[str], chance: np.random.Generato
     return found
 
 
-def _about(marks: Marks, scene: LongScene, facts: Facts, place: int) -> None:
+def _about(scores: Scoreboard, scene: LongScene, facts: Facts, place: int) -> None:
     """When, how often and how much of the time one sound is heard."""
     said, events = saying(scene.label(place)), scene.events(place)
     start, end = events[0]
@@ -127,15 +127,15 @@ def _about(marks: Marks, scene: LongScene, facts: Facts, place: int) -> None:
         question = f"When is {said.noun} first heard?"
         reply = ask(facts, question)
         at = reply.evidence[0].start if reply.evidence else float("inf")
-        marks.add("when", abs(at - start) <= NEAR, question, reply.text, start)
+        scores.add("when", abs(at - start) <= NEAR, question, reply.text, start)
     if said.counted:
         question = f"How many times is {said.noun} heard?"
         reply = ask(facts, question)
-        marks.add("count", _counted(reply.text, len(events)), question, reply.text, len(events))
+        scores.add("count", _counted(reply.text, len(events)), question, reply.text, len(events))
     question = f"What share of the time is {said.noun} heard?"
     reply = ask(facts, question)
     share = percent_in(reply.text)
-    marks.add(
+    scores.add(
         "share", abs(share - scene.share(place)) <= SHARE_POINTS, question, reply.text, round(scene.share(place), 3)
     )
 
@@ -146,7 +146,7 @@ def _found(facts: Facts, label: str, start: float, end: float) -> bool:
     return any(event.start < 1000 * end and event.end > 1000 * start for event in events)
 
 
-def _orders(marks: Marks, scene: LongScene, facts: Facts) -> None:
+def _orders(scores: Scoreboard, scene: LongScene, facts: Facts) -> None:
     """What comes first and last, and before and after the rare sound."""
     heard = [place for place in range(len(scene.clips)) if scene.events(place)]
     begins = {place: scene.events(place)[0][0] for place in heard}
@@ -154,14 +154,14 @@ def _orders(marks: Marks, scene: LongScene, facts: Facts) -> None:
     first = [place for place in heard if begins[place] <= min(begins.values()) + NEAR]
     last_end = max(end for _, end in ends.values())
     last = [place for place in heard if ends[place][1] >= last_end - NEAR]
-    _named(marks, scene, facts, "first", "What is heard first?", first)
-    _named(marks, scene, facts, "last", "What is heard last?", last)
+    _named(scores, scene, facts, "first", "What is heard first?", first)
+    _named(scores, scene, facts, "last", "What is heard last?", last)
     if not scene.events(scene.rare):
         return
     start, end = scene.events(scene.rare)[0]
     rare = saying(scene.label(scene.rare)).bare
     _named(
-        marks,
+        scores,
         scene,
         facts,
         "before",
@@ -169,7 +169,7 @@ def _orders(marks: Marks, scene: LongScene, facts: Facts) -> None:
         list(_neighbours(scene, start - AROUND, start)),
     )
     _named(
-        marks, scene, facts, "after", f"What is heard after the {rare}?", list(_neighbours(scene, end, end + AROUND))
+        scores, scene, facts, "after", f"What is heard after the {rare}?", list(_neighbours(scene, end, end + AROUND))
     )
 
 
@@ -179,12 +179,12 @@ def _neighbours(scene: LongScene, start: float, end: float) -> Iterator[int]:
             yield place
 
 
-def _named(marks: Marks, scene: LongScene, facts: Facts, kind: str, question: str, places: Sequence[int]) -> None:
+def _named(scores: Scoreboard, scene: LongScene, facts: Facts, kind: str, question: str, places: Sequence[int]) -> None:
     if places:
         said = ask(facts, question).text
-        told = re.sub(r"^(Before|After) [^,]*, ", "", said)
-        right = any(names_any(told, scene.clips[place].names) for place in places)
-        marks.add(kind, right, question, said, [scene.label(place) for place in places])
+        named = re.sub(r"^(Before|After) [^,]*, ", "", said)
+        right = any(names_any(named, scene.clips[place].names) for place in places)
+        scores.add(kind, right, question, said, [scene.label(place) for place in places])
 
 
 def _counted(text: str, truth: int) -> bool:
@@ -220,24 +220,24 @@ def long_figures(
     scenes = long_scenes(sounds, count)
     kept = digests(model, scenes, task.rows, lambda done, total: progress("hearing long scenes", done, total))
 
-    def judged(digests: Iterable[Digest]) -> Marks:
+    def judged(digests: Iterable[Digest]) -> Scoreboard:
         return judge(scenes, [Facts(digest, task.rows, task.sureness) for digest in digests], sounds)
 
-    marks = judged(digest.whole for digest in kept)
+    scores = judged(digest.whole for digest in kept)
     kinds = {"caption_sound": "sound", "caption_main": "main", "caption_invented": "invented", "present_rare": "rare"}
     kinds |= {kind: kind for kind in ("when", "count", "first", "last", "before", "after", "share")}
-    figures = [marked_share(f"long_{key}", marks.rights.get(kind, [])) for kind, key in kinds.items()]
-    asked = len(marks.rights.get("present", [])) + len(marks.rights.get("absent", []))
-    figures.append(marked("long_yes_no", marks.yes_no, count=asked))
+    figures = [share_figure(f"long_{key}", scores.rights.get(kind, [])) for kind, key in kinds.items()]
+    asked = len(scores.rights.get("present", [])) + len(scores.rights.get("absent", []))
+    figures.append(table_figure("long_yes_no", scores.yes_no, count=asked))
     # the same questions without the memory, and with that of another scene as long
     figures += _without_memory("emptied", judged(digest.last for digest in kept))
     others = [kept[(place + len(MINUTES)) % len(kept)].whole for place in range(len(kept))]
     if len(kept) > len(MINUTES):
         figures += _without_memory("swapped", judged(others))
-    return figures, marks.details
+    return figures, scores.details
 
 
-def _without_memory(how: str, marks: Marks) -> list[Figure]:
+def _without_memory(how: str, scores: Scoreboard) -> list[Figure]:
     shares = {"main": "caption_main", "first": "first", "count": "count"}
-    found = [marked(f"memory_{how}_yes_no", marks.yes_no)]
-    return found + [marked_share(f"memory_{how}_{key}", marks.rights.get(kind, [])) for key, kind in shares.items()]
+    found = [table_figure(f"memory_{how}_yes_no", scores.yes_no)]
+    return found + [share_figure(f"memory_{how}_{key}", scores.rights.get(kind, [])) for key, kind in shares.items()]

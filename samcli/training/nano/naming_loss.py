@@ -1,4 +1,4 @@
-"""A contest of names: among the names that labels use, that of a lone sound should win.
+"""The loss of naming: among the names that labels use, that of a lone sound should win.
 
 Tags are judged one by one against soft targets; what a person sees first is which name comes out on top. Everyday
 clips compete among the everyday classes, each represented by its likeliest AudioSet name; the others among the first
@@ -20,14 +20,14 @@ EVERYDAY_WEIGHT, FIRST_WEIGHT = 0.5, 0.3  # nats of either beside the tags' own
 
 
 @dataclass(frozen=True)
-class Contest:
+class NamingLoss:
     everyday: tuple[tuple[int, ...], ...]  # AudioSet classes of each everyday class
     first: tuple[int, ...]  # AudioSet classes that are some label's first name
     places: dict[str, int]  # everyday class -> its place
     targets: Targets
 
     @classmethod
-    def of(cls, targets: Targets) -> Contest:
+    def of(cls, targets: Targets) -> NamingLoss:
         named = targets.class_names
         everyday = tuple(tuple(targets.index[name] for name in names) for names in named.values())
         hard = [targets.hard(clip) for clip in targets.corpus.split("train")]

@@ -13,9 +13,9 @@ from random import Random
 from samcli.questions.intents import ROLES
 from samcli.questions.words import split
 from samcli.text import inflection
-from samcli.training.asking import nonsense
-from samcli.training.asking.lists import lines, others
-from samcli.training.asking.naming import NO_SOUND, Named, expand, place_of, time_phrase
+from samcli.training.question_reader import nonsense
+from samcli.training.question_reader.lists import lines, word_list
+from samcli.training.question_reader.sounds import NO_SOUND, NamedSound, expand, place_of, time_phrase
 
 SLOT = re.compile(r"\{[^{}]+\}")
 KINDS = {
@@ -43,7 +43,7 @@ class Question:
     roles: list[int] = field(default_factory=list)  # places in ROLES
     sounds: list[int] = field(default_factory=list)  # label of each word in a role, or NO_SOUND
     begins: list[int] = field(default_factory=list)  # 1 where a second question begins
-    first: Named | None = None  # the sound it asks about
+    first: NamedSound | None = None  # the sound it asks about
 
     def add(self, text: str, role: str = "", sound: int = NO_SOUND, skip: int = 0) -> None:
         """Words of one role; the first `skip` of them are only beside it."""
@@ -70,7 +70,7 @@ def templates() -> dict[str, list[str]]:
     return found
 
 
-def write(intent: str, rng: Random, known: Named | None = None) -> Question:
+def write(intent: str, rng: Random, known: NamedSound | None = None) -> Question:
     """A question of an intent; about a sound spoken of before when one is known."""
     question = Question(intent)
     if intent == "foreign":
@@ -95,14 +95,14 @@ def _fill(question: Question, text: str, slots: Slots) -> None:
 class Slots:
     """The sounds of one question: {a} and its forms are one sound wherever they stand."""
 
-    def __init__(self, rng: Random, known: Named | None = None) -> None:
+    def __init__(self, rng: Random, known: NamedSound | None = None) -> None:
         self.rng = rng
-        self.drawn: dict[str, Named] = {} if known is None else {"a": known}
+        self.drawn: dict[str, NamedSound] = {} if known is None else {"a": known}
 
     def fill(self, question: Question, slot: str) -> None:
         rng = self.rng
         if slot in nonsense.slots():
-            question.add(rng.choice(others(slot)))
+            question.add(rng.choice(word_list(slot)))
         elif slot == "gib":
             question.add(nonsense.gibberish(rng))
         elif slot == "n":
@@ -127,7 +127,7 @@ class Slots:
         letter = {"c": "a", "v": "a"}.get(letter, letter)
         role = "other" if letter == "r" else "asked"
         if letter not in self.drawn:
-            self.drawn[letter] = Named.draw(self.rng, clause=slot[:1] in "cv" or slot in ("bs", "rs", "rc"))
+            self.drawn[letter] = NamedSound.draw(self.rng, clause=slot[:1] in "cv" or slot in ("bs", "rs", "rc"))
         named = self.drawn[letter]
         form = slot.removeprefix(letter) if letter in slot[:1] else slot
         form = {"": "noun", "-": "bare", "c2": "c", "s": "cs", "vg2": "vg"}.get(form, form)
@@ -139,8 +139,10 @@ class Slots:
         count = rng.choice((2, 2, 3, 3, 3, 4, 4, 5, 6))
         style = rng.choice(("a)", "(a)", "a.", "a:", "1)", "1.", "A)", "(A)", "A.", "", "", "", "", "/", "-", "quiz"))
         family = rng.random() < 0.5
-        first = Named.draw(rng)
-        options = [first] + [Named.sibling(first, rng) if family else Named.draw(rng) for _ in range(count - 1)]
+        first = NamedSound.draw(rng)
+        options = [first] + [
+            NamedSound.sibling(first, rng) if family else NamedSound.draw(rng) for _ in range(count - 1)
+        ]
         with_article, long = rng.random() < 0.5, rng.random() < 0.25
         for place, named in enumerate(options):
             if style and style not in "/-":

@@ -1,4 +1,4 @@
-"""What a person is told of a sound: composed from facts where the program composes, else by the language model."""
+"""Captions and answers as a user gets them: composed from facts where possible, else by the language model."""
 
 from __future__ import annotations
 

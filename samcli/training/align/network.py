@@ -1,6 +1,6 @@
-"""The network that `sam train align` teaches: put together from published parts, with the marks of our prompts.
+"""The network that `sam train align` trains: put together from published parts, with the special tokens of our prompts.
 
-The seven marks that tell a language model of ours where a question ends and an answer begins are in no published
+The seven special tokens that show a language model where a question ends and an answer begins are in no published
 vocabulary: they take spare rows of its table, begin as the mean of words that say the same, and learn in every stage.
 The encoder's batch norms keep the statistics they came with.
 """
@@ -25,7 +25,7 @@ from samcli.models.sam import SamConfig, SamNetwork
 from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.model import LanguageModel
 from samcli.text.tokenizer import SPECIAL_TOKENS, Tokenizer
-from samcli.training.lesson import CourseOptions
+from samcli.training.stage import LoopOptions
 
 ADAPTER = "align"
 SEPARATOR = "&&"  # SAM's, between the groups of connectors b and c
@@ -49,7 +49,7 @@ class AlignRecipe:
     rate: float = 1e-4  # of the stages in which everything learns; the first takes ten times as much
     warm_up: int = 100
     recompute: bool = False
-    course: CourseOptions = field(default_factory=lambda: CourseOptions(batch=256, at_once=8))
+    loop: LoopOptions = field(default_factory=lambda: LoopOptions(batch=256, at_once=8))
 
 
 class Parts(NamedTuple):
@@ -63,7 +63,7 @@ class Parts(NamedTuple):
     end_of_text: int | None  # the token that ends texts in the language model's own training
 
 
-class Heard(NamedTuple):
+class QuestionBatch(NamedTuple):
     """A few questions with what they are about."""
 
     mel: Tensor  # (windows, frames, mel bins): every row's windows one after the other
@@ -74,8 +74,8 @@ class Heard(NamedTuple):
     spoken_from: Tensor  # (rows,)
 
 
-class Pupil(nn.Module):
-    """The network with its marks in a small table of their own, so that the large one can stay as it is."""
+class AlignedNetwork(nn.Module):
+    """The network with its special tokens in a small table of their own, so that the large one can stay as it is."""
 
     def __init__(self, sam: SamNetwork, marks: Sequence[int]) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class Pupil(nn.Module):
         self.tied = head is table
         self.spoken_marks = self.marks if self.tied else nn.Parameter(head.detach()[list(marks)].clone())
 
-    def train(self, mode: bool = True) -> Pupil:
+    def train(self, mode: bool = True) -> AlignedNetwork:
         super().train(mode)
         self.sam.encoder.eval()
         return self
@@ -96,48 +96,48 @@ class Pupil(nn.Module):
         mark = self.marks[same.int().argmax(-1)]
         return torch.where(same.any(-1)[..., None], mark, self.sam.language.embed(tokens))
 
-    def forward(self, heard: Heard) -> tuple[Tensor, Tensor]:
+    def forward(self, batch: QuestionBatch) -> tuple[Tensor, Tensor]:
         """Cross-entropy of the answers, summed, and how many tokens they have."""
         language = self.sam.language
-        encoding = self.sam.encoder(heard.mel, heard.frames)
+        encoding = self.sam.encoder(batch.mel, batch.frames)
         audio, counts = self.sam.embed_audio(encoding)
-        text = self.embed(heard.tokens)
+        text = self.embed(batch.tokens)
         rows, starts, window = [], [], 0
-        for row, windows in enumerate(heard.windows.tolist()):
+        for row, windows in enumerate(batch.windows.tolist()):
             parts = [audio[at, : int(counts[at])].to(text.dtype) for at in range(window, window + windows)]
             window += windows
             starts.append(sum(len(part) for part in parts))
-            rows.append(torch.cat([*parts, text[row, : int(heard.lengths[row])]]))
+            rows.append(torch.cat([*parts, text[row, : int(batch.lengths[row])]]))
         x = pad_sequence(rows, batch_first=True)
-        place = torch.arange(heard.tokens.shape[1], device=x.device)
-        spoken = (place >= heard.spoken_from[:, None]) & (place < heard.lengths[:, None])  # (rows, longest)
+        place = torch.arange(batch.tokens.shape[1], device=x.device)
+        spoken = (place >= batch.spoken_from[:, None]) & (place < batch.lengths[:, None])  # (rows, longest)
         before = torch.zeros(x.shape[:2], dtype=torch.bool, device=x.device)
         for row, start in enumerate(starts):  # the token at place t is predicted by the position before it
             before[row, start - 1 : start - 1 + spoken.shape[1]] = spoken[row, : x.shape[1] - start + 1]
-        lengths = torch.tensor(starts, device=x.device) + heard.lengths
+        lengths = torch.tensor(starts, device=x.device) + batch.lengths
         hidden, _ = language.read(embeddings=x, lengths=lengths)
         said = hidden[before]
         logits = language.lm_head(said).float()
         own = F.linear(said, self.spoken_marks.to(said.dtype)).float()
         logits = logits.index_copy(1, self.get_buffer("places"), own)[:, : language.vocab_size]
-        total = F.cross_entropy(logits, heard.tokens[spoken], reduction="sum")
+        total = F.cross_entropy(logits, batch.tokens[spoken], reduction="sum")
         return total, spoken.sum()
 
     @torch.no_grad()
-    def settle(self) -> SamNetwork:
-        """The network as it is used: marks in their places, adapters in the weights."""
+    def finish(self) -> SamNetwork:
+        """The network as it is used: special tokens in their rows, adapters in the weights."""
         language = self.sam.language
         language.backbone.embedding.weight[self.get_buffer("places")] = self.marks
         language.lm_head.weight[self.get_buffer("places")] = self.spoken_marks
-        merge_adapters(language, keep_base=False)
+        merge_adapters(language)
         return self.sam
 
 
-def assemble(parts: Parts, recipe: AlignRecipe) -> Pupil:
-    """The network to be taught: published weights, a fresh connector, adapters without effect yet."""
+def assemble(parts: Parts, recipe: AlignRecipe) -> AlignedNetwork:
+    """The network before training: published weights, a fresh connector, adapters without effect yet."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.course.seed)
-        language, marks = with_marks(parts)
+        torch.manual_seed(recipe.loop.seed)
+        language, marks = with_special_tokens(parts)
         connector = recipe.connector
         if connector.kind in ("time-major", "frequency-major"):
             connector = replace(connector, separator_tokens=len(parts.tokenizer.encode(SEPARATOR)))
@@ -157,7 +157,7 @@ def assemble(parts: Parts, recipe: AlignRecipe) -> Pupil:
             network.connector.set_separator(language.embed(separator))
         if recipe.method != "full":
             add_adapter(language, adapter_of(recipe), ADAPTER)
-    return Pupil(network.requires_grad_(True), marks)
+    return AlignedNetwork(network.requires_grad_(True), marks)
 
 
 def adapter_of(recipe: AlignRecipe) -> AdapterConfig:
@@ -166,8 +166,8 @@ def adapter_of(recipe: AlignRecipe) -> AdapterConfig:
 
 
 @torch.no_grad()
-def with_marks(parts: Parts) -> tuple[LanguageModel, list[int]]:
-    """The language model with a row for every token of its tokenizer, and the places of our marks."""
+def with_special_tokens(parts: Parts) -> tuple[LanguageModel, list[int]]:
+    """The language model with a row for every token of its tokenizer, and the rows of our special tokens."""
     language, tokenizer = parts.language, parts.tokenizer
     known = language.config.vocab_size
     marks = sorted(tokenizer.special_ids)
@@ -184,7 +184,7 @@ def with_marks(parts: Parts) -> tuple[LanguageModel, list[int]]:
 
 
 def _longer(table: Tensor, config: LanguageConfig, parts: Parts) -> Tensor:
-    """The table with rows for our marks, each beginning as the mean of words that say the same."""
+    """The table with rows for our special tokens, each beginning as the mean of words that say the same."""
     known, tokenizer = parts.language.config.vocab_size, parts.tokenizer
     rows = torch.zeros(config.padded_vocab_size, table.shape[1], dtype=table.dtype, device=table.device)
     rows[:known] = table[:known]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from samcli.training.asking.lists import others, sections
+from samcli.training.question_reader.lists import sections, word_list
 
 
 def slots() -> frozenset[str]:
@@ -15,13 +15,13 @@ def slots() -> frozenset[str]:
 def foreign(rng: Random) -> str:
     """Words of one other language in any order, or letters of another script."""
     if rng.random() < 0.18:
-        letters = rng.choice(others("scripts"))
+        letters = rng.choice(word_list("scripts"))
         size = rng.randint(4, 14)
         at = rng.randrange(max(1, len(letters) - size))
         text = letters[at : at + size] if rng.random() < 0.5 else "".join(rng.choices(letters, k=size))
         return text + rng.choice(["", "?", "？"])
     languages = [heading for heading in sections("other_words.txt") if heading.startswith("language ")]
-    words = " ".join(others(rng.choice(languages))).split()
+    words = " ".join(word_list(rng.choice(languages))).split()
     size = rng.randint(2, 8)
     at = rng.randrange(max(1, len(words) - size))
     chosen = words[at : at + size] if rng.random() < 0.5 else rng.sample(words, min(size, len(words)))

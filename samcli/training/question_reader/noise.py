@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from random import Random
 
-from samcli.training.asking.grammar import Question, write
-from samcli.training.asking.lists import sections
+from samcli.training.question_reader.grammar import Question, write
+from samcli.training.question_reader.lists import sections
 
 FILLERS = sections("fillers.txt")
 KEYS = "qwertyuiop asdfghjkl zxcvbnm"
-BY_ITSELF = ("refuse", "foreign", "help")
+NEVER_JOINED = ("refuse", "foreign", "help")
 
 
 def ask(intent: str, rng: Random) -> Question:

@@ -10,11 +10,11 @@ from random import Random
 from samcli.text import inflection
 from samcli.text.labels import broader, labels
 from samcli.text.sayings import Saying, saying, without_article
-from samcli.training.asking.lists import others
+from samcli.training.question_reader.lists import word_list
 
 NO_SOUND = -1
 COMMON = "sounds asked for most"
-SPELT = ("first", "two", "three", "four", "five", "six", "ten", "twenty", "thirty", "second", "third", "fifth")
+NUMBER_WORDS = ("first", "two", "three", "four", "five", "six", "ten", "twenty", "thirty", "second", "third", "fifth")
 CHOICE = re.compile(r"\(([^()]*)\)")
 WEATHER = {
     "Rain": ("rain", "rainy"), "Thunder": ("thunder", ""), "Wind": ("", "windy"), "Thunderstorm": ("storm", "stormy"),
@@ -29,7 +29,7 @@ def expand(text: str, rng: Random) -> str:
 
 
 @dataclass
-class Named:
+class NamedSound:
     """A sound under the word a person has for it; NO_SOUND for what we know nothing of."""
 
     place: int
@@ -38,26 +38,26 @@ class Named:
     again: bool = False  # a pronoun stands for it
 
     @classmethod
-    def draw(cls, rng: Random, clause: bool = False) -> Named:
+    def draw(cls, rng: Random, clause: bool = False) -> NamedSound:
         if rng.random() < 0.04 and not clause:
-            return cls(NO_SOUND, rng.choice(others("unknown sounds")), None)
+            return cls(NO_SOUND, rng.choice(word_list("unknown sounds")), None)
         label = _likely(rng)
         return cls.of(label, rng)
 
     @classmethod
-    def of(cls, label: str, rng: Random) -> Named:
+    def of(cls, label: str, rng: Random) -> NamedSound:
         said = saying(label)
         words = said.asked or (said.bare,)
         # The plainest words come first and are used most.
         place = min(int(rng.expovariate(0.35)), len(words) - 1) if rng.random() < 0.6 else rng.randrange(len(words))
         return cls(place_of(label), words[place], said)
 
-    def pronoun(self) -> Named:
+    def pronoun(self) -> NamedSound:
         """The same, as one speaks of it the second time."""
-        return Named(self.place, "it", self.clause, again=True)
+        return NamedSound(self.place, "it", self.clause, again=True)
 
     @classmethod
-    def sibling(cls, other: Named, rng: Random) -> Named:
+    def sibling(cls, other: NamedSound, rng: Random) -> NamedSound:
         """Another sound under the same heading."""
         if other.clause is None:
             return cls.draw(rng)
@@ -83,7 +83,7 @@ class Named:
         if many and not said.many:
             who = inflection.plural(who)
         if form in ("cg", "cg-q", "c", "cs", "vg") and rng.random() < 0.12:
-            deed = f"{deed} {rng.choice(others('tails'))}"
+            deed = f"{deed} {rng.choice(word_list('tails'))}"
         lead = "" if who in ("someone", "something") else rng.choice(("the ", "the ", "a " if not many else "", ""))
         if lead == "a ":
             lead = inflection.article(who) + " "
@@ -192,13 +192,13 @@ def _past(deed: str, many: bool) -> str:
 
 
 def time_phrase(rng: Random) -> str:
-    text = expand(rng.choice(others("times")), rng)
+    text = expand(rng.choice(word_list("times")), rng)
     for slot in ("h", "m2", "m", "s", "n", "word"):
         while f"{{{slot}}}" in text:
             value = {
                 "h": f"{rng.randrange(1, 3)}", "m2": f"{rng.randrange(60):02d}", "s": f"{rng.randrange(60):02d}",
                 "m": f"{rng.randrange(60)}", "n": f"{rng.randrange(1, 60)}",
-                "word": rng.choice(SPELT),
+                "word": rng.choice(NUMBER_WORDS),
             }[slot]  # fmt: skip
             text = text.replace(f"{{{slot}}}", value, 1)
     return text
@@ -206,7 +206,7 @@ def time_phrase(rng: Random) -> str:
 
 def _likely(rng: Random) -> str:
     """Three in five of the sounds that people ask about, else any."""
-    return rng.choice(others(COMMON)) if rng.random() < 0.6 else rng.choice(labels()[:500])
+    return rng.choice(word_list(COMMON)) if rng.random() < 0.6 else rng.choice(labels()[:500])
 
 
 @lru_cache(maxsize=1)
@@ -222,4 +222,4 @@ def place_of(label: str) -> int:
 def _siblings(label: str) -> tuple[str, ...]:
     above = broader(label)
     near = [other for other in labels() if other != label and broader(other) & above]
-    return tuple(near) or tuple(other for other in others(COMMON) if other != label)
+    return tuple(near) or tuple(other for other in word_list(COMMON) if other != label)

@@ -15,8 +15,6 @@ from samcli.digest.rows import members_of
 from samcli.questions.meaning import Name, Question, understand
 from samcli.text.labels import labels
 
-SETS = ("people", "held")
-
 
 @dataclass(frozen=True)
 class Expected:

@@ -46,7 +46,7 @@ class Choice(NamedTuple):
         return chosen_letter(answer, self.options) == self.truth
 
 
-class Exam(NamedTuple):
+class Quiz(NamedTuple):
     """What is asked about one clip."""
 
     present: YesNo
@@ -58,8 +58,8 @@ class Exam(NamedTuple):
         return self.present.text, self.absent.text, self.choice.text
 
 
-def exam(clip: DevClip, audioset: Sequence[str], seed: int = 4) -> Exam | None:
-    """The exam on one clip; None when its kind cannot be asked about. `audioset` names the teacher's classes."""
+def quiz_of(clip: DevClip, audioset: Sequence[str], seed: int = 4) -> Quiz | None:
+    """What is asked about one clip, None if its kind cannot be asked about. `audioset`: the teacher's classes."""
     kind = clip.kind
     if kind is None:
         return None
@@ -72,7 +72,7 @@ def exam(clip: DevClip, audioset: Sequence[str], seed: int = 4) -> Exam | None:
     wrong = lures + _absent((other for other in others if other not in lures), clip, doubtful, OPTIONS - 2)
     if len(wrong) < OPTIONS - 1:
         return None
-    return Exam(
+    return Quiz(
         YesNo(wording.presence(kind, rng), True, kind.nouns[0].text),
         YesNo(wording.presence(lures[0], rng), False, lures[0].nouns[0].text),
         _choice(kind, wrong, rng),

@@ -19,7 +19,7 @@ from samcli.audio.windows import levels_db
 from samcli.digest.digest import Digest, window
 from samcli.digest.rows import Rows
 from samcli.engine.hearing import Heard, Wave, hear
-from samcli.evaluation.nano.dev_sounds import DevClip, DevSounds, at_level, distinguishable, liveliest, room_tone
+from samcli.evaluation.nano.dev_sounds import DevClip, DevSounds, at_level, distinguishable, loudest_part, room_tone
 from samcli.evaluation.nano.minute_scenes import class_of, sounding, timeline_classes
 from samcli.models.interface import SoundModel
 
@@ -33,7 +33,7 @@ MAIN_SHARE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
-class Pane:
+class RenderedWindow:
     """One rendered window: its sound, and when each clip sounds in it."""
 
     wave: Wave
@@ -42,11 +42,11 @@ class Pane:
 
 @dataclass(frozen=True, eq=False)
 class LongScene:
-    """Panes in their order; clips by number, the last of them rare."""
+    """Windows in their order; clips by number, the last of them rare."""
 
     clips: tuple[DevClip, ...]
-    panes: tuple[Pane, ...]
-    order: tuple[int, ...]  # panes, one a window
+    rendered: tuple[RenderedWindow, ...]
+    order: tuple[int, ...]  # numbers of rendered windows, one every ten seconds
 
     @property
     def seconds(self) -> float:
@@ -59,8 +59,8 @@ class LongScene:
     def events(self, number: int) -> list[tuple[float, float]]:
         """When a clip sounds, in seconds, over the whole scene."""
         found: list[tuple[float, float]] = []
-        for place, pane in enumerate(self.order):
-            for start, end in self.panes[pane].stretches.get(number, ()):
+        for place, number_rendered in enumerate(self.order):
+            for start, end in self.rendered[number_rendered].stretches.get(number, ()):
                 begin, finish = place * WINDOW + start, place * WINDOW + end
                 if found and begin - found[-1][1] <= GAP:
                     found[-1] = (found[-1][0], finish)
@@ -78,21 +78,21 @@ class LongScene:
 
 
 @dataclass
-class _Painter:
-    """Panes of a scene, each rendered once."""
+class _Renderer:
+    """Windows of a scene, each rendered once."""
 
     clips: Sequence[DevClip]
     chance: np.random.Generator
-    panes: list[Pane] = field(default_factory=list)
+    rendered: list[RenderedWindow] = field(default_factory=list)
     known: dict[tuple[object, ...], int] = field(default_factory=dict)
 
-    def pane(self, key: tuple[object, ...], numbers: Sequence[int]) -> int:
+    def number_of(self, key: tuple[object, ...], numbers: Sequence[int]) -> int:
         if key not in self.known:
-            self.known[key] = len(self.panes)
-            self.panes.append(self._paint(numbers))
+            self.known[key] = len(self.rendered)
+            self.rendered.append(self._render(numbers))
         return self.known[key]
 
-    def _paint(self, numbers: Sequence[int]) -> Pane:
+    def _render(self, numbers: Sequence[int]) -> RenderedWindow:
         samples = round(WINDOW * SAMPLE_RATE)
         wave = room_tone(samples, self.chance)
         stretches: dict[int, list[tuple[float, float]]] = {}
@@ -108,7 +108,7 @@ class _Painter:
                 wave[at : at + len(part)] += part
                 for begin, end in sounding(part):
                     stretches.setdefault(number, []).append((start + begin, start + end))
-        return Pane(wave, {number: _merged(found) for number, found in stretches.items()})
+        return RenderedWindow(wave, {number: _merged(found) for number, found in stretches.items()})
 
 
 def long_scenes(sounds: DevSounds, count: int = SCENES) -> list[LongScene]:
@@ -134,7 +134,7 @@ def digests(
 ) -> list[Kept]:
     found = []
     for done, scene in enumerate(scenes, 1):
-        heard = hear(model, [pane.wave for pane in scene.panes], steps=True)
+        heard = hear(model, [one.wave for one in scene.rendered], steps=True)
         found.append(Kept(digest_of(scene, heard, rows), digest_of(scene, heard, rows, len(scene.order) - 1)))
         if progress is not None:
             progress(done, len(scenes))
@@ -143,12 +143,12 @@ def digests(
 
 def digest_of(scene: LongScene, heard: Sequence[Heard], rows: Rows, first: int = 0) -> Digest:
     """Of a scene; of its later windows alone, with silence before them, where nothing earlier is remembered."""
-    levels = [levels_db(pane.wave, SAMPLE_RATE) for pane in scene.panes]
+    levels = [levels_db(one.wave, SAMPLE_RATE) for one in scene.rendered]
     digest = window(rows, 0.0, first * WINDOW, None) if first else Digest.empty()
-    for place, pane in enumerate(scene.order[first:], first):
+    for place, number in enumerate(scene.order[first:], first):
         at = place * WINDOW
-        steps, clip = heard[pane].steps[0][2], heard[pane].tags
-        digest = digest.followed_by(window(rows, at, at + WINDOW, steps, clip, levels[pane]))
+        steps, clip = heard[number].steps[0][2], heard[number].tags
+        digest = digest.followed_by(window(rows, at, at + WINDOW, steps, clip, levels[number]))
     return digest
 
 
@@ -157,9 +157,9 @@ def _scene(groups: dict[str, list[DevClip]], minutes: float, number: int) -> Lon
     windows = round(minutes * 60 / WINDOW)
     wanted = min(int(chance.integers(2, 7)), max(2, windows - 1))  # a main sound and the rare one need a window each
     clips = _clips(groups, wanted + 1, chance)
-    painter = _Painter(clips, chance)
-    order = _order(windows, len(clips) - 1, painter, chance)
-    return LongScene(tuple(clips), tuple(painter.panes), tuple(order))
+    renderer = _Renderer(clips, chance)
+    order = _order(windows, len(clips) - 1, renderer, chance)
+    return LongScene(tuple(clips), tuple(renderer.rendered), tuple(order))
 
 
 def _clips(groups: dict[str, list[DevClip]], count: int, chance: np.random.Generator) -> list[DevClip]:
@@ -174,7 +174,7 @@ def _clips(groups: dict[str, list[DevClip]], count: int, chance: np.random.Gener
     return found
 
 
-def _order(windows: int, main: int, painter: _Painter, chance: np.random.Generator) -> list[int]:
+def _order(windows: int, main: int, renderer: _Renderer, chance: np.random.Generator) -> list[int]:
     """Spells of each main sound, some of two at once, some of none; the rare one in any one window."""
     spells = [number % main for number in range(main * max(1, min(3, windows // (2 * main))))]
     chance.shuffle(spells)
@@ -193,9 +193,9 @@ def _order(windows: int, main: int, painter: _Painter, chance: np.random.Generat
     for place, number in enumerate(numbers):
         present = [one for one in (number, beside.get(place, -1)) if one >= 0]
         if place == rare_at:
-            order.append(painter.pane(("rare", place), [*present[:1], main]))
+            order.append(renderer.number_of(("rare", place), [*present[:1], main]))
         else:
-            order.append(painter.pane((*present, place % 2), present))
+            order.append(renderer.number_of((*present, place % 2), present))
     return order
 
 
@@ -212,11 +212,11 @@ def _beside(numbers: list[int], main: int, chance: np.random.Generator) -> dict[
 def _places(clip: DevClip, lasting: bool, once: bool, chance: np.random.Generator) -> tuple[list[float], Wave]:
     """Where in a window a clip is put, and what of it."""
     if lasting:
-        sound = liveliest(clip.wave, WINDOW)
+        sound = loudest_part(clip.wave, WINDOW)
         length = len(sound) / SAMPLE_RATE
         step = max(length - 0.05, 0.2)
         return [place * step for place in range(int(np.ceil(WINDOW / step))) if place * step < WINDOW - 0.2], sound
-    sound = liveliest(clip.wave, chance.uniform(*RARE_SECONDS))
+    sound = loudest_part(clip.wave, chance.uniform(*RARE_SECONDS))
     length = len(sound) / SAMPLE_RATE
     times = 1 if once else int(chance.integers(1, 1 + max(1, int(8.0 / (length + 1.2)))))
     room = WINDOW - 0.5

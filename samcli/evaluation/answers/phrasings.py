@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from samcli.engine.hearing import Heard
-from samcli.evaluation.asking import judged, phrasings
+from samcli.evaluation.answers.quiz import Quiz
+from samcli.evaluation.answers.replies import facts_of, reply
 from samcli.evaluation.figures import Figure
 from samcli.evaluation.nano.dev_sounds import DevSounds
-from samcli.evaluation.nano.targets import marked_share
-from samcli.evaluation.told.quiz import Exam
-from samcli.evaluation.told.replies import facts_of, reply
+from samcli.evaluation.nano.targets import share_figure
+from samcli.evaluation.question_reading import judged, phrasings
 from samcli.models.interface import SoundModel
 from samcli.tasks.composed import ComposedTask
 from samcli.text.sayings import without_article
@@ -23,11 +23,13 @@ EVERY = 6  # clips of which one is asked about
 
 
 def phrasing_figures(
-    sounds: DevSounds, model: SoundModel, task: ComposedTask, heard: Sequence[Heard], exams: Sequence[Exam | None]
+    sounds: DevSounds, model: SoundModel, task: ComposedTask, heard: Sequence[Heard], quizzes: Sequence[Quiz | None]
 ) -> list[Figure]:
     """By how much the answers to the other ways are worse than those to the plain one, 0 to 1."""
     drops: dict[str, list[float]] = {"yes_no": [], "which": []}
-    chosen = [(clip, one, sheet) for clip, one, sheet in zip(sounds.clips, heard, exams, strict=True) if sheet][::EVERY]
+    chosen = [(clip, one, sheet) for clip, one, sheet in zip(sounds.clips, heard, quizzes, strict=True) if sheet][
+        ::EVERY
+    ]
     for clip, one, sheet in chosen:
         if one.silent:
             continue
@@ -39,7 +41,7 @@ def phrasing_figures(
         texts = [reply(facts, way.format(options=sheet.choice.lettered)) for way in phrasings()["which"]]
         plain = sheet.choice.right(reply(facts, sheet.choice.text))
         drops["which"].append(plain - float(np.mean([sheet.choice.right(text) for text in texts])))
-    return [marked_share(f"phrasings_{kind}", found) for kind, found in drops.items()]
+    return [share_figure(f"phrasings_{kind}", found) for kind, found in drops.items()]
 
 
 def _put(way: str, thing: str) -> str:
@@ -53,7 +55,7 @@ def asked_figures() -> tuple[list[Figure], list[dict[str, Any]]]:
     figures = []
     for name, key in (("people", "asked_understood"), ("held", "asked_kept_back")):
         found = judged(name)
-        figures.append(marked_share(key, [right for _, _, right in found]))
+        figures.append(share_figure(key, [right for _, _, right in found]))
         details += [
             {"set": name, "question": expected.text, "right": right, "made": [question.intent for question in made]}
             for expected, made, right in found
@@ -61,6 +63,6 @@ def asked_figures() -> tuple[list[Figure], list[dict[str, Any]]]:
         if name == "people":
             beyond = [(e, m) for e, m, _ in found if e.intents[0] in REFUSED]
             good = [m for e, m, _ in found if e.intents[0] not in REFUSED]
-            figures.append(marked_share("asked_refused", [m[0].intent == e.intents[0] for e, m in beyond]))
-            figures.append(marked_share("asked_wrongly_refused", [m[0].intent in REFUSED for m in good]))
+            figures.append(share_figure("asked_refused", [m[0].intent == e.intents[0] for e, m in beyond]))
+            figures.append(share_figure("asked_wrongly_refused", [m[0].intent in REFUSED for m in good]))
     return figures, details

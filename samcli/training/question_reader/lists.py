@@ -8,7 +8,7 @@ from importlib.resources import files
 
 def lines(name: str) -> list[str]:
     """The lines of a file that are no comments."""
-    text = (files("samcli") / "training" / "asking" / name).read_text(encoding="utf-8")
+    text = (files("samcli") / "training" / "question_reader" / name).read_text(encoding="utf-8")
     return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
@@ -25,5 +25,5 @@ def sections(name: str) -> dict[str, list[str]]:
     return found
 
 
-def others(heading: str) -> list[str]:
+def word_list(heading: str) -> list[str]:
     return sections("other_words.txt")[heading]

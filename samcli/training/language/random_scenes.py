@@ -14,7 +14,7 @@ from samcli.training.language.sounds import Kind, catalogue
 SECONDS = (5.0, 10.0, 10.0)
 
 
-def rehearse_scene(rng: Random) -> Scene:
+def random_scene(rng: Random) -> Scene:
     """A scene of up to four sounds such as a mixer could make."""
     kinds, lasting = _kinds()
     duration = rng.choice(SECONDS)
@@ -29,12 +29,12 @@ def rehearse_scene(rng: Random) -> Scene:
     )
 
 
-def rehearse_sentences(count: int, seed: int = 0) -> Iterator[str]:
+def random_sentences(count: int, seed: int = 0) -> Iterator[str]:
     """Captions, questions in their written form, and answers, about as often as training meets them."""
     rng = Random(seed)
     made = 0
     while made < count:
-        scene = rehearse_scene(rng)
+        scene = random_scene(rng)
         if rng.random() < 0.5:
             yield write_caption(scene, rng)
             made += 1
