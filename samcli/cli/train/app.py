@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,9 +43,10 @@ def complete_size(incomplete: str) -> list[str]:
 
 
 def complete_variant(incomplete: str) -> list[str]:
-    from samcli.training.nano.settings import VARIANTS
+    from samcli.training.nano.settings import PLAIN, VARIANTS
 
-    return [name for name in VARIANTS if name.startswith(incomplete)]
+    before, comma, last = incomplete.rpartition(",")
+    return [before + comma + name for name in (PLAIN, *VARIANTS) if name.startswith(last)]
 
 
 @dataclass(kw_only=True)
@@ -69,7 +70,7 @@ class NanoFlags(TalkFlags):
     tags_only: Annotated[bool, typer.Option("--tags-only", help="Tagger only, without words.", metavar="")] = False
     variant: Annotated[
         str | None,
-        typer.Option(help="Variant for comparison, such as no-scan.", metavar="NAME", autocompletion=complete_variant),
+        typer.Option(help="Variants to compare, such as no-scan.", metavar="NAMES", autocompletion=complete_variant),
     ] = None
     both_cores: Annotated[
         bool, typer.Option("--both-cores", help="Both cores; faster, but not reproducible.", metavar="")
@@ -91,7 +92,10 @@ def nano(
     sam train nano corpus/ work/ --tags-only
     sam train nano corpus/ work/ --from sam-nano --steps 5000
     sam train nano corpus/ work/ --ears sam-nano --variant connector-b
+    sam train nano corpus/ work/ --variant plain,mixture,mambaout
     sam eval corpus/ --model work/model
+
+    Of several variants, each has its folder: OUT/mixture/model.
 
     Stopped, the same command goes on from the last save.
     """
@@ -104,6 +108,7 @@ def nano(
     from samcli.training.nano.corpus import Corpus
     from samcli.training.nano.recipe import train_nano
     from samcli.training.nano.release import attribution, card, release
+    from samcli.training.nano.settings import PLAIN
 
     if flags.start is not None and (flags.ears is not None or flags.variant is not None):
         raise UsageError("--from goes on with a model as it is: neither --ears nor --variant goes with it.")
@@ -112,7 +117,8 @@ def nano(
     start, ears = (locate(name, offline=True).folder if name else None for name in (flags.start, flags.ears))
     streams = output()
     streams.farewell = "stopped; the same command goes on from the last save."
-    recipe = recipe_of(flags)
+    names = [name.strip() for name in (flags.variant or PLAIN).split(",")]
+    recipes = {name: recipe_of(replace(flags, variant=name)) for name in names}
 
     def report(line: dict[str, Any]) -> None:
         words = describe(line, recipe.steps)
@@ -123,10 +129,14 @@ def nano(
 
     streams.note("reading the corpus")
     material = Corpus.read(corpus, labels())
-    network = train_nano(material, out, recipe, trunk_file(flags.trunk), start, ears, report=report)
-    made, tokenizer = (network.encoder, None) if flags.tags_only else (network, out / "tokenizer.json")
-    release(made, tokenizer, out / "model", card(made, recipe, flags.start), attribution(material, recipe.without))
-    streams.write(f"{out / 'model'}\n")
+    trunk = trunk_file(flags.trunk)
+    for name, recipe in recipes.items():
+        place = out if len(recipes) == 1 else out / name
+        network = train_nano(material, place, recipe, trunk, start, ears, report=report, features=out / "features")
+        made, tokenizer = (network.encoder, None) if flags.tags_only else (network, place / "tokenizer.json")
+        words = card(made, recipe, flags.start)
+        release(made, tokenizer, place / "model", words, attribution(material, recipe.without))
+        streams.write(f"{place / 'model'}\n")
     return ExitCode.OK
 
 
@@ -145,17 +155,15 @@ def trunk_file(name: str | None) -> Path | None:
 
 def recipe_of(flags: NanoFlags) -> NanoRecipe:
     """The recipe these flags ask for."""
-    from dataclasses import replace
-
-    from samcli.training.nano.settings import VARIANTS, NanoRecipe, bigger
+    from samcli.training.nano.settings import PLAIN, VARIANTS, NanoRecipe, bigger
 
     recipe = NanoRecipe(seed=flags.seed)
     recipe = replace(recipe, loop=replace(recipe.loop, second_core=flags.both_cores))
     if flags.size != "nano":
         recipe = bigger(recipe, flags.size)
-    if flags.variant is not None:
+    if flags.variant not in (None, PLAIN):
         if flags.variant not in VARIANTS:
-            raise UsageError(f"There is no --variant {flags.variant!r}: choose {', '.join(VARIANTS)}.")
+            raise UsageError(f"There is no --variant {flags.variant!r}: choose {PLAIN}, {', '.join(VARIANTS)}.")
         recipe = VARIANTS[flags.variant](recipe)
     if flags.without is not None:
         recipe = replace(recipe, without=tuple(part.strip() for part in flags.without.split(",")))

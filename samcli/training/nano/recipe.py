@@ -50,17 +50,19 @@ def train_nano(
     ears: Path | None = None,
     judge: Callable[[Material], Callable[[SamNetwork], dict[str, float]]] | None = None,
     report: Report = lambda line: None,
+    features: Path | None = None,
 ) -> SamNetwork:
     """Train, or go on training, in the folder `out`; the averaged network comes back.
 
     `trunk`: mn04's weights; without them the encoder begins with noise. `start`: a model of this kind to begin with, in
     place of a new one. `ears`: one whose encoder and tokenizer are taken over and stay as they are; only words are
-    learned.
+    learned. `features`: where the corpus' are kept, when several trainings share them.
     """
     recipe = recipe or NanoRecipe()
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
-    material = prepare(corpus if recipe.teacher else untaught(corpus), out / "features", recipe.without)
+    taught = corpus if recipe.teacher else untaught(corpus)
+    material = prepare(taught, features or out / "features", recipe.without)
     network, tokenizer = first_network(out, recipe, trunk, start, ears)
     resumed = (out / "state" / SAVED).exists()
     if start is None and recipe.word_steps and not resumed:  # a training that goes on brings its own

@@ -199,19 +199,41 @@ def test_words_alone_are_learned_with_the_ears_of_another(
     heard, work = trained
     release(heard, work / "tokenizer.json", tmp_path / "model")
     kept = begun(tmp_path / "model")[0].encoder.state_dict()
-    for name in ("connector-b", "connector-c", "language-without-scan"):
+    model_of: dict[str, Any] = {}
+    for name in ("connector-b", "connector-convolution", "connector-scan", "mixture", "language-mamba3"):
         recipe = VARIANTS[name](WORDS_ALONE)
         network = train_nano(corpus, tmp_path / name, recipe, ears=tmp_path / "model")
         assert all(torch.equal(value, kept[key]) for key, value in network.encoder.state_dict().items()), name
         assert [line["step"] for line in lines_of(tmp_path / name)] == [1, 2, 3, 4]
         release(network, tmp_path / name / "tokenizer.json", tmp_path / name / "model")
-        model = load_model(str(tmp_path / name / "model"), device="cpu")
+        model = model_of[name] = load_model(str(tmp_path / name / "model"), device="cpu")
         state = model.listen(model.encode(torch.randn(1, 32000), torch.tensor([32000])), None)
         assert isinstance(model.speak(state, [""], SpeakOptions(max_new_tokens=5))[0], str)
 
+    copies = model_of["mixture"].network.language.backbone.layers[0].mixer.in_proj.experts
+    assert not torch.equal(copies[0].weight, copies[1].weight), "what listens and what speaks have parted"
     unlike = VARIANTS["no-scan"](WORDS_ALONE)
     with pytest.raises(ModelError, match="another encoder"):
         train_nano(corpus, tmp_path / "other", unlike, ears=tmp_path / "model")
+
+
+def test_ears_of_mambaout_learn_and_are_saved(corpus: Corpus, tmp_path: Path) -> None:
+    recipe = VARIANTS["mambaout"](replace(TINY, read_steps=0, word_steps=0))
+    network = train_nano(corpus, tmp_path / "work", recipe, features=tmp_path / "features")
+    assert (tmp_path / "features/mel.npy").exists() and not (tmp_path / "work/features").exists()
+    release(network.encoder, None, tmp_path / "model")
+    model = load_model(str(tmp_path / "model"), device="cpu")
+    waves, lengths = torch.randn(1, 48_000) * 0.1, torch.tensor([48_000])
+    heard: Any = model.encode(waves, lengths).clip_logits
+    with torch.no_grad():
+        exact = network.eval().encoder(*network.encoder.features(waves, lengths)).clip_logits
+    assert (heard - exact).abs().max() < 0.1, "but for 16-bit weights"
+
+
+def test_features_of_a_corpus_that_grew_are_made_again(corpus: Corpus, tmp_path: Path) -> None:
+    few = replace(corpus, clips=corpus.clips[:2])
+    assert corpus.clips[-1] not in nano.prepare(few, tmp_path).store
+    assert all(clip in nano.prepare(corpus, tmp_path).store for clip in corpus.clips)
 
 
 def test_tags_alone_make_a_tagger(corpus: Corpus, tmp_path: Path) -> None:
