@@ -177,7 +177,7 @@ def lengthen_memory(language: LanguageModel) -> None:
         for layer in language.backbone.layers:
             mixer: Any = layer.mixer
             if not hasattr(mixer, "A_log"):
-                continue  # no scan, no memory
+                continue  # no scan, or one whose memories begin long
             heads = len(mixer.A_log)
             dt = torch.exp(torch.empty(heads).uniform_(math.log(0.05), math.log(0.6)))
             mixer.dt_bias.copy_(dt + torch.log(-torch.expm1(-dt)))  # inverse of softplus

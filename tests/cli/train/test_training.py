@@ -2,7 +2,7 @@
 
 import pytest
 
-from samcli.cli.train.app import NanoFlags, describe, recipe_of
+from samcli.cli.train.app import NanoFlags, complete_variant, describe, recipe_of
 from samcli.training.nano.settings import NanoRecipe
 
 
@@ -54,8 +54,9 @@ def test_a_size_that_does_not_exist_is_refused(sam):
 
 def test_a_variant_that_does_not_exist_is_refused(sam):
     (sam.folder / "manifest.csv").touch()
-    done = sam("train", "nano", ".", "out", "--variant", "no-ears")
+    done = sam("train", "nano", ".", "out", "--variant", "plain,no-ears")
     assert done.returncode == 2 and b"connector-b" in done.stderr and not (sam.folder / "out").exists()
+    assert complete_variant("plain,connector-c") == ["plain,connector-c", "plain,connector-convolution"]
 
 
 def test_what_goes_on_as_it_is_takes_no_other_choice(sam):

@@ -264,31 +264,34 @@ def test_sources_left_out_are_not_learned_from(corpus: Corpus, tmp_path: Path) -
     assert left.split("dev") == corpus.split("dev"), "what judges stays"
 
 
+SMALL_RECIPE = (  # the recipe at a size that a test can wait for, the rest as a person calls it
+    "import sys; from dataclasses import replace\n"
+    "from samcli.training.nano import settings\n"
+    "plain = settings.NanoRecipe\n"
+    "def small(**given):\n"
+    "    made = plain(**given)\n"
+    "    encoder = replace(made.encoder, layers=1)\n"
+    "    batches = replace(made.batches, scenes_at_5_seconds=2)\n"
+    "    return replace(made, encoder=encoder, batches=batches, language_layers=1, told=200, vocabulary=320, "
+    "counted=20)\n"
+    "settings.NanoRecipe = small\n"
+    "from samcli.cli.app import run\n"
+    "sys.exit(run())\n"
+)
+
+
+def called(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", SMALL_RECIPE, *arguments], cwd=folder, capture_output=True, text=True, timeout=280
+    )
+
+
 def test_one_command_makes_a_model_from_the_published_trunk(corpus_folder: Path, tmp_path: Path) -> None:
     save_file(published(), tmp_path / "mn04.safetensors")
-    script = (  # the recipe at a size that a test can wait for, the rest as a person calls it
-        "import sys; from dataclasses import replace\n"
-        "from samcli.training.nano import settings\n"
-        "plain = settings.NanoRecipe\n"
-        "def small(**given):\n"
-        "    made = plain(**given)\n"
-        "    encoder = replace(made.encoder, layers=1)\n"
-        "    batches = replace(made.batches, scenes_at_5_seconds=2)\n"
-        "    return replace(made, encoder=encoder, batches=batches, language_layers=1, told=200, vocabulary=320, "
-        "counted=20)\n"
-        "settings.NanoRecipe = small\n"
-        "from samcli.cli.app import run\n"
-        "sys.exit(run())\n"
-    )
     command = ["train", "nano", str(corpus_folder), "out", "--steps", "10", "--without", "game/one"]
     command += ["--trunk", str(tmp_path / "mn04.safetensors")]
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", script, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=280
-        )
-
-    done = run(*command)
+    done = called(tmp_path, *command)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "out/model\n"
     model = load_model(str(tmp_path / "out/model"), device="cpu")
@@ -298,5 +301,24 @@ def test_one_command_makes_a_model_from_the_published_trunk(corpus_folder: Path,
     kernel = published()["features.0.0.weight"].transpose(2, 3)
     assert torch.equal(state["network"]["encoder.trunk.stem.conv.weight"], kernel), "its first blocks stay as they came"
     assert "game/one" not in (tmp_path / "out/model/ATTRIBUTION.md").read_text()
-    refused = run(*command[:-1], "no-such-file.safetensors")
+    refused = called(tmp_path, *command[:-1], "no-such-file.safetensors")
     assert refused.returncode in (2, 3) and "no-such-file" in refused.stderr and "Traceback" not in refused.stderr
+
+
+@pytest.mark.slow
+def test_one_command_makes_a_model_of_each_variant(corpus_folder: Path, tmp_path: Path) -> None:
+    done = called(
+        tmp_path, "train", "nano", str(corpus_folder), "out", "--steps", "10", "--variant", "plain,mixture,mambaout"
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "out/plain/model\nout/mixture/model\nout/mambaout/model\n"
+    assert [path.name for path in (tmp_path / "out").rglob("mel.npy")] == ["mel.npy"], "features are computed once"
+    header, _, *rows = (tmp_path / "out/variants.md").read_text().splitlines()
+    assert [row.split(" | ")[0] for row in rows] == ["| plain", "| mixture", "| mambaout"]
+    assert len({row.count("|") for row in (header, *rows)}) == 1
+    plain, mixture, out = (
+        load_model(str(tmp_path / "out" / name / "model"), device="cpu").network.config  # type: ignore[attr-defined]
+        for name in ("plain", "mixture", "mambaout")
+    )
+    assert mixture == replace(plain, split_projections=True)
+    assert out == replace(plain, encoder=replace(plain.encoder, mixing="mambaout"))
