@@ -21,6 +21,8 @@ from samcli.cli.train.tune import tune
 from samcli.errors import UsageError
 
 if TYPE_CHECKING:
+    from samcli.models.sam import SamNetwork
+    from samcli.training.nano.corpus import Corpus
     from samcli.training.nano.settings import NanoRecipe
 
 SIZES = ("nano", "small", "base")
@@ -110,7 +112,6 @@ def nano(
     from samcli.training.nano.comparison import judged, table
     from samcli.training.nano.corpus import Corpus
     from samcli.training.nano.recipe import train_nano
-    from samcli.training.nano.release import attribution, card, release
     from samcli.training.nano.settings import PLAIN
     from samcli.writers.files import write_whole
 
@@ -137,15 +138,21 @@ def nano(
     for name, recipe in recipes.items():
         place = out if len(recipes) == 1 else out / name
         network = train_nano(material, place, recipe, trunk, start, ears, report=report, features=out / "features")
-        made, tokenizer = (network.encoder, None) if flags.tags_only else (network, place / "tokenizer.json")
-        words = card(made, recipe, flags.start)
-        release(made, tokenizer, place / "model", words, attribution(material, recipe.without))
-        streams.write(f"{place / 'model'}\n")
+        deliver(network, place, recipe, material, flags)
         if len(recipes) > 1 and not flags.tags_only:
-            spoken = Tokenizer.load(place)
-            rows.append(judged(name, network, recipe, material, out / "features", spoken))
+            rows.append(judged(name, network, recipe, material, out / "features", Tokenizer.load(place)))
             write_whole(out / "variants.md", table(rows).encode())
     return ExitCode.OK
+
+
+def deliver(network: SamNetwork, place: Path, recipe: NanoRecipe, corpus: Corpus, flags: NanoFlags) -> None:
+    """The trained model, as a folder of its own."""
+    from samcli.training.nano.release import attribution, card, release
+
+    made, tokenizer = (network.encoder, None) if flags.tags_only else (network, place / "tokenizer.json")
+    words = card(made, recipe, flags.start), attribution(corpus, recipe.without)
+    release(made, tokenizer, place / "model", *words)
+    output().write(f"{place / 'model'}\n")
 
 
 def trunk_file(name: str | None) -> Path | None:
@@ -172,7 +179,9 @@ def recipe_of(flags: NanoFlags) -> NanoRecipe:
     if flags.variant not in (None, PLAIN):
         if flags.variant not in VARIANTS:
             raise UsageError(f"There is no --variant {flags.variant!r}: choose {PLAIN}, {', '.join(VARIANTS)}.")
-        recipe = VARIANTS[flags.variant](recipe)
+        plain, recipe = recipe, VARIANTS[flags.variant](recipe)
+        if flags.ears is not None and recipe.encoder != plain.encoder:
+            raise UsageError(f"--ears keeps an encoder as it is, and --variant {flags.variant} has another one.")
     if flags.without is not None:
         recipe = replace(recipe, without=tuple(part.strip() for part in flags.without.split(",")))
     if flags.start is not None or flags.ears is not None:  # reading from targets is behind it
