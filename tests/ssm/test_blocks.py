@@ -25,11 +25,9 @@ WIDTH = 8
 BLOCKS: dict[str, Callable[[], nn.Module]] = {
     "mamba2": lambda: Mamba2(Mamba2Config(WIDTH, d_state=6, headdim=4)),
     "mamba2 groups, short chunks": lambda: Mamba2(Mamba2Config(WIDTH, d_state=3, headdim=2, ngroups=4, chunk_size=5)),
-    "mamba2 with biases": lambda: Mamba2(Mamba2Config(WIDTH, d_state=6, headdim=4, bias=True)),
     "mamba3": lambda: Mamba3(Mamba3Config(WIDTH, d_state=6, headdim=4, turned=1.0)),
     "mamba3 groups, short chunks": lambda: Mamba3(Mamba3Config(WIDTH, d_state=4, headdim=2, ngroups=4, chunk_size=5)),
     "mamba": lambda: Mamba(MambaConfig(WIDTH, d_state=5)),
-    "falcon-mamba": lambda: Mamba(MambaConfig(WIDTH, d_state=5, dt_rank=3, bias=True, inner_norm_eps=1e-6)),
     "convolution": lambda: GatedConvolution(GatedConvolutionConfig(WIDTH)),
     "phi": lambda: DiscreteMamba2(PhiConfig(WIDTH, heads=4, qk_heads=2, d_state=3)),
 }
