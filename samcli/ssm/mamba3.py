@@ -83,7 +83,7 @@ class Latest(NamedTuple):
 
     @classmethod
     def unpacked(cls, tail: Tensor, c: Mamba3Config) -> Latest:
-        parts = tail[:, 0].split([c.heads * size for size in (c.headdim, c.d_state, c.angles)], dim=1)
+        parts = torch.split(tail[:, 0], [c.heads * size for size in (c.headdim, c.d_state, c.angles)], dim=1)
         return cls(*(part.reshape(len(tail), c.heads, -1) for part in parts))
 
 
@@ -114,7 +114,7 @@ class Mamba3(nn.Module):
         projected = self.in_proj(x)
         dtype = scan_dtype(projected.dtype)
         with torch.autocast(x.device.type, enabled=False):
-            z, *rest = projected.to(dtype).split(self.config.parts, dim=-1)
+            z, *rest = torch.split(projected.to(dtype), self.config.parts, dim=-1)
             y, state = self._scanned(rest, state or self.initial_state(len(x)), lengths)
             y = y.flatten(2) * F.silu(z)
         out: Tensor = self.out_proj(y.to(projected.dtype))
@@ -125,7 +125,7 @@ class Mamba3(nn.Module):
         c, dtype = self.config, parts[0].dtype
         x, B, C, dt, A, trap, angles = parts
         before = Latest.unpacked(state.tail.to(dtype), c)
-        x = x.unflatten(-1, (c.heads, c.headdim))
+        x = x.reshape(*x.shape[:2], c.heads, c.headdim)
         dt = F.softplus(dt + self.dt_bias.to(dtype))  # (batch, length, heads)
         if lengths is not None:  # a step of no length leaves a state as it was
             dt = dt * valid_mask(lengths.to(dt.device), dt.shape[1])[..., None]
@@ -149,7 +149,7 @@ class Mamba3(nn.Module):
     def _by_head(self, m: Tensor, norm: RMSNorm, bias: Tensor) -> Tensor:
         """B or C (batch, length, groups * N) normed, one for each head, and its bias added."""
         c = self.config
-        normed = norm(m.unflatten(-1, (c.ngroups, c.d_state))).to(m.dtype)
+        normed: Tensor = norm(m.reshape(*m.shape[:2], c.ngroups, c.d_state)).to(m.dtype)
         return normed.repeat_interleave(c.heads // c.ngroups, dim=2) + bias[:, 0].to(m.dtype)
 
 

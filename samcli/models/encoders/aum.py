@@ -77,7 +77,7 @@ class Aum(PaddingEncoder):
         """(1, 1 + bands * steps, width), the class token's first; for other lengths resized by the authors' rule."""
         if steps == self.config.table_steps:
             return self.positions
-        grid = self.positions[:, 1:].transpose(1, 2).unflatten(2, (self.bands, -1))  # (1, width, bands, steps)
+        grid = self.positions[:, 1:].transpose(1, 2).reshape(1, self.width, self.bands, -1)
         grid = F.interpolate(grid, (self.bands, steps), mode="bilinear", antialias=True)
         return torch.cat([self.positions[:, :1], grid.flatten(2).transpose(1, 2)], dim=1)
 
@@ -97,7 +97,8 @@ class Aum(PaddingEncoder):
 
     def read(self, frames: Tensor) -> Reading:
         token, patches = self.encode(frames)
-        features = patches.unflatten(1, (self.bands, -1)).transpose(1, 2).flatten(2)  # (batch, steps, bands * width)
+        patches = patches.reshape(len(patches), self.bands, -1, self.width)
+        features = patches.transpose(1, 2).flatten(2)  # (batch, steps, bands * width)
         return Reading(features, None if self.head is None else self.head(token), None)
 
 
