@@ -114,11 +114,19 @@ def _published(
     try:
         shapes = {name: tuple(tensor.shape) for name, tensor in ours.items()}
         config: Any = LANGUAGES[kind](shapes, data, where) if published is None else published.config(shapes, data)
+        if kind == "language" and config.tie_embeddings and _parted(ours):
+            config = dataclasses.replace(config, tie_embeddings=False)
     except (ValueError, TypeError, KeyError, IndexError, ArithmeticError) as error:
         raise ModelError(f"The shapes of the weights in {where} fit no {kind} model ({error}).") from None
     spots = [Spot("F32", tuple(tensor.shape), 0, 0) for tensor in tensors.values()]
     check_sizes(config_to_json(config), spots, where)
     return config, ours
+
+
+def _parted(ours: Mapping[str, Tensor]) -> bool:
+    """Whether a head is stored that is not the embedding, whatever the config says of ties."""
+    head, embedding = ours.get("lm_head.weight"), ours["backbone.embedding.weight"]
+    return head is not None and head.data_ptr() != embedding.data_ptr() and not torch.equal(head, embedding)
 
 
 def _reshaped(ours: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:

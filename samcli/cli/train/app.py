@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +22,8 @@ from samcli.cli.train.tune import tune
 from samcli.errors import UsageError
 
 if TYPE_CHECKING:
+    from samcli.models.sam import SamNetwork
+    from samcli.training.nano.corpus import Corpus
     from samcli.training.nano.settings import NanoRecipe
 
 SIZES = ("nano", "small", "base")
@@ -40,9 +42,10 @@ def about() -> None:
 
 
 def complete_variant(incomplete: str) -> list[str]:
-    from samcli.training.nano.settings import VARIANTS
+    from samcli.training.nano.settings import PLAIN, VARIANTS
 
-    return [name for name in VARIANTS if name.startswith(incomplete)]
+    before, comma, last = incomplete.rpartition(",")
+    return [before + comma + name for name in (PLAIN, *VARIANTS) if name.startswith(last)]
 
 
 @dataclass(kw_only=True)
@@ -66,7 +69,7 @@ class NanoFlags(TalkFlags):
     tags_only: Annotated[bool, typer.Option("--tags-only", help="Tagger only, without words.", metavar="")] = False
     variant: Annotated[
         str | None,
-        typer.Option(help="Variant for comparison, such as no-scan.", metavar="NAME", autocompletion=complete_variant),
+        typer.Option(help="Variants to compare, such as no-scan.", metavar="NAMES", autocompletion=complete_variant),
     ] = None
     both_cores: Annotated[
         bool, typer.Option("--both-cores", help="Both cores; faster, but not reproducible.", metavar="")
@@ -88,7 +91,11 @@ def nano(
     sam train nano corpus/ work/ --tags-only
     sam train nano corpus/ work/ --from sam-nano --steps 5000
     sam train nano corpus/ work/ --ears sam-nano --variant connector-b
+    sam train nano corpus/ work/ --variant plain,mixture,mambaout
     sam eval corpus/ --model work/model
+
+    Of several variants, each has its folder, OUT/mixture/model, and OUT/variants.md says what each loses on scenes of
+    the sources left out, or of the development clips.
 
     Stopped, the same command goes on from the last save.
     """
@@ -98,9 +105,12 @@ def nano(
         raise UsageError(f"There is no --size {flags.size!r}: choose {', '.join(SIZES)}.")
     from samcli.checkpoints.loading import locate
     from samcli.text.labels import labels
+    from samcli.text.tokenizer import Tokenizer
+    from samcli.training.nano.comparison import judged, table
     from samcli.training.nano.corpus import Corpus
     from samcli.training.nano.recipe import train_nano
-    from samcli.training.nano.release import attribution, card, release
+    from samcli.training.nano.settings import PLAIN
+    from samcli.writers.files import write_whole
 
     if flags.start is not None and (flags.ears is not None or flags.variant is not None):
         raise UsageError("--from goes on with a model as it is: neither --ears nor --variant goes with it.")
@@ -109,15 +119,30 @@ def nano(
     start, ears = (locate(name, offline=True).folder if name else None for name in (flags.start, flags.ears))
     streams = output()
     streams.farewell = "stopped; the same command goes on from the last save."
-    recipe = recipe_of(flags)
+    names = [name.strip() for name in (flags.variant or PLAIN).split(",")]
+    recipes = {name: recipe_of(replace(flags, variant=name)) for name in names}
 
     streams.note("reading the corpus")
     material = Corpus.read(corpus, labels())
-    network = train_nano(material, out, recipe, trunk_file(flags.trunk), start, ears, reporter())
-    made, tokenizer = (network.encoder, None) if flags.tags_only else (network, out / "tokenizer.json")
-    release(made, tokenizer, out / "model", card(made, recipe, flags.start), attribution(material, recipe.without))
-    streams.write(f"{out / 'model'}\n")
+    trunk, rows = trunk_file(flags.trunk), []
+    for name, recipe in recipes.items():
+        place = out if len(recipes) == 1 else out / name
+        network = train_nano(material, place, recipe, trunk, start, ears, reporter(), out / "features")
+        deliver(network, place, recipe, material, flags)
+        if len(recipes) > 1 and not flags.tags_only:
+            rows.append(judged(name, network, recipe, material, out / "features", Tokenizer.load(place)))
+            write_whole(out / "variants.md", table(rows).encode())
     return ExitCode.OK
+
+
+def deliver(network: SamNetwork, place: Path, recipe: NanoRecipe, corpus: Corpus, flags: NanoFlags) -> None:
+    """The trained model, as a folder of its own."""
+    from samcli.training.nano.release import attribution, card, release
+
+    made, tokenizer = (network.encoder, None) if flags.tags_only else (network, place / "tokenizer.json")
+    words = card(made, recipe, flags.start), attribution(corpus, recipe.without)
+    release(made, tokenizer, place / "model", *words)
+    output().write(f"{place / 'model'}\n")
 
 
 def trunk_file(name: str | None) -> Path | None:
@@ -135,18 +160,18 @@ def trunk_file(name: str | None) -> Path | None:
 
 def recipe_of(flags: NanoFlags) -> NanoRecipe:
     """The recipe these flags ask for."""
-    from dataclasses import replace
-
-    from samcli.training.nano.settings import VARIANTS, NanoRecipe, bigger
+    from samcli.training.nano.settings import PLAIN, VARIANTS, NanoRecipe, bigger
 
     recipe = NanoRecipe(seed=flags.seed)
     recipe = replace(recipe, second_core=flags.both_cores)
     if flags.size != "nano":
         recipe = bigger(recipe, flags.size)
-    if flags.variant is not None:
+    if flags.variant not in (None, PLAIN):
         if flags.variant not in VARIANTS:
-            raise UsageError(f"There is no --variant {flags.variant!r}: choose {', '.join(VARIANTS)}.")
-        recipe = VARIANTS[flags.variant](recipe)
+            raise UsageError(f"There is no --variant {flags.variant!r}: choose {PLAIN}, {', '.join(VARIANTS)}.")
+        plain, recipe = recipe, VARIANTS[flags.variant](recipe)
+        if flags.ears is not None and recipe.encoder != plain.encoder:
+            raise UsageError(f"--ears keeps an encoder as it is, and --variant {flags.variant} has another one.")
     if flags.without is not None:
         recipe = replace(recipe, without=tuple(part.strip() for part in flags.without.split(",")))
     if flags.start is not None or flags.ears is not None:  # reading from targets is behind it

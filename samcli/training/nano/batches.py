@@ -83,8 +83,9 @@ class Sampler:
         ]
         weight = np.array([sum(map(len, sources)) ** options.label_power for sources in self.members])
         curated = np.array([key[0] for key in groups])
-        weight[curated] *= options.curated_share / weight[curated].sum()
-        weight[~curated] *= (1 - options.curated_share) / weight[~curated].sum()
+        for kind, share in ((curated, options.curated_share), (~curated, 1 - options.curated_share)):
+            if kind.any():
+                weight[kind] *= share / weight[kind].sum()
         self.edges = _edges(weight)
 
     def draw(self, rng: np.random.Generator) -> Clip:

@@ -36,8 +36,9 @@ class Material:
 
 def prepare(corpus: Corpus, cache: Path, without: Sequence[str] = ()) -> Material:
     """Compute the corpus' features once, add the synthetic sounds, leave out some sources."""
-    ready = (cache / "index.json").exists()
-    store = FeatureStore(cache) if ready else build_features(corpus.folder, corpus.clips, cache)
+    store = FeatureStore(cache) if (cache / "index.json").exists() else None
+    if store is None or any(clip not in store for clip in corpus.clips):
+        store = build_features(corpus.folder, corpus.clips, cache)
     made = synthetic_clips()
     corpus = corpus.without(without).plus(clip for clip, _ in made)
     for clip, wave in made:

@@ -53,17 +53,19 @@ def train_nano(
     start: Path | None = None,
     ears: Path | None = None,
     report: Report = lambda line: None,
+    features: Path | None = None,
 ) -> SamNetwork:
     """Train, or go on training, in the folder `out`; the averaged network comes back.
 
     `trunk`: mn04's weights; without them the encoder begins with noise. `start`: a model of this kind to begin with, in
     place of a new one. `ears`: one whose encoder and tokenizer are taken over and stay as they are; only words are
-    learned.
+    learned. `features`: where the corpus' are kept, when several trainings share them.
     """
     recipe = recipe or NanoRecipe()
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
-    first = prepare(corpus if recipe.teacher else without_teacher(corpus), out / "features", recipe.without)
+    taught = corpus if recipe.teacher else without_teacher(corpus)
+    first = prepare(taught, features or out / "features", recipe.without)
     network, tokenizer = initial_network(out, recipe, trunk, start, ears)
     resumed = (out / "state" / SAVED).exists()
     if start is None and recipe.word_steps and not resumed:  # a training that goes on brings its own
@@ -213,7 +215,7 @@ def lengthen_memory(language: LanguageModel) -> None:
         for layer in language.backbone.layers:
             mixer: Any = layer.mixer
             if not hasattr(mixer, "A_log"):
-                continue  # no scan, no memory
+                continue  # no scan, or one whose memories begin long
             heads = len(mixer.A_log)
             dt = torch.exp(torch.empty(heads).uniform_(math.log(0.05), math.log(0.6)))
             mixer.dt_bias.copy_(dt + torch.log(-torch.expm1(-dt)))  # inverse of softplus

@@ -32,7 +32,7 @@ def card(network: SamNetwork | Encoder, recipe: NanoRecipe, start: str | None = 
     """What is known of a model when its training ends; its figures are for `sam eval` to find."""
     millions = sum(parameter.numel() for parameter in network.parameters()) / 1e6
     speaks = isinstance(network, SamNetwork)
-    what = "an audio encoder, a connector and a Mamba-2 language model" if speaks else "an audio encoder with its tags"
+    what = "an audio encoder, a connector and a language model" if speaks else "an audio encoder with its tags"
     origin = f" It began as {start}." if start else ""
     return (
         f"# A model trained by sam\n\n"

@@ -56,7 +56,8 @@ class NanoRecipe:
     language_layers: int = 6
     language_width: int = 256
     language_state: int = 64
-    language_layer: Literal["mamba2", "convolution"] = "mamba2"
+    language_layer: Literal["mamba2", "mamba3", "convolution"] = "mamba2"
+    split_projections: bool = False  # audio and text tokens with projections of their own (Mixture-of-Mamba)
     connector: Kind = "concat"
     teacher: bool = True  # learn from its opinion of every clip; False: from labels alone
     stack: int = 4  # encoder steps per audio token: 3.1 tokens a second
@@ -104,7 +105,16 @@ class NanoRecipe:
             layer=self.language_layer,
         )
         connector = ConnectorConfig(kind=self.connector)
-        return SamConfig(self.encoder, language, connector, stack=self.stack, reads_tags=True, beams=2, aligned=aligned)
+        return SamConfig(
+            self.encoder,
+            language,
+            connector,
+            stack=self.stack,
+            reads_tags=True,
+            split_projections=self.split_projections,
+            beams=2,
+            aligned=aligned,
+        )
 
 
 def bigger(recipe: NanoRecipe, size: str) -> NanoRecipe:
@@ -116,14 +126,21 @@ def bigger(recipe: NanoRecipe, size: str) -> NanoRecipe:
     return replace(recipe, encoder=encoder, language_width=words, language_layers=language_layers)
 
 
+PLAIN = "plain"  # the recipe as it is, among others
+
 # One choice made otherwise, to see what it is worth.
 VARIANTS: dict[str, Callable[[NanoRecipe], NanoRecipe]] = {
     "connector-b": lambda recipe: replace(recipe, connector="time-major"),
     "connector-c": lambda recipe: replace(recipe, connector="frequency-major"),
+    "connector-convolution": lambda recipe: replace(recipe, connector="convolution"),
+    "connector-scan": lambda recipe: replace(recipe, connector="scan"),
+    "mixture": lambda recipe: replace(recipe, split_projections=True),
     "no-teacher": lambda recipe: replace(recipe, teacher=False),
     "no-scan": lambda recipe: replace(
         recipe, encoder=replace(recipe.encoder, mixer=replace(recipe.encoder.mixer, scan=False))
     ),
+    "mambaout": lambda recipe: replace(recipe, encoder=replace(recipe.encoder, mixing="mambaout")),
+    "language-mamba3": lambda recipe: replace(recipe, language_layer="mamba3"),
     "language-without-scan": lambda recipe: replace(recipe, language_layer="convolution"),
     "small-language": lambda recipe: replace(recipe, language_layers=3),
     "large-language": lambda recipe: replace(recipe, language_layers=10),

@@ -2,8 +2,9 @@
 
 import pytest
 
-from samcli.cli.train.app import NanoFlags, recipe_of
+from samcli.cli.train.app import NanoFlags, complete_variant, recipe_of
 from samcli.cli.train.shared import describe
+from samcli.errors import UsageError
 from samcli.training.nano.settings import NanoRecipe
 
 
@@ -58,8 +59,16 @@ def test_a_size_that_does_not_exist_is_refused(sam):
 
 def test_a_variant_that_does_not_exist_is_refused(sam):
     (sam.folder / "manifest.csv").touch()
-    done = sam("train", "nano", ".", "out", "--variant", "no-ears")
+    done = sam("train", "nano", ".", "out", "--variant", "plain,no-ears")
     assert done.returncode == 2 and b"connector-b" in done.stderr and not (sam.folder / "out").exists()
+    assert complete_variant("plain,connector-c") == ["plain,connector-c", "plain,connector-convolution"]
+
+
+@pytest.mark.parametrize("variant", ["no-scan", "mambaout"])
+def test_ears_that_stay_are_no_others(variant):
+    assert recipe_of(NanoFlags(variant=variant)).encoder != NanoRecipe().encoder
+    with pytest.raises(UsageError, match="--ears keeps an encoder"):
+        recipe_of(NanoFlags(variant=variant, ears="sam-nano"))
 
 
 def test_what_goes_on_as_it_is_takes_no_other_choice(sam):

@@ -198,19 +198,41 @@ def test_words_alone_are_learned_with_the_ears_of_another(
     heard, work = trained
     release(heard, work / "tokenizer.json", tmp_path / "model")
     kept = load_trained(tmp_path / "model")[0].encoder.state_dict()
-    for name in ("connector-b", "connector-c", "language-without-scan"):
+    model_of: dict[str, Any] = {}
+    for name in ("connector-convolution", "connector-scan", "mixture"):
         recipe = VARIANTS[name](WORDS_ALONE)
         network = train_nano(corpus, tmp_path / name, recipe, ears=tmp_path / "model")
         assert all(torch.equal(value, kept[key]) for key, value in network.encoder.state_dict().items()), name
         assert [line["step"] for line in lines_of(tmp_path / name)] == [1, 2, 3, 4]
         release(network, tmp_path / name / "tokenizer.json", tmp_path / name / "model")
-        model = load_model(str(tmp_path / name / "model"), device="cpu")
+        model = model_of[name] = load_model(str(tmp_path / name / "model"), device="cpu")
         state = model.listen(model.encode(torch.randn(1, 32000), torch.tensor([32000])), None)
         assert isinstance(model.speak(state, [""], SpeakOptions(max_new_tokens=5))[0], str)
 
+    copies = model_of["mixture"].network.language.backbone.layers[0].mixer.in_proj.experts
+    assert not torch.equal(copies[0].weight, copies[1].weight), "what listens and what speaks have parted"
     unlike = VARIANTS["no-scan"](WORDS_ALONE)
     with pytest.raises(ModelError, match="another encoder"):
         train_nano(corpus, tmp_path / "other", unlike, ears=tmp_path / "model")
+
+
+def test_ears_of_mambaout_learn_and_are_saved(corpus: Corpus, tmp_path: Path) -> None:
+    recipe = VARIANTS["mambaout"](replace(TINY, read_steps=0, word_steps=0))
+    network = train_nano(corpus, tmp_path / "work", recipe, features=tmp_path / "features")
+    assert (tmp_path / "features/mel.npy").exists() and not (tmp_path / "work/features").exists()
+    release(network.encoder, None, tmp_path / "model")
+    model = load_model(str(tmp_path / "model"), device="cpu")
+    waves, lengths = torch.randn(1, 48_000) * 0.1, torch.tensor([48_000])
+    heard: Any = model.encode(waves, lengths).clip_logits
+    with torch.no_grad():
+        exact = network.eval().encoder(*network.encoder.features(waves, lengths)).clip_logits
+    assert (heard - exact).abs().max() < 0.1, "but for 16-bit weights"
+
+
+def test_features_of_a_corpus_that_grew_are_made_again(corpus: Corpus, tmp_path: Path) -> None:
+    few, more = (replace(corpus, clips=corpus.clips[:count]) for count in (1, 2))
+    assert corpus.clips[1] not in nano.prepare(few, tmp_path).store
+    assert all(clip in nano.prepare(more, tmp_path).store for clip in more.clips)
 
 
 def test_tags_alone_make_a_tagger(corpus: Corpus, tmp_path: Path) -> None:
@@ -241,31 +263,34 @@ def test_sources_left_out_are_not_learned_from(corpus: Corpus, tmp_path: Path) -
     assert left.split("dev") == corpus.split("dev"), "what judges stays"
 
 
+SMALL_RECIPE = (  # the recipe at a size that a test can wait for, the rest as a person calls it
+    "import sys; from dataclasses import replace\n"
+    "from samcli.training.nano import settings\n"
+    "plain = settings.NanoRecipe\n"
+    "def small(**given):\n"
+    "    made = plain(**given)\n"
+    "    encoder = replace(made.encoder, layers=1)\n"
+    "    batches = replace(made.batches, scenes_at_5_seconds=2)\n"
+    "    return replace(made, encoder=encoder, batches=batches, language_layers=1, sentences=200, vocabulary=320, "
+    "counted=20)\n"
+    "settings.NanoRecipe = small\n"
+    "from samcli.cli.app import run\n"
+    "sys.exit(run())\n"
+)
+
+
+def called(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", SMALL_RECIPE, *arguments], cwd=folder, capture_output=True, text=True, timeout=280
+    )
+
+
 def test_one_command_makes_a_model_from_the_published_trunk(corpus_folder: Path, tmp_path: Path) -> None:
     save_file(published(), tmp_path / "mn04.safetensors")
-    script = (  # the recipe at a size that a test can wait for, the rest as a person calls it
-        "import sys; from dataclasses import replace\n"
-        "from samcli.training.nano import settings\n"
-        "plain = settings.NanoRecipe\n"
-        "def small(**given):\n"
-        "    made = plain(**given)\n"
-        "    encoder = replace(made.encoder, layers=1)\n"
-        "    batches = replace(made.batches, scenes_at_5_seconds=2)\n"
-        "    return replace(made, encoder=encoder, batches=batches, language_layers=1, sentences=200, vocabulary=320, "
-        "counted=20)\n"
-        "settings.NanoRecipe = small\n"
-        "from samcli.cli.app import run\n"
-        "sys.exit(run())\n"
-    )
     command = ["train", "nano", str(corpus_folder), "out", "--steps", "10", "--without", "game/one"]
     command += ["--trunk", str(tmp_path / "mn04.safetensors")]
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", script, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=280
-        )
-
-    done = run(*command)
+    done = called(tmp_path, *command)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "out/model\n"
     model = load_model(str(tmp_path / "out/model"), device="cpu")
@@ -275,5 +300,25 @@ def test_one_command_makes_a_model_from_the_published_trunk(corpus_folder: Path,
     kernel = published()["features.0.0.weight"].transpose(2, 3)
     assert torch.equal(state["network"]["encoder.trunk.stem.conv.weight"], kernel), "its first blocks stay as they came"
     assert "game/one" not in (tmp_path / "out/model/ATTRIBUTION.md").read_text()
-    refused = run(*command[:-1], "no-such-file.safetensors")
+    refused = called(tmp_path, *command[:-1], "no-such-file.safetensors")
     assert refused.returncode in (2, 3) and "no-such-file" in refused.stderr and "Traceback" not in refused.stderr
+
+
+@pytest.mark.slow
+def test_one_command_makes_a_model_of_each_variant(corpus_folder: Path, tmp_path: Path) -> None:
+    names = ["plain", "connector-b", "mixture", "mambaout", "language-mamba3"]
+    command = ["train", "nano", str(corpus_folder), "out", "--steps", "10"]
+    done = called(tmp_path, *command, "--variant", ",".join(names))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "".join(f"out/{name}/model\n" for name in names)
+    assert [path.name for path in (tmp_path / "out").rglob("mel.npy")] == ["mel.npy"], "features are computed once"
+    header, _, *rows = (tmp_path / "out/variants.md").read_text().splitlines()
+    assert [row.split(" | ")[0] for row in rows] == [f"| {name}" for name in names]
+    assert len({row.count("|") for row in (header, *rows)}) == 1
+    plain, _, mixture, out, mamba3 = (
+        load_model(str(tmp_path / "out" / name / "model"), device="cpu").network.config  # type: ignore[attr-defined]
+        for name in names
+    )
+    assert mamba3 == replace(plain, language=replace(plain.language, layer="mamba3"))
+    assert mixture == replace(plain, split_projections=True)
+    assert out == replace(plain, encoder=replace(plain.encoder, mixing="mambaout"))
