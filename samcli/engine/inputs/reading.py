@@ -10,6 +10,8 @@ from samcli.engine.inputs.sources import open_input
 from samcli.engine.windows import Cut, Piece, cut
 from samcli.errors import InputError
 
+EMPTY = "empty"  # the kind of the error of an input without samples
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -34,5 +36,5 @@ def heard(
         duration = covered if reader.duration is None else reader.duration
         warning = reader.warning
     if not samples:
-        raise InputError(f"{item.display!r} holds no sound.", "empty")
+        raise InputError(f"{item.display!r} holds no sound.", EMPTY)
     yield Ended(duration, covered, warning)
