@@ -16,7 +16,7 @@ from samcli.tasks.event import ROUNDING, Event
 from samcli.tasks.readable import PAUSE_SECONDS, SURER, matters, wider_names
 
 WIDE = HEADINGS - {"Music"}  # names that say only the sort of a sound
-WAIT_SECONDS = 2.0  # from its begin: so long such a name waits for a better one
+WAIT_SECONDS = 1.2  # from its begin: so long such a name waits for a better one
 
 Kind = Literal["begin", "end"]
 
