@@ -116,7 +116,8 @@ class Tracker:
         if self.folding is not None:
             self.folding.resume(state["folding"])
         if state["hop"] is not None:
-            self.last = Look(*state["hop"], steps)
+            start, end = map(float, state["hop"])
+            self.last = Look(start, end, steps)
             self.ahead = self.finder.ahead()
             self.ahead.add(*self.last)
 
