@@ -136,16 +136,19 @@ class Hearing:
 
     async def _in_time(self, order: Order, news: Awaitable[News], since: float, request: Request) -> News:
         waiting = asyncio.ensure_future(news)
-        while True:
-            done, _ = await asyncio.wait([waiting], timeout=LOOK_SECONDS)
-            if done:
-                return waiting.result()
-            if time.monotonic() - since >= self.answer_seconds:
-                order.cancel()
-                raise RefusedError(504, "time", f"This was not heard within {self.answer_seconds:.0f} s.")
-            if await request.is_disconnected():
-                order.cancel()
-                raise RefusedError(499, "gone", "The client went away.")
+        try:
+            while True:
+                done, _ = await asyncio.wait([waiting], timeout=LOOK_SECONDS)
+                if done:
+                    return waiting.result()
+                if time.monotonic() - since >= self.answer_seconds:
+                    raise RefusedError(504, "time", f"This was not heard within {self.answer_seconds:.0f} s.")
+                if await request.is_disconnected():
+                    raise RefusedError(499, "gone", "The client went away.")
+        except BaseException:
+            waiting.cancel()
+            order.cancel()
+            raise
 
     async def _told(self, orders: Sequence[Followed], request: Request) -> AsyncIterator[Record]:
         """Each record when it is there. A refusal once something was told is a record, too."""
