@@ -136,8 +136,10 @@ class File:
         return [replace(heard.record(task.name), error=info)]
 
     def heard(self, segment: Segment, model: str, revision: str) -> Heard:
-        """The facts about a segment; of a stream that goes on, how long it lasts is how much has come."""
-        ended = self.ended or Ended(segment.end, segment.end, None)
+        """The facts about a segment; of a stream, how long it lasts is how much has come, whatever waits behind it."""
+        ended = self.ended
+        if ended is None or (self.job.item.flows and not segment.final):
+            ended = Ended(segment.end, segment.end, None)
         alone = len(self.segments) == 1 and not self.recorded
         return Heard(
             path=self.job.item.display,

@@ -69,6 +69,12 @@ class EventFinder:
         """What is open, and what may still be joined, between `settled` and the next window."""
         return list(self._open.values()), list(self._last.values())
 
+    def ahead(self) -> EventFinder:
+        """One that goes on from here, and leaves this one as it is."""
+        other = EventFinder(self.choice, self.step_seconds)
+        other.resume(*self.state())
+        return other
+
     def resume(self, opened: Iterable[Event], last: Iterable[Event]) -> None:
         """Go on from such a state."""
         self._open = {event.position: event for event in opened}

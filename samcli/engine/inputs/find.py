@@ -41,7 +41,7 @@ class Input:
     relative: str  # where a file of results for this input belongs below an output folder; unique in a run
     source: Any = None  # an open binary stream, or (array, rate); None: open `path`
     problem: tuple[str, str] | None = None  # (kind, sentence): known to fail before it is opened
-    flows: bool = False  # a stream to be told of while it still comes
+    flows: bool = False  # to be told of while it still comes, or is still being heard
     raw: RawSound | None = None  # bare samples, and of which kind
 
 
