@@ -28,6 +28,7 @@ FAINT = 200  # tenths of a decibel below the loudest moment, from where on nothi
 NOUN = ""  # stands for a sentence around the noun
 LATER = "~"  # before a clause of what comes later
 LOUD_DB, SOFT_DB = -8.0, -36.0
+BRIEF = 1000  # milliseconds
 TREND_DB = 6.0  # between the halves of a sound that grows or fades
 
 
@@ -134,15 +135,15 @@ def _loudness(sound: Sound) -> str:
 
 def _placed(sound: Sound, facts: Facts) -> str:
     """In which part of a short recording it is heard, or for how long."""
-    if sound.share >= THROUGHOUT:
-        return " throughout" if sound.lasts else ""
-    if facts.duration < 3000:
-        return ""
-    seconds = round(sound.account.total / 1000)
-    if sound.count == 1 and sound.share < 0.4 and not sound.lasts:
+    if sound.share >= THROUGHOUT and sound.lasts:
+        return " throughout"
+    if facts.duration >= 3000 and sound.count == 1 and sound.share < 0.4 and not sound.lasts:
         middle = (sound.start + sound.end) / 2 / facts.duration
         return " at the beginning" if middle < 0.3 else " at the end" if middle > 0.7 else " in the middle"
-    if sound.lasts or (sound.count == 1 and seconds >= 2):
+    if sound.account.total < BRIEF and sound.count == 1 and sound.said.shape != ONCE:
+        return " briefly"
+    seconds = round(sound.account.total / 1000)
+    if sound.share < THROUGHOUT and (sound.lasts or (sound.count == 1 and seconds >= 2)):
         return " for a moment" if seconds < 2 else f" for {inflection.number(seconds)} seconds"
     return ""
 
