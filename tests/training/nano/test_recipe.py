@@ -308,6 +308,7 @@ def test_one_command_makes_a_model_from_the_published_trunk(corpus_folder: Path,
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1600)
 def test_one_command_makes_a_model_of_each_variant(corpus_folder: Path, tmp_path: Path) -> None:
     names = ["mixture", "mambaout", "language-mamba3"]
     command = ["train", "nano", str(corpus_folder), "out", "--steps", "10"]
