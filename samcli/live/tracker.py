@@ -79,7 +79,7 @@ class Tracker:
 
     def finish(self, now: float) -> list[Change]:
         """The sound is at its end."""
-        self.finder = self.ahead
+        self.finder, self.last = self.ahead, None
         if self.folding is None:
             return self._over(self.finder.events())
         told = [*self.folding.add(self.finder.events(), [], now), *self.folding.finish()]

@@ -61,6 +61,15 @@ def test_a_state_changes_nothing(listener: Make, changes: bool, tmp_path: Path) 
         assert second.statistics.values()["heard"] > 10
 
 
+def test_what_is_over_is_not_told_again(listener: Make, tmp_path: Path) -> None:
+    for more in ({}, {"all_events": True}):
+        first, second = listener(**more), listener(**more)
+        assert heard(first, [scene(5, seed=1)])[-1].kind == "end"
+        write_state(tmp_path / "a.state", saved(first, {}))
+        resume(second, read_state(tmp_path / "a.state"), "a.state")
+        assert list(second.finish()) == []
+
+
 def test_what_is_kept_is_what_the_file_gives(listener: Make, model: Any, tmp_path: Path) -> None:
     wave = scene(36.4, seed=4)
     ear = listener()
