@@ -12,7 +12,7 @@ from samcli.cli.completion import complete_model
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import MODEL, spread
 from samcli.cli.output import output
-from samcli.cli.train.shared import CourseFlags, course_options, end, reporter, teaching
+from samcli.cli.train.shared import CourseFlags, course_options, end, reporter, stage_numbers, teaching
 from samcli.errors import UsageError
 from samcli.writers.disk import own_file
 
@@ -32,7 +32,6 @@ CONNECTORS = {
     "c": "frequency-major",
 }
 METHODS = ("lora", "dora", "full")
-STAGES = 4
 
 
 def complete_connector(incomplete: str) -> list[str]:
@@ -161,25 +160,13 @@ def recipe_of(flags: AlignFlags, team: Team) -> AlignRecipe:
         freeze_encoder=flags.freeze_encoder,
         windows=flags.windows,
         longest=flags.longest,
-        epochs=four_numbers(flags.epochs, "epochs"),
-        steps=tuple(round(steps) for steps in four_numbers(flags.steps, "steps")) if flags.steps else (),
+        epochs=stage_numbers(flags.epochs, "epochs", "2,2,1,1"),
+        steps=tuple(round(steps) for steps in stage_numbers(flags.steps, "steps", "2,2,1,1")) if flags.steps else (),
         rate=flags.rate or plain.rate,
         warm_up=plain.warm_up if flags.warm_up is None else flags.warm_up,
         recompute=flags.recompute,
         course=course_options(flags, team, plain.course.batch, plain.course.at_once),
     )
-
-
-def four_numbers(text: str, name: str) -> tuple[float, ...]:
-    """One number for each stage, or one for all."""
-    try:
-        numbers = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        numbers = ()
-    numbers = numbers * STAGES if len(numbers) == 1 else numbers
-    if len(numbers) != STAGES or not all(0 <= number < 1e9 for number in numbers) or not any(numbers):
-        raise UsageError(f"--{name} takes a number for each of the four stages, such as 2,2,1,1, not {text!r}.")
-    return numbers
 
 
 def settings(recipe: AlignRecipe) -> dict[str, Any]:

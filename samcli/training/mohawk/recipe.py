@@ -1,0 +1,92 @@
+"""MOHAWK (arXiv 2408.10189): a transformer becomes a Mamba-2 in three stages.
+
+    matrices   each mixer's matrix comes near that of the attention in its place; both read what the teacher has there
+    hidden     each block's output comes near the teacher's, from the same input; the mixers learn, the MLPs stay
+    whole      all of the student learns to say what the teacher says, token by token
+
+The paper gives the stages 80, 160 and 2760 of three billion tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from samcli.ssm.language.phi import PhiLanguageModel
+from samcli.training.course import Course, Report
+from samcli.training.lesson import CourseOptions, Pace, Stage
+from samcli.training.mohawk.judge import Judge
+from samcli.training.mohawk.lessons import Hidden, Matrices, Whole
+from samcli.training.mohawk.passages import Passages
+from samcli.training.mohawk.student import beginner
+from samcli.training.mohawk.teacher import Teacher
+from samcli.training.team import Team
+
+STAGES = ("matrices", "hidden", "whole")
+SHAPE: Literal["cosine"] = "cosine"
+BETAS = (0.9, 0.95)
+
+
+@dataclass(frozen=True)
+class MohawkRecipe:
+    steps: tuple[int, int, int] = (200, 400, 2400)
+    length: int = 256  # tokens of a window
+    rates: tuple[float, float, float] = (2e-3, 1e-3, 1e-3)
+    warm_up: int = 20
+    judged: int = 64  # windows held out, on which the perplexities are measured
+    course: CourseOptions = field(default_factory=lambda: CourseOptions(batch=8))
+
+    def tokens(self, stages: int = len(STAGES)) -> int:
+        """Read in the first so many stages."""
+        return sum(self.steps[:stages]) * self.course.batch * self.length
+
+
+def stages(teacher: Teacher, student: PhiLanguageModel, passages: Passages, recipe: MohawkRecipe) -> list[Stage]:
+    lessons = (Matrices, Hidden, Whole)
+    parts = zip(STAGES, lessons, recipe.steps, recipe.rates, strict=True)
+    return [
+        Stage(name, lesson(teacher, student, passages), steps, Pace(rate, recipe.warm_up, SHAPE, BETAS), lesson.learns)
+        for name, lesson, steps, rate in parts
+    ]
+
+
+def mohawk(
+    teacher: Teacher,
+    passages: Passages,
+    folder: Path,
+    recipe: MohawkRecipe,
+    team: Team,
+    report: Report = lambda line: None,
+) -> tuple[PhiLanguageModel, dict[str, float], bool]:
+    """The student, the perplexities on the way, and whether the course came to its end; its state is in `folder`."""
+    student = beginner(teacher, recipe.course.seed).to(team.device).train()
+    judge = Judge(folder / "perplexity.json", passages.held_out(recipe.judged).to(team.device))
+    ends = {sum(recipe.steps[: number + 1]): name for number, name in enumerate(STAGES) if recipe.steps[number]}
+
+    def and_judge(line: dict[str, Any]) -> None:
+        report(line)
+        if line["step"] in ends:
+            judge.note(ends[line["step"]], student)
+
+    course = Course(student, stages(teacher, student, passages, recipe), folder, recipe.course, team)
+    if team.leads:
+        judge.note("teacher", teacher)
+        if not course.done:
+            judge.note("beginning", student)
+    finished = course.run(and_judge)
+    return student.eval(), judge.found, finished
+
+
+def in_words(found: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in found.items())
+
+
+def card(teacher: str, recipe: MohawkRecipe, found: dict[str, float]) -> str:
+    """The README of the model's folder."""
+    steps = ", ".join(f"{count} of {name}" for name, count in zip(STAGES, recipe.steps, strict=True))
+    return (
+        "# A Mamba-2 that was a transformer\n\n"
+        f"Made of {teacher} by `sam train mohawk` (arXiv 2408.10189): {steps} steps, {recipe.tokens()} tokens of text. "
+        f"Perplexity of held-out text: {in_words(found)}.\n"
+    )
