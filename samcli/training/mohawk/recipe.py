@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+
 from samcli.ssm.language.phi import PhiLanguageModel
 from samcli.training.course import Course, Report
 from samcli.training.lesson import CourseOptions, Pace, Stage
@@ -24,6 +26,7 @@ from samcli.training.mohawk.teacher import Teacher
 from samcli.training.team import Team
 
 STAGES = ("matrices", "hidden", "whole")
+FITTED = 4  # windows, on which the beginning is fitted
 SHAPE: Literal["cosine"] = "cosine"
 BETAS = (0.9, 0.95)
 
@@ -60,7 +63,8 @@ def mohawk(
     report: Report = lambda line: None,
 ) -> tuple[PhiLanguageModel, dict[str, float], bool]:
     """The student, the perplexities on the way, and whether the course came to its end; its state is in `folder`."""
-    student = beginner(teacher, recipe.course.seed).to(team.device).train()
+    few = torch.stack([passages.learned(place) for place in range(FITTED)]).to(team.device)
+    student = beginner(teacher, few).train()
     judge = Judge(folder / "perplexity.json", passages.held_out(recipe.judged).to(team.device))
     ends = {sum(recipe.steps[: number + 1]): name for number, name in enumerate(STAGES) if recipe.steps[number]}
 
