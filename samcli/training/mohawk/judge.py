@@ -19,7 +19,7 @@ from samcli.writers.files import write_whole
 def perplexity(model: PhiLanguageModel, windows: Tensor, at_once: int = 8) -> float:
     """Of every token of (windows, length) but the first of each."""
     nats = 0.0
-    for part in windows.split(at_once):
+    for part in torch.split(windows, at_once):
         logits = model(part)[0][:, :-1].float()
         nats += float(F.cross_entropy(logits.flatten(0, 1), part[:, 1:].flatten(), reduction="sum"))
     return math.exp(min(80.0, nats / max(1, windows[:, 1:].numel())))

@@ -17,7 +17,7 @@ from samcli.training.mohawk.teacher import Teacher
 MIXING = (".mixer.in_proj.", ".mixer.conv1d.", ".mixer.D")
 
 
-class _Lesson:
+class Reading:
     """Windows of the text; what is learned from them is another matter in each stage."""
 
     def __init__(self, teacher: Teacher, student: PhiLanguageModel, passages: Passages) -> None:
@@ -30,7 +30,7 @@ class _Lesson:
         return torch.stack([self.passages.learned(place) for place in places])
 
 
-class Matrices(_Lesson):
+class Matrices(Reading):
     """Frobenius norms of what is between the two matrices of a head."""
 
     @staticmethod
@@ -50,7 +50,7 @@ class Matrices(_Lesson):
         return _outcome(torch.stack(losses).mean(0), 1)
 
 
-class Hidden(_Lesson):
+class Hidden(Reading):
     """Norms of what is between the outputs of two blocks."""
 
     @staticmethod
@@ -65,7 +65,7 @@ class Hidden(_Lesson):
         return _outcome(torch.stack(losses).mean(0), 1)
 
 
-class Whole(_Lesson):
+class Whole(Reading):
     """Divergence of what the student says from what the teacher says, in nats a token."""
 
     @staticmethod

@@ -216,5 +216,5 @@ def _renamed(
         if len(tensor) != heads[0] * heads[1] * heads[2]:
             raise ModelError(f"{shown(name)} has the shape {tuple(tensor.shape)}, which is not {heads[0]} heads.")
         for number, part in enumerate("qkv"):
-            found[name.replace("qkv", part)] = tensor.unflatten(0, heads)[:, number].flatten(0, 1)
+            found[name.replace("qkv", part)] = tensor.reshape(*heads, *tensor.shape[1:])[:, number].flatten(0, 1)
     return found

@@ -46,7 +46,7 @@ class MohawkRecipe:
 
 
 def stages(teacher: Teacher, student: PhiLanguageModel, passages: Passages, recipe: MohawkRecipe) -> list[Stage]:
-    lessons = (Matrices, Hidden, Whole)
+    lessons: tuple[type[Matrices | Hidden | Whole], ...] = (Matrices, Hidden, Whole)
     parts = zip(STAGES, lessons, recipe.steps, recipe.rates, strict=True)
     return [
         Stage(name, lesson(teacher, student, passages), steps, Pace(rate, recipe.warm_up, SHAPE, BETAS), lesson.learns)
@@ -64,7 +64,8 @@ def mohawk(
 ) -> tuple[PhiLanguageModel, dict[str, float], bool]:
     """The student, the perplexities on the way, and whether the course came to its end; its state is in `folder`."""
     few = torch.stack([passages.learned(place) for place in range(FITTED)]).to(team.device)
-    student = beginner(teacher, few).train()
+    student = beginner(teacher, few)
+    student.train()
     judge = Judge(folder / "perplexity.json", passages.held_out(recipe.judged).to(team.device))
     ends = {sum(recipe.steps[: number + 1]): name for number, name in enumerate(STAGES) if recipe.steps[number]}
 
@@ -79,7 +80,8 @@ def mohawk(
         if not course.done:
             judge.note("beginning", student)
     finished = course.run(and_judge)
-    return student.eval(), judge.found, finished
+    student.eval()
+    return student, judge.found, finished
 
 
 def in_words(found: dict[str, float]) -> str:

@@ -35,59 +35,62 @@ def beginner(teacher: Teacher, windows: Tensor) -> PhiLanguageModel:
         h = theirs.input_layernorm(x)  # type: ignore[operator]
         fit(mixer, h, attention.transfer_matrix(h))
         _take_bias(ours, attention)
-    return student.eval()
+    student.eval()
+    return student
 
 
 def begin_as(mixer: DiscreteMamba2, attention: Attention) -> None:
-    c, wide = mixer.config, attention.config
-    scale = wide.head_dim**-0.5
+    c = mixer.config
     parts = [_each_head(part, attention) for part in (attention.v, attention.k, attention.q)]
-    (_, key, query), biases = [weight for weight, _ in parts], [bias for _, bias in parts]
-    rows = mixer.in_proj.weight
+    rows, bias = mixer.in_proj.weight, mixer.conv1d.bias
+    assert bias is not None
     rows.zero_()
-    rows[: c.conv_channels] = torch.cat([parts[0][0], key, query * scale])
+    rows[: c.conv_channels] = torch.cat([weight for weight, _ in parts])
+    bias.copy_(torch.cat([own for _, own in parts]))
     mixer.conv1d.weight.zero_()
     mixer.conv1d.weight[:, :, -1] = 1.0
-    assert mixer.conv1d.bias is not None
-    mixer.conv1d.bias.copy_(torch.cat([biases[0], biases[1], biases[2] * scale]))
     mixer.z_bias.fill_(OPEN)
     mixer.D.zero_()
     mixer.out_proj.weight.copy_(attention.out_proj.weight)
 
 
 def fit(mixer: DiscreteMamba2, h: Tensor, wanted: Tensor) -> None:
-    """Set the strength of every head's mixing, and its decay, to what comes nearest to `wanted` where `h` is read."""
-    c = mixer.config
-    channels = torch.arange(c.d_inner, c.conv_channels, device=h.device).view(2, c.heads, c.d_state)
-    ones, bias = channels[:, :, -1], mixer.conv1d.bias  # (B and C, heads)
+    """Set how strongly every head mixes, and how it forgets, to what comes nearest to `wanted` where `h` is read."""
+    c, rows, bias = mixer.config, mixer.in_proj.weight, mixer.conv1d.bias
     assert bias is not None
-    mixer.in_proj.weight[ones.flatten()] = 0.0
-    bias[ones.flatten()] = 0.0
+    places = torch.arange(c.d_inner, c.conv_channels, device=h.device).view(2, c.heads, c.d_state)
+    for ones in places[:, :, -1]:  # the channel of B, and of C, that becomes a constant
+        rows[ones], bias[ones] = 0.0, 0.0
     _, _, B, C, _, _ = mixer._operands(h, None, None)
-    chosen = torch.einsum("blhn,bmhn->bhlm", C, B)
-    places = torch.arange(h.shape[1], device=h.device)
-    apart = (places[:, None] - places).float()
-    best, found = torch.full((c.heads,), torch.inf, device=h.device), torch.zeros(c.heads, 4, device=h.device)
-    for decay in DECAYS:
-        faded = (decay**apart).tril()
-        terms = torch.stack([chosen * faded, faded.expand_as(chosen), torch.eye(len(places)).to(h).expand_as(chosen)])
-        products = torch.einsum("sbhlm,tbhlm->hst", terms, terms)
-        factors = torch.linalg.lstsq(products, torch.einsum("tbhlm,bhlm->ht", terms, wanted)[..., None]).solution[
-            ..., 0
-        ]
-        left = (wanted - torch.einsum("ht,tbhlm->bhlm", factors, terms)).square().sum((0, 2, 3))
-        nearer = left < best
-        best = torch.where(nearer, left, best)
-        found[nearer] = torch.cat([factors, factors.new_full((c.heads, 1), decay)], 1)[nearer]
-    choice, one, own, decay_of = found.unbind(1)
-    strength = choice.repeat_interleave(c.d_state)
-    mixer.in_proj.weight[channels[1].flatten()] *= strength[:, None]
-    bias[channels[1].flatten()] *= strength
-    bias[ones[0]], bias[ones[1]] = 1.0, one
+    choice, one, own, decay = nearest(torch.einsum("blhn,bmhn->bhlm", C, B), wanted).unbind(1)
+    rows[places[1].flatten()] *= choice.repeat_interleave(c.d_state)[:, None]
+    bias[places[1].flatten()] *= choice.repeat_interleave(c.d_state)
+    bias[places[0, :, -1]], bias[places[1, :, -1]] = 1.0, one
     mixer.D.copy_(own)
-    mean = h.mean((0, 1))
+    mean = h.mean((0, 1))  # forgetting has no bias: what all tokens have in common tells how much
     mean = mean / mean.square().sum().clamp(min=LEAST_MEAN * h.square().sum(-1).mean())
-    mixer.in_proj.weight[-c.heads :] = -torch.logit(decay_of)[:, None] * mean
+    rows[-c.heads :] = -torch.logit(decay)[:, None] * mean
+
+
+def nearest(chosen: Tensor, wanted: Tensor) -> Tensor:
+    """(heads, 4): choice, one, own and decay for which (one + choice * chosen) * decay ** (i - j), and own on the
+    diagonal, are nearest to `wanted`; both are (batch, heads, length, length)."""
+    heads, length = wanted.shape[1:3]
+    places = torch.arange(length, device=wanted.device)
+    diagonal = torch.eye(length, device=wanted.device).expand_as(chosen)
+    least = torch.full((heads,), torch.inf, device=wanted.device)
+    found = torch.zeros(heads, 4, device=wanted.device)
+    for decay in DECAYS:
+        faded = (decay ** (places[:, None] - places).float()).tril()
+        terms = torch.stack([chosen * faded, faded.expand_as(chosen), diagonal])
+        products = torch.einsum("sbhlm,tbhlm->hst", terms, terms)
+        aims = torch.einsum("tbhlm,bhlm->ht", terms, wanted)
+        factors = torch.linalg.lstsq(products, aims[..., None]).solution[..., 0]  # (heads, 3)
+        left = (wanted - torch.einsum("ht,tbhlm->bhlm", factors, terms)).square().sum((0, 2, 3))
+        nearer = left < least
+        least = torch.where(nearer, left, least)
+        found[nearer] = torch.cat([factors, torch.full_like(factors[:, :1], decay)], dim=1)[nearer]
+    return found
 
 
 def _each_head(part: Any, attention: Attention) -> tuple[Tensor, Tensor]:
@@ -95,7 +98,7 @@ def _each_head(part: Any, attention: Attention) -> tuple[Tensor, Tensor]:
     heads, each = attention.config.frame.heads, attention.config.head_dim
 
     def spread(value: Tensor) -> Tensor:
-        grouped = value.unflatten(0, (-1, each))
+        grouped = value.reshape(-1, each, *value.shape[1:])
         return grouped.repeat_interleave(heads // len(grouped), dim=0).flatten(0, 1)
 
     bias = torch.zeros(len(part.weight)).to(part.weight) if part.bias is None else part.bias
@@ -104,6 +107,8 @@ def _each_head(part: Any, attention: Attention) -> tuple[Tensor, Tensor]:
 
 def _take_bias(block: Any, attention: Attention) -> None:
     """The bias of the attention's output; beside the MLP it is one with the MLP's own."""
-    if attention.out_proj.bias is not None:
-        slot = block.mixer.out_proj.bias if block.mixer.out_proj.bias is not None else block.mlp.fc2.bias
-        slot.copy_(attention.out_proj.bias + (0 if slot is block.mixer.out_proj.bias else slot))
+    theirs = attention.out_proj.bias
+    if theirs is not None and block.mixer.out_proj.bias is not None:
+        block.mixer.out_proj.bias.copy_(theirs)
+    elif theirs is not None:
+        block.mlp.fc2.bias += theirs

@@ -51,7 +51,8 @@ class Attention(nn.Module):
         q, k = self._turned(x)
         scores = (q @ k.transpose(-1, -2)).float() * self.config.head_dim**-0.5
         future = torch.ones(scores.shape[-2:], dtype=torch.bool, device=x.device).triu(1)
-        return scores.masked_fill(future, -torch.inf).softmax(-1)
+        matrix: Tensor = scores.masked_fill(future, -torch.inf).softmax(-1)
+        return matrix
 
     def _turned(self, x: Tensor) -> tuple[Tensor, Tensor]:
         c = self.config
@@ -62,7 +63,7 @@ class Attention(nn.Module):
 
     def _heads(self, x: Tensor) -> Tensor:
         """(batch, heads, length, head_dim), each key and value once for every head that reads it."""
-        split = x.unflatten(-1, (-1, self.config.head_dim)).transpose(1, 2)
+        split = x.reshape(*x.shape[:-1], -1, self.config.head_dim).transpose(1, 2)
         return split.repeat_interleave(self.config.frame.heads // split.shape[1], dim=1)
 
 
