@@ -97,7 +97,7 @@ def recipe_of(flags: MohawkFlags, team: Team) -> MohawkRecipe:
         plain,
         steps=(first, second, third),
         length=flags.length,
-        rates=plain.rates if flags.rate is None else (flags.rate,) * 3,
+        rate=flags.rate or plain.rate,
         warm_up=plain.warm_up if flags.warm_up is None else flags.warm_up,
         course=course_options(flags, team, plain.course.batch),
     )

@@ -26,7 +26,7 @@ def perplexity(model: PhiLanguageModel, windows: Tensor, at_once: int = 8) -> fl
 
 
 class Judge:
-    """Perplexities by name, each measured once; what a resumed course passes over is on disk."""
+    """Perplexities by name; those that a resumed course passes over are on disk."""
 
     def __init__(self, path: Path, windows: Tensor, at_once: int = 8) -> None:
         self.path, self.windows, self.at_once = path, windows, at_once

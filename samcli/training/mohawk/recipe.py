@@ -26,6 +26,7 @@ from samcli.training.mohawk.teacher import Teacher
 from samcli.training.team import Team
 
 STAGES = ("matrices", "hidden", "whole")
+SHARES = (1.0, 1.0, 1 / 3)  # of the learning rate: what the teacher knew is not to be shaken
 FITTED = 4  # windows, on which the beginning is fitted
 SHAPE: Literal["cosine"] = "cosine"
 BETAS = (0.9, 0.95)
@@ -35,7 +36,7 @@ BETAS = (0.9, 0.95)
 class MohawkRecipe:
     steps: tuple[int, int, int] = (200, 400, 2400)
     length: int = 256  # tokens of a window
-    rates: tuple[float, float, float] = (2e-3, 1e-3, 1e-3)
+    rate: float = 1.5e-3
     warm_up: int = 20
     judged: int = 64  # windows held out, on which the perplexities are measured
     course: CourseOptions = field(default_factory=lambda: CourseOptions(batch=8))
@@ -47,10 +48,10 @@ class MohawkRecipe:
 
 def stages(teacher: Teacher, student: PhiLanguageModel, passages: Passages, recipe: MohawkRecipe) -> list[Stage]:
     lessons: tuple[type[Matrices | Hidden | Whole], ...] = (Matrices, Hidden, Whole)
-    parts = zip(STAGES, lessons, recipe.steps, recipe.rates, strict=True)
+    paces = [Pace(recipe.rate * share, recipe.warm_up, SHAPE, BETAS) for share in SHARES]
     return [
-        Stage(name, lesson(teacher, student, passages), steps, Pace(rate, recipe.warm_up, SHAPE, BETAS), lesson.learns)
-        for name, lesson, steps, rate in parts
+        Stage(name, lesson(teacher, student, passages), steps, pace, lesson.learns)
+        for name, lesson, steps, pace in zip(STAGES, lessons, recipe.steps, paces, strict=True)
     ]
 
 
@@ -76,7 +77,8 @@ def mohawk(
 
     course = Course(student, stages(teacher, student, passages, recipe), folder, recipe.course, team)
     if team.leads:
-        judge.note("teacher", teacher)
+        if "teacher" not in judge.found:
+            judge.note("teacher", teacher)
         if not course.done:
             judge.note("beginning", student)
     finished = course.run(and_judge)
