@@ -40,7 +40,7 @@ def mohawk(
     """Turn a transformer into a Mamba-2 language model (MOHAWK), whose memory does not grow with the text.
 
     sam train mohawk HuggingFaceTB/SmolLM2-135M -o my-mamba --text books/
-    sam train mohawk my-llama/ -o my-mamba --steps 200,400,2400
+    sam train mohawk my-llama/ -o my-mamba --steps 30,120,90 --rate 1.5e-3
 
     Stopped, the same command goes on from the last save.
     """

@@ -36,7 +36,7 @@ BETAS = (0.9, 0.95)
 class MohawkRecipe:
     steps: tuple[int, int, int] = (200, 400, 2400)
     length: int = 256  # tokens of a window
-    rate: float = 1.5e-3
+    rate: float = 1e-4  # for a teacher that has read much; a small, young one bears ten times as much
     warm_up: int = 20
     judged: int = 64  # windows held out, on which the perplexities are measured
     course: CourseOptions = field(default_factory=lambda: CourseOptions(batch=8))

@@ -40,6 +40,7 @@ def beginner(teacher: Teacher, windows: Tensor) -> PhiLanguageModel:
 
 
 def begin_as(mixer: DiscreteMamba2, attention: Attention) -> None:
+    """The projections, an open gate, and a convolution that passes on what it is given."""
     c = mixer.config
     parts = [_each_head(part, attention) for part in (attention.v, attention.k, attention.q)]
     rows, bias = mixer.in_proj.weight, mixer.conv1d.bias
