@@ -53,7 +53,9 @@ Segment = Annotated[
     float | None,
     typer.Option(help="Seconds of each record.", metavar="SECONDS", rich_help_panel=OUTPUT),
 ]
-TopK = Annotated[int | None, typer.Option(help="Most tags of a record. [5]", metavar="N", rich_help_panel=OUTPUT)]
+TopK = Annotated[
+    int | None, typer.Option(help="Most tags of a record. [5]", metavar="N", rich_help_panel=OUTPUT)
+]
 Threshold = Annotated[
     str | None,
     typer.Option(help="Lowest score shown, or auto. [0.1]", metavar="SCORE", rich_help_panel=OUTPUT),

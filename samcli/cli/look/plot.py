@@ -24,9 +24,9 @@ class PlotFlags(ModelFlags):
     start: Annotated[float, typer.Option(help="Where it begins.", metavar="SECONDS", min=0)] = 0.0
     end: Annotated[float | None, typer.Option(help="Where it ends.", metavar="SECONDS", min=0)] = None
     width: Annotated[float, typer.Option(help="Of the figure, in inches.", metavar="INCHES", min=2, max=60)] = 10.0
-    height: Annotated[float | None, typer.Option(help="The same; else as needed.", metavar="INCHES", min=1, max=60)] = (
-        None
-    )
+    height: Annotated[
+        float | None, typer.Option(help="The same; else as needed.", metavar="INCHES", min=1, max=60)
+    ] = None
     dark: Annotated[bool, typer.Option("--dark", help="Light on dark.", metavar="")] = False
 
 
