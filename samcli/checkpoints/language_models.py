@@ -135,7 +135,7 @@ def phi_config(shapes: Shapes, data: Mapping[str, Any], where: Path) -> PhiConfi
     )
 
 
-def _vocabulary(rows: int, words: Mapping[str, Any], where: Path) -> dict[str, int]:
+def _vocabulary(rows: int, words: Mapping[str, Any], where: Path) -> dict[str, Any]:
     """Real tokens, and the multiple that rounds them up to the embedding's rows.
 
     transformers' config counts the padding rows as tokens; the tokenizer beside the weights then knows better.

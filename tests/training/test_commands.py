@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from samcli.cli.train.align import four_numbers
+from samcli.cli.train.shared import stage_numbers
 from samcli.errors import UsageError
 
 # Each starts torch several times over, which takes minutes on a machine that is busy with a training.
@@ -143,7 +143,9 @@ def test_what_cannot_work_is_refused_before_it_starts(here: Any, sounds: Path, a
 
 
 def test_a_number_for_each_stage_or_one_for_all() -> None:
-    assert four_numbers("2,2,1,1", "epochs") == (2, 2, 1, 1) and four_numbers("3", "steps") == (3, 3, 3, 3)
+    assert stage_numbers("2,2,1,1", "epochs", "1,1,1,1") == (2, 2, 1, 1)
+    assert stage_numbers("3", "steps", "1,1,1,1") == (3, 3, 3, 3)
+    assert stage_numbers("3", "steps", "1,2,3") == (3, 3, 3)
     for text in ("1,2", "a,b,c,d", "0,0,0,0", "-1,1,1,1", ""):
         with pytest.raises(UsageError, match="four stages"):
-            four_numbers(text, "epochs")
+            stage_numbers(text, "epochs", "2,2,1,1")

@@ -12,7 +12,15 @@ from samcli.cli.completion import complete_model, completes
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import MODEL, spread
 from samcli.cli.output import output
-from samcli.cli.train.shared import TrainingFlags, end, loop_options, reporter, settings_of, teaching
+from samcli.cli.train.shared import (
+    TrainingFlags,
+    end,
+    loop_options,
+    reporter,
+    settings_of,
+    stage_numbers,
+    teaching,
+)
 from samcli.errors import UsageError
 from samcli.writers.disk import own_file
 
@@ -32,7 +40,6 @@ CONNECTORS = {
     "c": "frequency-major",
 }
 METHODS = ("lora", "dora", "full")
-STAGES = 4
 
 
 @dataclass(kw_only=True)
@@ -157,25 +164,13 @@ def recipe_of(flags: AlignFlags, team: Team) -> AlignRecipe:
         freeze_encoder=flags.freeze_encoder,
         windows=flags.windows,
         longest=flags.longest,
-        epochs=four_numbers(flags.epochs, "epochs"),
-        steps=tuple(round(steps) for steps in four_numbers(flags.steps, "steps")) if flags.steps else (),
+        epochs=stage_numbers(flags.epochs, "epochs", "2,2,1,1"),
+        steps=tuple(round(steps) for steps in stage_numbers(flags.steps, "steps", "2,2,1,1")) if flags.steps else (),
         rate=flags.rate or plain.rate,
         warm_up=plain.warm_up if flags.warm_up is None else flags.warm_up,
         recompute=flags.recompute,
         loop=loop_options(flags, team, plain.loop.batch, plain.loop.at_once),
     )
-
-
-def four_numbers(text: str, name: str) -> tuple[float, ...]:
-    """One number for each stage, or one for all."""
-    try:
-        numbers = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        numbers = ()
-    numbers = numbers * STAGES if len(numbers) == 1 else numbers
-    if len(numbers) != STAGES or not all(0 <= number < 1e9 for number in numbers) or not any(numbers):
-        raise UsageError(f"--{name} takes a number for each of the four stages, such as 2,2,1,1, not {text!r}.")
-    return numbers
 
 
 def must_find(questions: Questions, found: dict[str, str]) -> None:

@@ -15,6 +15,7 @@ from samcli.cli.output import output
 from samcli.cli.train.align import align
 from samcli.cli.train.check import check
 from samcli.cli.train.distill import distill
+from samcli.cli.train.mohawk import mohawk
 from samcli.cli.train.plot import plot
 from samcli.cli.train.pretrain import pretrain
 from samcli.cli.train.shared import reporter
@@ -186,6 +187,7 @@ def recipe_of(flags: NanoFlags) -> NanoRecipe:
 train.command("align", no_args_is_help=True)(align)
 train.command("distill", no_args_is_help=True)(distill)
 train.command("pretrain", no_args_is_help=True)(pretrain)
+train.command("mohawk", no_args_is_help=True)(mohawk)
 train.command("check", no_args_is_help=True)(check)
 train.command("tune", no_args_is_help=True)(tune)
 train.command("plot", no_args_is_help=True)(plot)

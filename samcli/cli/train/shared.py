@@ -1,4 +1,4 @@
-"""What `sam train align`, `distill` and `pretrain` have in common: flags, progress, and how they end."""
+"""What `sam train align`, `distill`, `pretrain` and `mohawk` have in common: flags, progress, and how they end."""
 
 from __future__ import annotations
 
@@ -100,6 +100,20 @@ def loop_options(flags: TrainingFlags, team: Team, batch: int, at_once: int = 0,
         average=average,
         seed=flags.seed,
     )
+
+
+def stage_numbers(text: str, name: str, example: str) -> tuple[float, ...]:
+    """One number for each stage, as many as in the example, or one for all."""
+    count = example.count(",") + 1
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    numbers = numbers * count if len(numbers) == 1 else numbers
+    if len(numbers) != count or not all(0 <= number < 1e9 for number in numbers) or not any(numbers):
+        stages = {3: "three", 4: "four"}[count]
+        raise UsageError(f"--{name} takes a number for each of the {stages} stages, such as {example}, not {text!r}.")
+    return numbers
 
 
 def find_sounds(folders: Sequence[str]) -> list[Input]:

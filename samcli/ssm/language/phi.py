@@ -1,14 +1,15 @@
-"""Phi-Mamba, the student of MOHAWK (arXiv 2408.10189): Mamba-2 without a learned A or dt, beside a parallel MLP.
+"""Phi-Mamba, the student of MOHAWK (arXiv 2408.10189): Mamba-2 without a learned A or dt, and the MLP of its teacher.
 
-The decay of a step is sigmoid(-A_log) straight from the input, and the input enters unscaled. B and C belong to
-every head (or to groups of heads), the convolution has no activation, and there is no norm inside the mixer. The
-published code divides the input by softplus(A_log) to fit a kernel; the direct form used here neither under- nor
-overflows.
+Phi's block is the published one; a student of another teacher has that teacher's norms, MLP and order. The decay of a
+step is sigmoid(-A_log) straight from the input, and the input enters unscaled. B and C belong to every head (or to
+groups of heads), the convolution has no activation, and there is no norm inside the mixer. The published code divides
+the input by softplus(A_log) to fit a kernel; the direct form used here neither under- nor overflows.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from torch.nn import functional as F
 from samcli.ssm.convolution import causal_convolution
 from samcli.ssm.fast.linear import FastLinear
 from samcli.ssm.language.reader import RecurrentBackbone, RecurrentReader
+from samcli.ssm.norms import RMSNorm
 from samcli.ssm.ragged import valid_mask
 from samcli.ssm.ssd import ssd, ssd_step
 from samcli.ssm.state import BlockState, State, scan_dtype
@@ -35,6 +37,13 @@ class PhiConfig:
     chunk_size: int | None = None  # tokens per chunk (Q); only affects rounding
     pad_vocab_size_multiple: int = 8
     norm_eps: float = 1e-5
+    block: Literal["phi", "neox", "llama"] = "phi"  # MLP beside the mixer; the same with a norm of its own; after it
+    norm: Literal["layer", "rms"] = "layer"
+    mlp: Literal["gelu-tanh", "gelu", "gated-silu"] = "gelu-tanh"
+    mlp_width: int | None = None  # None: 4 * d_model
+    bias: bool = True  # of the MLP, and of a mixer that the MLP reads
+    head_bias: bool = True
+    tie_embeddings: bool = False
 
     def __post_init__(self) -> None:
         if self.d_inner % self.heads or self.heads % self.qk_heads:
@@ -61,7 +70,7 @@ class DiscreteMamba2(nn.Module):
         self.conv1d = nn.Conv1d(c.conv_channels, c.conv_channels, c.d_conv, groups=c.conv_channels, bias=True)
         self.z_bias = nn.Parameter(torch.zeros(c.d_inner))
         self.D = nn.Parameter(torch.ones(c.heads))
-        self.out_proj = FastLinear(c.d_inner, c.d_model, bias=False)
+        self.out_proj = FastLinear(c.d_inner, c.d_model, bias=c.bias and c.block == "llama")
 
     def initial_state(self, batch: int) -> BlockState:
         c = self.config
@@ -118,31 +127,48 @@ class DiscreteMamba2(nn.Module):
 
 
 class PhiMLP(nn.Module):
-    def __init__(self, width: int) -> None:
+    def __init__(self, config: PhiConfig) -> None:
         super().__init__()
-        self.fc1 = FastLinear(width, 4 * width)
-        self.fc2 = FastLinear(4 * width, width)
+        self.kind, width = config.mlp, config.mlp_width or 4 * config.d_model
+        if self.kind == "gated-silu":
+            self.gate = FastLinear(config.d_model, width, config.bias)
+        self.fc1 = FastLinear(config.d_model, width, config.bias)
+        self.fc2 = FastLinear(width, config.d_model, config.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.fc2(F.gelu(self.fc1(x), approximate="tanh"))
+        if self.kind == "gated-silu":
+            hidden = F.silu(self.gate(x)) * self.fc1(x)
+        else:
+            hidden = F.gelu(self.fc1(x), approximate="tanh" if self.kind == "gelu-tanh" else "none")
+        y: Tensor = self.fc2(hidden)
         return y
 
 
+def build_norm(config: PhiConfig) -> nn.LayerNorm | RMSNorm:
+    return (nn.LayerNorm if config.norm == "layer" else RMSNorm)(config.d_model, config.norm_eps)
+
+
 class PhiBlock(nn.Module):
-    """x + mixer(h) + mlp(h) with one norm, h = norm(x)."""
+    """x + mixer(norm(x)) + mlp, which reads the same norm, one of its own, or one of the sum so far."""
 
     def __init__(self, config: PhiConfig) -> None:
         super().__init__()
-        self.input_layernorm = nn.LayerNorm(config.d_model, config.norm_eps)
+        self.kind = config.block
+        self.input_layernorm = build_norm(config)
         self.mixer = DiscreteMamba2(config)
-        self.mlp = PhiMLP(config.d_model)
+        if self.kind != "phi":
+            self.mlp_layernorm = build_norm(config)
+        self.mlp = PhiMLP(config)
 
     def forward(
         self, x: Tensor, state: BlockState | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, BlockState]:
         h = self.input_layernorm(x.to(self.input_layernorm.weight.dtype))
         y, state = self.mixer(h, state, lengths)
-        return x + y + self.mlp(h), state
+        mixed = x + y
+        if self.kind != "phi":
+            h = self.mlp_layernorm((mixed if self.kind == "llama" else x).to(h.dtype))
+        return mixed + self.mlp(h), state
 
 
 class PhiBackbone(RecurrentBackbone):
@@ -150,7 +176,7 @@ class PhiBackbone(RecurrentBackbone):
         super().__init__()
         self.embedding = nn.Embedding(config.padded_vocab_size, config.d_model)
         self.layers = nn.ModuleList(PhiBlock(config) for _ in range(config.n_layer))
-        self.final_layernorm = nn.LayerNorm(config.d_model, config.norm_eps)
+        self.final_layernorm = build_norm(config)
 
     def forward(
         self, embeddings: Tensor, state: State | None = None, lengths: Tensor | None = None
@@ -168,7 +194,9 @@ class PhiLanguageModel(RecurrentReader):
         super().__init__()
         self.config = config
         self.backbone = PhiBackbone(config)
-        self.lm_head = FastLinear(config.d_model, config.padded_vocab_size, bias=True)
+        self.lm_head = FastLinear(config.d_model, config.padded_vocab_size, bias=config.head_bias)
+        if config.tie_embeddings:
+            self.lm_head.weight = self.backbone.embedding.weight
 
     @property
     def vocab_size(self) -> int:

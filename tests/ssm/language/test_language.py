@@ -13,13 +13,20 @@ from samcli.ssm.language.phi import PhiConfig, PhiLanguageModel
 from samcli.ssm.language.reader import RecurrentReader
 from samcli.ssm.state import State
 
-KINDS = ["mamba2", "mamba", "convolution", "phi"]
+PHI = {
+    "phi": PhiConfig(16, 2, 29, d_state=4, heads=4, qk_heads=2),
+    "phi llama": PhiConfig(
+        16, 2, 29, d_state=4, heads=4, qk_heads=4, block="llama", norm="rms", mlp="gated-silu", mlp_width=24, bias=False
+    ),
+    "phi neox": PhiConfig(16, 2, 29, d_state=4, heads=4, qk_heads=4, block="neox", mlp="gelu"),
+}
+KINDS = ["mamba2", "mamba", "convolution", *PHI]
 
 
 def model_of(kind: str) -> RecurrentReader:
     torch.manual_seed(1)
-    if kind == "phi":
-        return PhiLanguageModel(PhiConfig(16, 2, 29, d_state=4, heads=4, qk_heads=2)).double().requires_grad_(False)
+    if kind in PHI:
+        return PhiLanguageModel(PHI[kind]).double().requires_grad_(False)
     config = LanguageConfig(16, 2, 29, d_state=4, headdim=8, layer=kind)
     return LanguageModel(config).double().requires_grad_(False)
 

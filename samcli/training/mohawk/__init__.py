@@ -1,0 +1,1 @@
+"""Transformers become state-space models."""

@@ -1,0 +1,59 @@
+"""`sam train mohawk` as a person runs it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from samcli.checkpoints.modules import load_folder
+from samcli.text.tokenizer import Tokenizer
+
+pytestmark = pytest.mark.timeout(1200)
+QUICK = ("--steps", "1,1,2", "--length", "16", "--batch-size", "2", "--warm-up", "1")
+
+
+def test_a_transformer_becomes_a_model_that_goes_on_speaking(sam: Any, here: Any, teacher_folder: Path) -> None:
+    (sam.folder / "book.txt").write_text("A dog barks. Then it rains, and a bell rings.\n" * 60)
+    arguments = ("train", "mohawk", teacher_folder, "--text", "book.txt", *QUICK)
+    done = sam(*arguments, "-o", "my-mamba")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == b"my-mamba\n"
+    assert b"whole  step 4 of 4" in done.stderr and b"perplexity of what was held out: teacher " in done.stderr
+    made = load_folder(sam.folder / "my-mamba")
+    assert made.kind == "phi" and made.config.block == "llama"
+    model: Any = made.module
+    tokens = torch.tensor([Tokenizer.load(sam.folder / "my-mamba").encode("A dog")])
+    logits, _ = model.prefill(tokens)
+    assert torch.isfinite(logits).all() and logits.shape == (1, made.config.vocab_size)
+    assert "held-out text: teacher" in (sam.folder / "my-mamba/README.md").read_text()
+    found = json.loads((sam.folder / "my-mamba/training/perplexity.json").read_text())
+    assert list(found) == ["teacher", "beginning", "matrices", "hidden", "whole"]
+    other = here(*arguments[:3], *QUICK, "-o", "my-mamba")
+    assert other.returncode == 2 and b"training" in other.stderr and b"tokens" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("nowhere/",), 3, b"does not exist"),
+        (("sam-nano",), 3, b"model_type 'sam', which cannot teach here: llama, phi, gpt_neox can."),
+        (("TEACHER", "--steps", "1,2"), 2, b"for each of the three stages"),
+        (("TEACHER", "--text", "no.txt"), 2, b"There is no text at 'no.txt'."),
+    ],
+)
+def test_what_cannot_be_is_said(
+    arguments: tuple[str, ...], code: int, said: bytes, here: Any, teacher_folder: Path
+) -> None:
+    named = [str(teacher_folder) if part == "TEACHER" else part for part in arguments]
+    done = here("train", "mohawk", *named, "-o", "out")
+    assert done.returncode == code and said in done.stderr and b"Traceback" not in done.stderr
+    assert not (here.folder / "out").exists()
+
+
+def test_it_says_where_the_model_should_go(here: Any, teacher_folder: Path) -> None:
+    done = here("train", "mohawk", teacher_folder)
+    assert done.returncode == 2 and b"-o FOLDER" in done.stderr
