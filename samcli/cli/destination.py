@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
-from samcli.cli.flags import ListenFlags
+from samcli.cli.flags import WriteFlags
 from samcli.cli.output import Output
 from samcli.cli.terminal import TerminalTable
 from samcli.errors import OutputError, UsageError
@@ -92,7 +92,7 @@ def is_folder(name: str) -> bool:
     return name.endswith(("/", os.sep)) or Path(name).is_dir()
 
 
-def chosen_format(flags: ListenFlags) -> type[Format] | None:
+def chosen_format(flags: WriteFlags) -> type[Format] | None:
     """The format the flags name, or the suffix of their file; None where neither does."""
     if flags.format:
         return format_of(flags.format)
@@ -100,7 +100,7 @@ def chosen_format(flags: ListenFlags) -> type[Format] | None:
     return format_of_file(name) if name and name != "-" and not is_folder(name) else None
 
 
-def check(flags: ListenFlags, inputs: Sequence[Input]) -> None:
+def check(flags: WriteFlags, inputs: Sequence[Input]) -> None:
     """Refuse what cannot work, before the model is loaded."""
     name = flags.output
     chosen = format_of(flags.format) if flags.format else None
@@ -123,7 +123,7 @@ def check(flags: ListenFlags, inputs: Sequence[Input]) -> None:
         )
 
 
-def open_sink(output: Output, flags: ListenFlags, inputs: Sequence[Input], layout: Layout) -> Sink:
+def open_sink(output: Output, flags: WriteFlags, inputs: Sequence[Input], layout: Layout) -> Sink:
     """The place the flags name, ready for records."""
     name = flags.output
     chosen = format_of(flags.format) if flags.format else None

@@ -53,9 +53,7 @@ Segment = Annotated[
     float | None,
     typer.Option(help="Seconds of each record.", metavar="SECONDS", rich_help_panel=OUTPUT),
 ]
-TopK = Annotated[
-    int | None, typer.Option(help="Most tags of a record. [5]", metavar="N", rich_help_panel=OUTPUT)
-]
+TopK = Annotated[int | None, typer.Option(help="Most tags of a record. [5]", metavar="N", rich_help_panel=OUTPUT)]
 Threshold = Annotated[
     str | None,
     typer.Option(help="Lowest score shown, or auto. [0.1]", metavar="SCORE", rich_help_panel=OUTPUT),
@@ -139,10 +137,9 @@ class ModelFlags(TalkFlags):
 
 
 @dataclass(kw_only=True)
-class ListenFlags(ModelFlags, InputFlags):
-    """What caption, tag and ask have in common."""
+class WriteFlags(TalkFlags):
+    """Where records go."""
 
-    help_all: HelpAll = False
     format: Annotated[
         str | None,
         typer.Option(
@@ -175,6 +172,13 @@ class ListenFlags(ModelFlags, InputFlags):
             rich_help_panel=OUTPUT,
         ),
     ] = True
+
+
+@dataclass(kw_only=True)
+class ListenFlags(ModelFlags, InputFlags, WriteFlags):
+    """What caption, tag and ask have in common."""
+
+    help_all: HelpAll = False
     raw: Raw = None
     segment: Segment = None
     seed: Annotated[int, typer.Option(help="Random seed.", rich_help_panel=MODEL)] = 0

@@ -17,6 +17,7 @@ from samcli.cli.train.check import check
 from samcli.cli.train.distill import distill
 from samcli.cli.train.plot import plot
 from samcli.cli.train.pretrain import pretrain
+from samcli.cli.train.speech import speech
 from samcli.cli.train.tune import tune
 from samcli.errors import UsageError
 
@@ -180,6 +181,7 @@ def describe(line: dict[str, Any], steps: int) -> str:
 train.command("align", no_args_is_help=True)(align)
 train.command("distill", no_args_is_help=True)(distill)
 train.command("pretrain", no_args_is_help=True)(pretrain)
+train.command("speech", no_args_is_help=True)(speech)
 train.command("check", no_args_is_help=True)(check)
 train.command("tune", no_args_is_help=True)(tune)
 train.command("plot", no_args_is_help=True)(plot)

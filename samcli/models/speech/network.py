@@ -61,7 +61,7 @@ class SpeechConfig:
 
 
 # The paper gives no sizes; `large` has about the parameters of the transformers that it is measured against.
-TINY = SpeechConfig(" ", d_model=96, encoder_layers=4, decoder_layers=1, d_state=32, headdim=32, joint=96)
+TINY = SpeechConfig(" ", d_model=96, encoder_layers=3, decoder_layers=1, d_state=32, headdim=32, joint=96)
 SIZES = {
     "tiny": TINY,
     "small": replace(TINY, d_model=256, encoder_layers=8, d_state=64, headdim=64, joint=256),

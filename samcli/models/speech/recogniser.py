@@ -6,22 +6,19 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from samcli.audio.fbank import FRAME, HOP, MELS, FilterBank
+from samcli.audio.resample import Wave
 from samcli.audio.windows import regroup
 from samcli.models.speech.network import NOTHING, STACK, STEP_SECONDS, TAIL_STEPS, SpeechNetwork
+from samcli.records import Word
 from samcli.ssm.state import State
 
 STRETCH = 64  # steps that are heard at once, however the sound comes
 MOST_AT_ONCE = 8  # symbols written at one step; nobody speaks quicker
-
-
-class Word(NamedTuple):
-    text: str
-    start: float  # seconds
-    end: float
 
 
 class Written(NamedTuple):
@@ -75,14 +72,14 @@ class Recogniser:
     def _read(self, symbol: int, state: State | None) -> tuple[Tensor, State]:
         return self.network.read(torch.tensor([[symbol]], device=self.device), state)
 
-    def written(self, blocks: Iterable[Tensor]) -> Iterator[list[Written]]:
+    def written(self, blocks: Iterable[Wave]) -> Iterator[list[Written]]:
         """What is written of waves (samples,) at 16 kHz, stretch by stretch: the same however they were cut."""
         state = Hearing()
         for frames in _stretches(blocks):
             some, state = self.hear(frames, state)
             yield some
 
-    def words(self, blocks: Iterable[Tensor]) -> Iterator[list[Word]]:
+    def words(self, blocks: Iterable[Wave]) -> Iterator[list[Word]]:
         """Whole words as soon as they are, stretch by stretch."""
         speller = Speller(self.network.config.delay)
         for some in self.written(blocks):
@@ -117,12 +114,11 @@ class Speller:
         return round(max(0, step - self._delay) * STEP_SECONDS, 3)
 
 
-def _stretches(blocks: Iterable[Tensor]) -> Iterator[Tensor]:
+def _stretches(blocks: Iterable[Wave]) -> Iterator[Tensor]:
     """Frames of a recording in stretches that depend on its samples alone, with silence behind them."""
-    silence = torch.zeros(TAIL_STEPS * STACK * HOP + FRAME)  # the last sound's frames are whole, and then it is quiet
-    waves = (block.numpy() for block in chain(blocks, [silence]))
+    silence = np.zeros(TAIL_STEPS * STACK * HOP + FRAME, np.float32)  # the last sound's frames are whole before it
     bank, held = FilterBank(), torch.zeros(0, MELS)
-    for wave in regroup(waves, STRETCH * STACK * HOP):
+    for wave in regroup(chain(blocks, [silence]), STRETCH * STACK * HOP):
         held = torch.cat([held, bank.push(torch.from_numpy(wave))])
         whole = len(held) // STACK * STACK
         if whole:

@@ -60,7 +60,7 @@ def joined(parts: Sequence[Frames], variety: Variety, rng: np.random.Generator) 
     quiet = min(float(np.quantile(part, 0.05)) for part in parts)
     pieces = []
     for part in parts:
-        pause = rng.integers(0, 50) if variety.pace or len(parts) > 1 else 0  # up to half a second
+        pause = rng.integers(0, 30) if variety.pace or len(parts) > 1 else 0  # up to 0.3 s
         pieces += [_hiss(int(pause), quiet, rng), part]
     frames = np.concatenate(pieces).astype(np.float32)
     if variety.noisy and rng.random() < variety.noisy:
@@ -75,9 +75,9 @@ def joined(parts: Sequence[Frames], variety: Variety, rng: np.random.Generator) 
 
 
 def _hiss(count: int, level: float, rng: np.random.Generator) -> Frames:
-    """Noise of one level: its powers scatter as chance has it."""
-    powers = rng.gamma(2.0, 0.5, (count, MELS)).astype(np.float32)
-    return level + np.log(powers + 1e-4).astype(np.float32)
+    """Noise of one level, scattered about it as the energies of noise are."""
+    noise: Frames = np.float32(level) + np.float32(0.7) * rng.standard_normal((count, MELS), np.float32)
+    return noise
 
 
 def _in_noise(frames: Frames, variety: Variety, rng: np.random.Generator) -> Frames:

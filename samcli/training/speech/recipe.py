@@ -1,4 +1,4 @@
-"""Samba-ASR's training: a transducer's loss over joined and varied recordings, and spelling by hearing alone beside it."""
+"""Samba-ASR's training: a transducer's loss over joined and varied recordings, and spelling by ear alone beside it."""
 
 from __future__ import annotations
 
