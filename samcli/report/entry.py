@@ -17,6 +17,8 @@ from samcli.writers.escape import one_line
 
 DIGITS = 3  # of seconds and scores
 
+Line = tuple[float, float, str]  # from when to when, and what
+
 
 @dataclass
 class Entry:
@@ -27,8 +29,9 @@ class Entry:
     clock: str | None = None
     tags: list[Tag] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    words: list[tuple[float, float, str]] = field(default_factory=list)
+    words: list[Line] = field(default_factory=list)
     evidence: list[Event] = field(default_factory=list)
+    said: list[Line] = field(default_factory=list)
     error: str = ""
     warning: str = ""
     sound: Path | None = None  # where it lies, when it is there
@@ -40,11 +43,13 @@ class Entry:
         self.duration = max(self.duration, record.duration or 0.0)
         self.error = self.error or (record.error.message if record.error else "")
         self.warning = self.warning or record.warning or ""
-        said = record.caption or record.answer
-        if record.question and said:
-            said = f"{record.question} {said}"
-        if said and record.start is not None and record.end is not None:
-            self.words.append((record.start, record.end, said))
+        told = record.caption or record.answer
+        if record.question and told:
+            told = f"{record.question} {told}"
+        if record.transcript and record.start is not None and record.end is not None:
+            self.said.append((record.start, record.end, record.transcript))
+        if told and record.start is not None and record.end is not None:
+            self.words.append((record.start, record.end, told))
             self.evidence += [event for event in record.evidence or () if event not in self.evidence]
         if record.tags is not None:
             self._tagged(record)
@@ -65,7 +70,8 @@ class Entry:
             "clock": self.clock,
             "tags": [[tag.label, round(tag.score, DIGITS)] for tag in self.tags],
             "events": [_told(event) for event in self.events],
-            "words": [[round(start, DIGITS), round(end, DIGITS), text] for start, end, text in self.words],
+            "words": _timed(self.words),
+            "said": _timed(self.said),
             "evidence": [_told(event) for event in self.evidence],
             "error": one_line(self.error),
             "warning": one_line(self.warning),
@@ -99,6 +105,10 @@ def address(sound: Path, page: Path) -> str:
     except ValueError:  # another drive
         return sound.resolve().as_uri()
     return quote(os.fsencode(way.replace(os.sep, "/")))
+
+
+def _timed(lines: Iterable[Line]) -> list[list[Any]]:
+    return [[round(start, DIGITS), round(end, DIGITS), text] for start, end, text in lines]
 
 
 def _told(event: Event) -> list[Any]:
