@@ -90,7 +90,7 @@ def _in_noise(frames: Frames, variety: Variety, rng: np.random.Generator) -> Fra
 def _mask(frames: Frames, rng: np.random.Generator) -> None:
     """A few bands and a moment are hidden behind the mean (SpecAugment)."""
     mean = float(frames.mean())
-    width, length = int(rng.integers(0, 16)), int(rng.integers(0, 8))
-    band, start = int(rng.integers(0, MELS - width)), int(rng.integers(0, max(1, len(frames) - length)))
+    width, length = int(rng.integers(0, 16)), int(rng.integers(0, 1 + min(40, len(frames) // 12)))
+    band, start = int(rng.integers(0, MELS - width)), int(rng.integers(0, 1 + len(frames) - length))
     frames[:, band : band + width] = mean
     frames[start : start + length] = mean

@@ -50,8 +50,6 @@ def test_without_a_model_a_person_is_told_what_to_do(here: Any, make_wav: Any) -
         done = here("transcribe", "a.wav", *more)
         assert done.returncode == 3 and done.stdout == b""
         assert b"--with-transcript FILE.srt" in done.stderr and b"sam train speech" in done.stderr
-    done = here("tag", "a.wav", "--model", "tiny-random")
-    assert done.returncode == 0
 
 
 def test_a_recording_becomes_lines_whatever_way_it_comes(sam: Any, here: Any, model: Path) -> None:
