@@ -23,12 +23,12 @@ PER_DECIBEL = math.log(10) / 10
 class Variety:
     """How far examples stray from their recordings. All zero: not at all."""
 
-    pace: float = 0.15  # share that speech is quicker or slower at most
-    voice: float = 0.12  # share that its resonances move at most
-    level: float = 12.0  # decibels up or down at most
-    narrow: float = 0.3  # share that is heard as through a telephone
-    noisy: float = 0.8  # share with noise
-    loudest_noise: float = 10.0  # decibels below the speech
+    pace: float = 0.1  # share that speech is quicker or slower at most
+    voice: float = 0.08  # share that its resonances move at most
+    level: float = 8.0  # decibels up or down at most
+    narrow: float = 0.2  # share that is heard as through a telephone
+    noisy: float = 0.3  # share with noise
+    loudest_noise: float = 20.0  # decibels below the speech
     masks: int = 2  # of bands, and as many of time
 
 
