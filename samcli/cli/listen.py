@@ -34,8 +34,7 @@ CUE_SECONDS = 10.0  # what is heard at once
 def listen(task: str, flags: ListenFlags, question: str = "") -> ExitCode:
     """Run one task over everything the flags name."""
     streams = output()
-    if "-" in [*(flags.paths or ()), flags.files_from, flags.files0_from] and streams.stdin_is_terminal:
-        raise UsageError("Standard input is a terminal: pipe something into it, or name a file instead of '-'.")
+    check_stdin(streams, flags)
     options = run_options(flags, question)
     check_engine(flags)
     if task != "tag" and flags.paths and all(path.endswith(".state") for path in flags.paths):
@@ -54,6 +53,11 @@ def listen(task: str, flags: ListenFlags, question: str = "") -> ExitCode:
     check(flags, inputs)
     layout = Layout(task, timed=options.segment is not None or options.timeline, safe_cells=flags.safe_cells)
     return hear(streams, task, flags, inputs, options, layout, shard)
+
+
+def check_stdin(streams: Output, flags: InputFlags) -> None:
+    if "-" in [*(flags.paths or ()), flags.files_from, flags.files0_from] and streams.stdin_is_terminal:
+        raise UsageError("Standard input is a terminal: pipe something into it, or name a file instead of '-'.")
 
 
 def inputs_of(flags: InputFlags, paths: Sequence[str] | None = None) -> list[Input]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 RATE = 16_000
 PAUSE_SECONDS = 0.8
+SHORTEST_SECONDS = 0.04  # of a word
 LINE_SECONDS = 6.0
 LINE_CHARACTERS = 84  # two lines of a subtitle
 
@@ -106,11 +107,17 @@ def _lines(item: Input, recogniser: Recogniser, report: RunReport) -> Iterator[R
             if not heard.samples:
                 raise InputError(f"{item.display!r} holds no sound.", "empty")
             duration = reader.covered if reader.duration is None else reader.duration
-            cut = [Word(word.text, word.start, max(word.start, min(word.end, duration))) for word in waiting]
-            yield record(cut, duration=duration, covered=reader.covered, warning=reader.warning)
+            last = [within(word, duration) for word in waiting]
+            yield record(last, duration=duration, covered=reader.covered, warning=reader.warning)
     except Exception as error:
         failure = input_error(error, item)
         yield Record(**about, error=ErrorInfo(failure.kind, failure.message))
+
+
+def within(word: Word, duration: float) -> Word:
+    """The last word may be written in the silence behind a recording; it was said before."""
+    end = min(word.end, duration)
+    return Word(word.text, min(word.start, max(0.0, end - SHORTEST_SECONDS)), end)
 
 
 class Heard:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import InputFlags, ModelFlags, Raw, WriteFlags, spread
 from samcli.cli.output import output
-from samcli.errors import ModelError
+from samcli.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from samcli.engine.inputs.find import Input
@@ -35,8 +35,8 @@ def transcribe(flags: TranscribeFlags) -> ExitCode:
     """
     from samcli.checkpoints.catalogue import DEFAULT
     from samcli.cli.destination import check, open_sink
-    from samcli.cli.engines import check_dtype, stay_offline
-    from samcli.cli.listen import Journey, farewell, inputs_of, tell
+    from samcli.cli.engines import stay_offline
+    from samcli.cli.listen import Journey, check_stdin, farewell, inputs_of, tell
     from samcli.cli.progress import Progress
     from samcli.engine.options import RunOptions, RunReport
     from samcli.tasks.transcribe import NO_MODEL, load_recogniser
@@ -46,7 +46,9 @@ def transcribe(flags: TranscribeFlags) -> ExitCode:
     streams = output()
     if flags.model == DEFAULT:
         raise ModelError(NO_MODEL)
-    check_dtype(flags)
+    check_stdin(streams, flags)
+    if flags.dtype not in ("auto", "float32"):
+        raise UsageError(f"sam transcribe computes in float32, not in {flags.dtype}.")
     stay_offline(flags)
     inputs = [as_given(item, flags) for item in inputs_of(flags)]
     check(flags, inputs)

@@ -14,7 +14,7 @@ import torch
 from samcli.checkpoints.format import save_module
 from samcli.models.speech.network import SpeechConfig, SpeechNetwork
 from samcli.records import Record, Word
-from samcli.tasks.transcribe import LINE_SECONDS, lines
+from samcli.tasks.transcribe import LINE_SECONDS, lines, within
 
 RATE = 16_000
 CONFIG = SpeechConfig(" abc", d_model=16, encoder_layers=2, decoder_layers=1, d_state=8, headdim=8, joint=16)
@@ -95,6 +95,7 @@ def test_each_model_does_its_own_work(here: Any, model: Path, make_wav: Any) -> 
     assert here("transcribe", "nowhere.wav", "--model", model).returncode == 2
     assert here("transcribe", "a.wav", "--model", model, "-o", "no/x.srt").returncode == 4
     assert here("transcribe", "a.wav", "--model", "./nowhere").returncode == 3
+    assert here("transcribe", "a.wav", "--model", model, "--dtype", "float16").returncode == 2
 
 
 def test_lines_end_at_pauses_and_before_they_are_too_long() -> None:
@@ -104,6 +105,7 @@ def test_lines_end_at_pauses_and_before_they_are_too_long() -> None:
     told = list(lines([steady]))
     assert [word for line in told for word in line] == steady
     assert all(line[-1].end - line[0].start <= LINE_SECONDS for line in told)
+    assert within(Word("a", 2.1, 2.3), 2.0) == Word("a", 1.96, 2.0) and within(Word("a", 0, 1), 2.0).end == 1
     assert len(list(lines([[Word("x" * 50, 0, 0.1), Word("y" * 50, 0.1, 0.2)]]))) == 2 and not list(lines([[]]))
 
 
