@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from samcli.cli.destination import check, chosen_format, is_durable, is_folder, open_sink
 from samcli.cli.engines import check_engine, open_engine
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import CaptionFlags, InputFlags, ListenFlags, SpeakFlags, TagFlags
+from samcli.cli.flags import CaptionFlags, InputFlags, ListenFlags, SpeakFlags, TagFlags, WriteFlags
 from samcli.cli.output import Output, output
 from samcli.cli.progress import Progress
 from samcli.errors import UsageError
@@ -222,7 +222,7 @@ def hear(
 class Journey:
     """The journal of a run that writes to disk: an earlier one is taken up or thrown away, a finished one tidied up."""
 
-    def __init__(self, flags: ListenFlags, task: str, model: SoundModel, options: RunOptions) -> None:
+    def __init__(self, flags: WriteFlags, task: str, model: SoundModel, options: RunOptions) -> None:
         from samcli.engine.journal import Journal, fingerprint, journal_path, kindred
 
         self.open: Journal | None = None
@@ -274,7 +274,7 @@ def named(path: str, message: str) -> str:
     return message if path in message else f"{path}: {message}"
 
 
-def farewell(flags: ListenFlags, report: RunReport) -> str:
+def farewell(flags: WriteFlags, report: RunReport) -> str:
     """The one line a person sees who stopped a run."""
     done = f"stopped after {report.files_done} of {report.files_total} files"
     if flags.output and is_durable(flags.output):

@@ -86,7 +86,12 @@ def transcribe(
 
 def _lines(item: Input, recogniser: Recogniser, report: RunReport) -> Iterator[Record]:
     """One recording's records; the last one knows how it ended."""
-    about = {"task": "transcribe", "path": item.display, "model": recogniser.name, "revision": recogniser.revision}
+    about: dict[str, Any] = {
+        "task": "transcribe",
+        "path": item.display,
+        "model": recogniser.name,
+        "revision": recogniser.revision,
+    }
 
     def record(words: Sequence[Word], **more: Any) -> Record:
         start, end = (words[0].start, words[-1].end) if words else (0.0, more["duration"])

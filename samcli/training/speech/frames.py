@@ -84,7 +84,8 @@ def _in_noise(frames: Frames, variety: Variety, rng: np.random.Generator) -> Fra
     below = rng.uniform(variety.loudest_noise, 50.0)
     level = float(np.quantile(frames, 0.95)) - below * PER_DECIBEL
     tilt = np.linspace(rng.uniform(-1.5, 1.5), rng.uniform(-1.5, 1.5), MELS, dtype=np.float32)
-    return np.logaddexp(frames, _hiss(len(frames), level, rng) + tilt)
+    mixed: Frames = np.logaddexp(frames, _hiss(len(frames), level, rng) + tilt)
+    return mixed
 
 
 def _mask(frames: Frames, rng: np.random.Generator) -> None:
