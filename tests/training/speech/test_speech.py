@@ -165,31 +165,23 @@ def spoken(text: str, path: Path) -> np.ndarray:
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
-def test_a_small_network_learns_a_few_sentences_and_when_each_word_is_said(tmp_path: Path) -> None:
+def test_a_small_network_learns_a_few_sentences(tmp_path: Path) -> None:
     sentences = ("open the red door", "seven dogs run home", "she sells nine shells")
     pause = np.zeros(RATE // 5, np.float32)
-    utterances, truth = [], []
+    utterances = []
     for number, sentence in enumerate(sentences):
-        pieces, spans, at = [], [], 0
-        for word in sentence.split():
-            wave = spoken(word, tmp_path / "word.wav")
-            loud = np.flatnonzero(np.abs(wave) > 0.02)
-            pieces += [pause, wave]
-            spans.append(((at + len(pause) + loud[0]) / RATE, (at + len(pause) + loud[-1]) / RATE))
-            at += len(pause) + len(wave)
+        pieces = [piece for word in sentence.split() for piece in (pause, spoken(word, tmp_path / "word.wav"))]
         path = tmp_path / f"{number}.wav"
         soundfile.write(path, np.concatenate(pieces), RATE)
         utterances.append(Utterance(str(path), sentence))
-        truth.append(spans)
     network = replace(TINY, symbols=symbols_of(utterances), d_model=64, encoder_layers=2, joint=64)
     course, pace = CourseOptions(batch=3), Pace(4e-3, 20, "cosine")
     # three sentences are soon known by heart: only what is spelled by ear alone makes it listen
     recipe = SpeechRecipe(network, variety=NONE, alone=0.8, steps=500, pace=pace, course=course)
     store = make_frames(inputs_of(utterances), tmp_path / "frames")
     taught, _ = teach(store, utterances, tmp_path / "course", recipe, Team(torch.device("cpu")))
-    for utterance, spans in zip(utterances, truth, strict=True):
+    for utterance in utterances:
         wave, _ = soundfile.read(utterance.file, dtype="float32")
         words = [word for some in Recogniser(taught).words([wave]) for word in some]
         assert " ".join(word.text for word in words) == utterance.text
-        for word, (start, end) in zip(words, spans, strict=True):
-            assert start - 0.4 < word.start < end and start < word.end < end + 0.6
+        assert words == sorted(words, key=lambda word: word.start) and words[-1].start < len(wave) / RATE
