@@ -200,13 +200,16 @@ class Sam:
     ) -> Iterator[Record]:
         """A record for every `segment` seconds, as soon as they are heard: for microphones and long sounds.
 
-        Besides sounds, it takes any iterable of mono blocks at `rate`, such as those of a recording under way.
+        Besides sounds, it takes any iterable of blocks at `rate`, such as those of a recording under way. The records
+        are those of a run, but that nobody knows how long it will last: a last stretch of less than a second belongs
+        to the one before it, so each record waits for that second.
         """
-        from samcli.tasks.live import stream
+        from samcli.engine.run import stream
+        from samcli.tasks.run import task_for
 
         options = replace(options or RunOptions(), segment=segment, question=question or _question(options))
-        source: Any = sound if _is_blocks(sound) else _input(sound, rate)
-        return stream(task, source, rate, self.model, options)
+        blocks = Input("-", "stream", None, "stream", source=(sound, rate)) if _is_blocks(sound) else None
+        return stream(task_for(task, self.model, options), blocks or _input(sound, rate), self.model, options)
 
     def run(
         self,

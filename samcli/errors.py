@@ -20,6 +20,11 @@ class SamError(Exception):
         return self.message
 
 
+def reason_of(error: OSError) -> str:
+    """What the system says, to stand within a sentence."""
+    return (error.strerror or "unknown cause").lower()
+
+
 class InputError(SamError):
     """One input failed; the others go on. `kind` is a short stable word that machines may match."""
 

@@ -9,7 +9,7 @@ from samcli.answers.clock import between, clock, how_many, lasting, often, perce
 from samcli.answers.facts import Facts, Sound
 from samcli.answers.moments import by_name, found, in_order
 from samcli.answers.reply import Answer, Answerer, said
-from samcli.answers.telling import told
+from samcli.answers.telling import sounds_to_tell
 from samcli.questions.meaning import Question
 
 NEARLY = 0.1  # two amounts that differ by less of the greater are called alike
@@ -88,7 +88,7 @@ def main(facts: Facts, question: Question) -> Answer:
 
 
 def rare(facts: Facts, question: Question) -> Answer:
-    sounds = told(facts)
+    sounds = sounds_to_tell(facts)
     if not sounds:
         return NOTHING
     once = [sound for sound in sounds if sound.count == 1 and sound.share < 0.5]
@@ -193,7 +193,7 @@ def _sentence(answer: Answer) -> str:
 
 
 def kinds(facts: Facts, question: Question) -> Answer:
-    sounds = told(facts)
+    sounds = sounds_to_tell(facts)
     if not sounds:
         return NOTHING
     naming = listed([sound.named.noun for sound in sounds[:12]])

@@ -8,7 +8,7 @@ from zlib import crc32
 
 from samcli.answers.clock import clock, often
 from samcli.answers.facts import LONG, Evidence, Facts, Sound, amount_within, overlap
-from samcli.answers.telling import MAIN, guesses, told
+from samcli.answers.telling import MAIN, guesses, sounds_to_tell
 from samcli.text import inflection
 from samcli.text.sayings import ONCE
 
@@ -28,11 +28,12 @@ FAINT = 200  # tenths of a decibel below the loudest moment, from where on nothi
 NOUN = ""  # stands for a sentence around the noun
 LATER = "~"  # before a clause of what comes later
 LOUD_DB, SOFT_DB = -8.0, -36.0
+TREND_DB = 6.0  # between the halves of a sound that grows or fades
 
 
 def caption(facts: Facts) -> tuple[str, tuple[Evidence, ...]]:
     """What is heard, and the events it rests on; a recording in which nothing was heard has no caption."""
-    sounds = told(facts)
+    sounds = sounds_to_tell(facts)
     if not sounds:
         return _guess(facts)
     if facts.duration <= LONG:
@@ -57,11 +58,17 @@ def nameless(facts: Facts) -> str:
     """What can be said of sounds without a name: how long and how loud they are."""
     level = facts.digest.level
     tenths = sum(own.tenths for _, own in level.bins if own.highest > level.highest - FAINT)
-    length = "short" if tenths < 10 else "long" if tenths > 50 else ""
     loudness = "loud" if level.highest > 10 * LOUD_DB else "quiet" if level.highest < 10 * SOFT_DB else ""
-    noun = f"{', '.join(filter(None, (length, loudness)))} sound".strip()
+    if 15 <= tenths <= 120:
+        noun = f"{loudness} sound of about {inflection.number(round(tenths / 10))} seconds".strip()
+    else:
+        noun = ", ".join(filter(None, (_shortness(tenths), loudness))) + " sound"
     what = f"{inflection.article(noun)} {noun}"
     return capital(picker(facts)(NAMELESS).format(what=what))
+
+
+def _shortness(tenths: int) -> str:
+    return "very short" if tenths < 5 else "short" if tenths < 15 else "long"
 
 
 def sentence(facts: Facts, sounds: Sequence[Sound]) -> str:
@@ -87,8 +94,7 @@ def _lone(sound: Sound, facts: Facts, pick: Picker) -> str:
     """A sentence of one sound: what it does, how, and when, as far as that tells something."""
     said = sound.said
     said_how = manner(sound, facts)
-    placed = pick(("", _placed(sound, facts)))
-    loudness = pick(("", _loudness(sound)))
+    placed, loudness = _placed(sound, facts) + _trend(sound, facts), _loudness(sound)
     deed = pick(said.deeds)
     present = f"{said.who} {inflection.present(deed, said.many)}"
     going = f"{said.who} {inflection.progressive(deed, said.many)}"
@@ -97,6 +103,10 @@ def _lone(sound: Sound, facts: Facts, pick: Picker) -> str:
         are = "are" if said.nouns else "is"
         frames = (f"{said.noun} can be heard", f"{said.noun} {are} heard", f"one hears {said.noun}")
         return pick(frames) + placed
+    if loudness and placed:
+        # one of both: more would be a list, not a sentence
+        chosen = pick((loudness, placed))
+        loudness, placed = (chosen, "") if chosen is loudness else ("", chosen)
     return f"{present if told_as is NOUN else told_as}{loudness}{said_how}{placed}"
 
 
@@ -126,13 +136,26 @@ def _placed(sound: Sound, facts: Facts) -> str:
     """In which part of a short recording it is heard, or for how long."""
     if sound.share >= THROUGHOUT:
         return " throughout" if sound.lasts else ""
-    if sound.lasts and facts.duration >= 3000:
-        seconds = round(sound.account.total / 1000)
-        return " for a moment" if seconds < 2 else f" for {inflection.number(seconds)} seconds"
-    if sound.count == 1 and facts.duration >= 3000 and sound.share < 0.4:
+    if facts.duration < 3000:
+        return ""
+    seconds = round(sound.account.total / 1000)
+    if sound.count == 1 and sound.share < 0.4 and not sound.lasts:
         middle = (sound.start + sound.end) / 2 / facts.duration
         return " at the beginning" if middle < 0.3 else " at the end" if middle > 0.7 else " in the middle"
+    if sound.lasts or (sound.count == 1 and seconds >= 2):
+        return " for a moment" if seconds < 2 else f" for {inflection.number(seconds)} seconds"
     return ""
+
+
+def _trend(sound: Sound, facts: Facts) -> str:
+    """Whether a sound that fills seconds comes nearer or goes away."""
+    level = facts.digest.level
+    bins = [own for number, own in level.bins if sound.start <= number * level.width < sound.end - level.width // 2]
+    if sound.said.shape == ONCE or sound.share < FILLS or len(bins) < 4:
+        return ""
+    half = len(bins) // 2
+    early, late = (sum(own.mean for own in part) / half for part in (bins[:half], bins[-half:]))
+    return ", growing louder" if late - early > TREND_DB else ", fading away" if early - late > TREND_DB else ""
 
 
 def _chain(clauses: Sequence[str], pick: Picker) -> str:

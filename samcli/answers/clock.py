@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from samcli.text.inflection import number, times
+from samcli.text.paragraph import clock as clock_of
 
 HOUR = 3600
 
 
 def clock(milliseconds: int) -> str:
     """0:07, 12:40, 1:02:03; the second in which it lies."""
-    seconds = milliseconds // 1000
-    hours, rest = divmod(seconds, HOUR)
-    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
+    return clock_of(milliseconds // 1000)
 
 
 def between(start: int, end: int) -> str:

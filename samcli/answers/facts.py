@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from samcli.answers.names import HEADINGS, best_called
-from samcli.digest.digest import Digest
+from samcli.digest.digest import TENTH, Digest
 from samcli.digest.events import Account, Event
 from samcli.digest.rows import Rows
 from samcli.text.sayings import LASTING, Saying, saying
@@ -29,7 +29,7 @@ class Sureness:
     beside_long: float = 0.6
     perhaps: float = 0.2  # that it is told as a guess, when nothing is sure
     steps: float = 0.2  # per time step: that an event is open
-    presumed: float = 0.01  # that it is there, where a question takes it for granted: "what comes after the dog?"
+    presumed: float = 0.004  # that it is there, where a question takes it for granted: "what comes after the dog?"
 
 
 LONG = 30_000  # milliseconds from which a recording is long
@@ -119,7 +119,7 @@ class Facts:
         row = self.place[label]
         account = self.accounts.get(row)
         if account is None:
-            account = self.guessed(row)
+            account = self.guessed(row) or (self.faintest(row) if presumed else None)
         return None if account is None else self._sound(label, row, account)
 
     def guessed(self, row: int) -> Account | None:
@@ -129,6 +129,15 @@ class Facts:
             return None
         nearest = course.nearest
         return None if nearest is None else Account.of(nearest)
+
+    def faintest(self, row: int) -> Account | None:
+        """Not even nearly heard: the moment that is most like it."""
+        if self.digest.peaks is None:
+            return None
+        columns = self.rows.members[row]
+        member = int(columns[self.digest.peaks.scores[columns].argmax()])
+        score, at = float(self.digest.peaks.scores[member]), int(self.digest.peaks.at[member])
+        return Account.of(Event(at, at + TENTH, score / float(self.rows.thresholds[member]), score, member))
 
     def _sound(self, label: str, row: int, account: Account) -> Sound:
         return Sound(label, saying(self._plainest(label, row, account)), self.chance(label), account, self.duration)

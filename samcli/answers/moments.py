@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from samcli.answers.captions import listed
 from samcli.answers.clock import between, clock, often
@@ -10,12 +10,13 @@ from samcli.answers.facts import Evidence, Facts, Sound, amount_within, overlap
 from samcli.answers.names import kin
 from samcli.answers.presence import NO_SOUND_NAMED
 from samcli.answers.reply import Answer, Answerer, missing, not_known, one_of, said
-from samcli.answers.telling import guesses, told
-from samcli.digest.events import Event
+from samcli.answers.telling import guesses, sounds_to_tell
+from samcli.digest.events import Account, Event
 from samcli.questions.meaning import Name, Question
 
 SHOWN = 8  # times that are listed
 NEAR = 500  # milliseconds within which two sounds begin together
+UNKNOWN = 0.2  # of a bin's silent time counts as distance
 
 
 def found(facts: Facts, question: Question) -> tuple[Sound | None, Answer]:
@@ -76,7 +77,7 @@ def _event(facts: Facts, sound: Sound, text: str, event: Event) -> Answer:
 
 def in_order(facts: Facts) -> list[Sound]:
     """What is told, by when it is first heard."""
-    sounds = told(facts) or guesses(facts, 1)
+    sounds = sounds_to_tell(facts) or guesses(facts, 1)
     return sorted(sounds, key=lambda sound: (sound.start, -sound.score))
 
 
@@ -116,22 +117,35 @@ def _beside(facts: Facts, question: Question, later: bool) -> Answer:
     sound, nothing = by_name(facts, name, presumed=True)
     if sound is None:
         return nothing
-    edge = sound.account.first[0].end if later else sound.start
-    neighbours: list[tuple[int, Sound, Event]] = []
-    for other in told(facts):
-        if kin(other.label, sound.label):
-            continue
-        for event in other.account.events:
-            # What begins after it has begun, or has begun before it begins.
-            distance = event.start - edge if later else edge - event.end
-            if event.start >= sound.start + NEAR if later else event.start < sound.start - NEAR:
-                neighbours.append((abs(distance), other, event))
     word = "after" if later else "before"
+    neighbours = [
+        (distance, begin, other)
+        for other in sounds_to_tell(facts)
+        if not kin(other.label, sound.label)
+        for distance, begin in _distances(other.account, sound, later)
+    ]
     if not neighbours:
         return said(f"nothing else can be made out {word} {sound.said.known()}", facts, sound)
-    _, other, event = min(neighbours, key=lambda entry: (entry[0], entry[2].start))
-    text = f"{word} {sound.said.known()}, {other.said.present}, at {clock(event.start)}"
-    return said(text, facts, sound, other)
+    _, begin, other = min(neighbours, key=lambda entry: entry[:2])
+    unsure = f" perhaps at {clock(sound.start)}," if sound.score < facts.sureness.heard else ""
+    return said(f"{word} {sound.said.known()},{unsure} {other.said.present}, at {clock(begin)}", facts, sound, other)
+
+
+def _distances(account: Account, sound: Sound, later: bool) -> Iterator[tuple[float, int]]:
+    """How far before a sound, or after it, another is heard, and since when; by bins where not all events are kept."""
+    edge = sound.account.first[0].end if later else sound.start
+    for event in account.events:
+        # What begins after it has begun, or has begun before it begins.
+        if event.start >= sound.start + NEAR if later else event.start < sound.start - NEAR:
+            yield abs(event.start - edge if later else edge - event.end), event.start
+    if account.complete:
+        return
+    for place, amount in account.bins:
+        start, end = place * account.width, (place + 1) * account.width
+        apart = start - edge if later else edge - end
+        if end > edge if later else start < edge:
+            # where in the bin it is heard is unknown: the fuller, the nearer
+            yield max(0, apart) + UNKNOWN * (account.width - amount), max(start, edge) if later else start
 
 
 def order(facts: Facts, question: Question) -> Answer:
@@ -167,7 +181,7 @@ def at(facts: Facts, question: Question) -> Answer:
 
 def within(facts: Facts, start: int, end: int) -> list[Sound]:
     """What is told of a stretch of time, by how much of it there is."""
-    amounts = [(amount_within(sound.account, start, end), sound) for sound in told(facts)]
+    amounts = [(amount_within(sound.account, start, end), sound) for sound in sounds_to_tell(facts)]
     return [sound for amount, sound in sorted(amounts, key=lambda entry: -entry[0]) if amount > 0]
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
-from samcli.digest.rows import members_of
-from samcli.text.labels import broader
+from samcli.digest.rows import TWINS
+from samcli.text.labels import broader, is_described
 
 # Names that tell a sort of sound, or where it was recorded, rather than a sound.
 HEADINGS = frozenset(
@@ -35,11 +36,22 @@ SAYABLE = frozenset(
 )  # fmt: skip
 
 
+@lru_cache(maxsize=1024)
+def wider_names(label: str) -> frozenset[str]:
+    """The wider labels above this one; none of a name that only one model has."""
+    return broader(label) if is_described(label) else frozenset()
+
+
+@lru_cache(maxsize=1024)
+def twins(label: str) -> frozenset[str]:
+    """Other names of the very same sound, neither of which is the wider: a bark and a bow-wow."""
+    names = {name for group in TWINS if label in group for name in group} - {label}
+    return frozenset(name for name in names if label not in wider_names(name) and name not in wider_names(label))
+
+
 def kin(label: str, other: str) -> bool:
     """Whether two labels may be names of one and the same sound."""
-    if label == other or label in broader(other) or other in broader(label):
-        return True
-    return label in members_of(other) or other in members_of(label)
+    return label == other or label in wider_names(other) or other in wider_names(label) or other in twins(label)
 
 
 def best_called(label: str, names: Sequence[str], scores: Sequence[float]) -> str:

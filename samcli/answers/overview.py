@@ -9,7 +9,7 @@ from samcli.answers.clock import between, clock, often
 from samcli.answers.facts import Facts
 from samcli.answers.moments import at, in_order
 from samcli.answers.reply import Answer, Answerer, said
-from samcli.answers.telling import guesses, told
+from samcli.answers.telling import guesses, sounds_to_tell
 from samcli.questions.meaning import Question
 
 HELP = (
@@ -27,7 +27,7 @@ LISTED = 12
 def which(facts: Facts, question: Question) -> Answer:
     if question.span is not None:
         return at(facts, question)
-    sounds = told(facts)
+    sounds = sounds_to_tell(facts)
     if not sounds:
         maybe = guesses(facts)
         if not maybe:
@@ -87,7 +87,7 @@ def place(facts: Facts, question: Question) -> Answer:
     likeliest = max(rooms, key=lambda label: rooms[label], default=None)
     if likeliest is not None and rooms[likeliest] >= facts.sureness.plainly:
         return said(f"it sounds like {PLACES[likeliest]}")
-    sounds = told(facts)
+    sounds = sounds_to_tell(facts)
     outside = [sound for sound in sounds if sound.label in OUTSIDE]
     inside = [sound for sound in sounds if sound.label in INSIDE]
     if bool(outside) != bool(inside):

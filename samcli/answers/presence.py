@@ -9,7 +9,7 @@ from samcli.answers.clock import between
 from samcli.answers.facts import Facts, Sound, kept_within
 from samcli.answers.names import kin
 from samcli.answers.reply import Answer, Answerer, missing, not_known, one_of, said
-from samcli.answers.telling import guesses, told
+from samcli.answers.telling import guesses, sounds_to_tell
 from samcli.questions.meaning import Name, Question
 from samcli.text.labels import narrower
 from samcli.text.sayings import saying
@@ -51,7 +51,7 @@ def silent(facts: Facts, question: Question) -> Answer:
     quiet = facts.duration - facts.digest.heard
     if not facts.digest.heard:
         return said("yes, it is silent from beginning to end")
-    sounds = told(facts)
+    sounds = sounds_to_tell(facts)
     naming = f"{listed([sound.said.noun for sound in sounds[:3]])} can be heard" if sounds else "there is sound"
     if quiet > 0:
         share = round(100 * quiet / facts.duration)
@@ -142,7 +142,7 @@ def kind(facts: Facts, question: Question) -> Answer:
     if name is None or name.label is None:
         return Answer(NO_SOUND_NAMED) if name is None else not_known(name)
     under = {name.label, *narrower(name.label)}
-    sounds = [sound for sound in (*told(facts), *guesses(facts, 6)) if sound.label in under - {name.label}]
+    sounds = [sound for sound in (*sounds_to_tell(facts), *guesses(facts, 6)) if sound.label in under - {name.label}]
     sounds = list({sound.label: sound for sound in sounds}.values())
     sure = [sound for sound in sounds if sound.score >= facts.sureness.plainly]
     if sure:
@@ -158,7 +158,7 @@ def kind(facts: Facts, question: Question) -> Answer:
 def other_than(facts: Facts, question: Question) -> Answer:
     names = (*question.asked, *question.other)
     labels = [name.label for name in names if name.label is not None]
-    rest = [sound for sound in told(facts) if not any(kin(sound.label, label) for label in labels)]
+    rest = [sound for sound in sounds_to_tell(facts) if not any(kin(sound.label, label) for label in labels)]
     what = listed([saying(label).noun for label in labels]) or "that"
     if not rest:
         return said(f"no, nothing besides {what} can be made out")
@@ -170,7 +170,7 @@ def only(facts: Facts, question: Question) -> Answer:
     if name is None or name.label is None:
         return Answer(NO_SOUND_NAMED) if name is None else not_known(name)
     sound, label = facts.sound(name.label), name.label
-    rest = [other for other in told(facts) if not kin(other.label, label)]
+    rest = [other for other in sounds_to_tell(facts) if not kin(other.label, label)]
     naming = listed([other.said.present for other in rest[:4]])
     if sound is None:
         return said(f"no, {missing(name)}" + (f"; {naming}" if rest else ""), facts, *rest[:4])

@@ -18,11 +18,12 @@ MOST_LABELS = 40  # that are looked at
 UNDER = 0.35  # of a heading's chance: a name under it that likely is told instead
 NOISES = frozenset({"Pink noise", "White noise", "Noise", "Static", "Hum", "Mains hum", "Hiss", "Environmental noise"})
 ROOM_DB = -45.0  # below it a noise is the room's or the microphone's own, which nobody would tell
+FAMILIES, LIKELY = ("Animal", "Vehicle"), 0.5  # told as a guess where some name under them is so likely
 BRIEF = 0.2  # of the longer one's time, below which the other is something that happens in it
 SAME = 0.5  # of the briefer one's time, from which two names may be one sound
 
 
-def told(facts: Facts) -> list[Sound]:
+def sounds_to_tell(facts: Facts) -> list[Sound]:
     """The sounds worth telling, the plainest first; no two names for one."""
     sure, found = facts.sureness, list[Sound]()
     alone, beside = (sure.told_long, sure.beside_long) if facts.duration > LONG else (sure.told, sure.beside)
@@ -53,7 +54,19 @@ def guesses(facts: Facts, most: int = 2) -> list[Sound]:
             found.append(sound)
         if len(found) == most:
             break
-    return found
+    return found or _family(facts)
+
+
+def _family(facts: Facts) -> list[Sound]:
+    """Of many names, none of them likely, but likely one of them: what they have in common."""
+    best = facts.digest.best
+    for label in FAMILIES if best is not None else ():
+        members = [facts.place[name] for name in (label, *narrower(label)) if name in facts.place]
+        chance = float(1 - np.prod(1 - best[members])) if best is not None and members else 0.0
+        sound = named(facts, label, chance) if chance >= LIKELY else None
+        if sound is not None:
+            return [sound]
+    return []
 
 
 def candidates(facts: Facts) -> list[tuple[str, float]]:

@@ -14,7 +14,6 @@ Levels = NDArray[np.float64]  # in decibels of full scale
 
 WINDOW_SECONDS = 10.0
 QUIETEST_DB = -120.0  # what digital silence is given, so that levels stay finite
-SILENCE_DB = -70.0  # between the dither of 16 bits (-96 dB) and the quietest useful field recordings (-60 dB)
 STRETCH_SECONDS = 0.1  # long enough to hold a click, short enough not to dilute it
 
 
@@ -58,11 +57,6 @@ def level_db(wave: Wave) -> float:
         return QUIETEST_DB
     deviation = float(np.std(wave, dtype=np.float64))
     return float(max(QUIETEST_DB, 20.0 * float(np.log10(deviation)))) if deviation > 0 else QUIETEST_DB
-
-
-def loudest_db(wave: Wave, rate: int = SAMPLE_RATE) -> float:
-    """The level of the loudest tenth of a second, which a long quiet background cannot dilute."""
-    return max(QUIETEST_DB, float(levels_db(wave, rate).max(initial=QUIETEST_DB)))
 
 
 def levels_db(wave: Wave, rate: int = SAMPLE_RATE) -> Levels:

@@ -17,13 +17,12 @@ import torch
 from torch import Tensor
 
 from samcli.checkpoints import catalogue
+from samcli.checkpoints.files import TOKENIZER, read_spots, tokenizer_file, weight_files
 from samcli.checkpoints.format import save_module, write_json
 from samcli.checkpoints.hub import client as hub
 from samcli.checkpoints.hub.cache import Snapshot, is_offline, pickle_files
 from samcli.checkpoints.modules import LoadedModule, assemble, audioset_labels, load_folder
 from samcli.checkpoints.safety import DamagedFile, member, read_json, regular_size, shown
-from samcli.checkpoints.shards import read_spots, weight_files
-from samcli.checkpoints.vocabulary import TOKENIZER, tokenizer_file
 from samcli.errors import ModelError
 
 MOST_NAMES = 4  # of one number in memory: tied weights have two

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from samcli.checkpoints.blueprint import blueprint
 from samcli.checkpoints.configs import config_from_json, config_to_json
+from samcli.checkpoints.files import INDEX, WEIGHTS, read_spots
 from samcli.checkpoints.safety import check_sizes, member, read_json, shown
-from samcli.checkpoints.shards import INDEX, WEIGHTS, read_spots
 from samcli.checkpoints.tensors import MappedWeights, fill
 from samcli.errors import ModelError
 from samcli.models.encoders.registry import ENCODERS

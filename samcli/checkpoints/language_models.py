@@ -1,7 +1,9 @@
-"""Published language models - Mamba, Mamba-2, Phi-Mamba: which layout, which sizes, which names.
+"""Published language models - Mamba, Mamba-2, Mamba-3, Falcon-Mamba, Phi-Mamba: which layout, which sizes, which names.
 
 Mamba comes in two layouts, state-spaces' own and the one of the transformers library; they differ in the name of the
-embedding and in the words of config.json. Sizes are read from the tensors; the config says only what no shape can.
+embedding and in the words of config.json. Sizes are read from the tensors; the config says only what no shape can, and
+what it asks for that sam does not compute is refused by a sentence. What only says how weights began or are rounded
+(time_step_min, initializer_cfg, rescale_prenorm_residual, residual_in_fp32, chunk_size) changes nothing here.
 """
 
 from __future__ import annotations
@@ -15,14 +17,27 @@ from samcli.checkpoints.safety import shown
 from samcli.errors import ModelError
 from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.phi import PhiConfig
+from samcli.ssm.mamba3 import LEAST_DECAY
 
 Shapes = Mapping[str, tuple[int, ...]]
 FIRST = "backbone.layers.0.mixer."
+FALCON = "falcon_mamba"
+# Models of Mamba layers among others, by their model_type.
+HYBRIDS = {
+    "bamba": "Bamba", "falcon_h1": "Falcon-H1", "granitemoehybrid": "Granite 4", "hymba": "Hymba", "jamba": "Jamba",
+    "nemotron_h": "Nemotron-H", "plamo2": "PLaMo 2", "zamba": "Zamba", "zamba2": "Zamba2",
+}  # fmt: skip
 
 
 def published_language(data: Mapping[str, Any], names: Mapping[str, Any]) -> str | None:
     """Which kind of language model these published tensors are, if any (our own have a model_type of ours)."""
-    if data.get("model_type") not in (None, "mamba", "mamba2") or f"{FIRST}in_proj.weight" not in names:
+    kind = data.get("model_type")
+    if isinstance(kind, str) and kind in HYBRIDS:
+        raise ModelError(
+            f"{HYBRIDS[kind]} mixes attention layers into its Mamba layers, which sam does not have: "
+            "their memory grows with every token. mamba2-2.7b has none."
+        )
+    if kind not in (None, "mamba", "mamba2", FALCON) or f"{FIRST}in_proj.weight" not in names:
         return None
     return "phi" if f"{FIRST}z_bias" in names else "language" if f"{FIRST}D" in names else None
 
@@ -34,31 +49,69 @@ def rename_language(names: Mapping[str, Any]) -> dict[str, str]:
 def language_config(shapes: Shapes, data: Mapping[str, Any], where: Path) -> LanguageConfig:
     """The sizes of a Mamba or Mamba-2 model from its tensors (under our names) and its config."""
     words = {**data, **_object(data.get("ssm_cfg"))}
-    _refuse_what_we_lack(words, where)
+    _refuse_what_we_lack(words, shapes, where)
     rows, d_model = _shape(shapes, "backbone.embedding.weight", 2, where)
     inner = _shape(shapes, f"{FIRST}out_proj.weight", 2, where)[1]
-    channels, _, d_conv = _shape(shapes, f"{FIRST}conv1d.weight", 3, where)
     layers = {name.split(".")[2] for name in shapes if name.startswith("backbone.layers.")}
     tied = bool(words.get("tie_embeddings", words.get("tie_word_embeddings", True)))
     common: dict[str, Any] = {
         "d_model": d_model,
         "n_layer": len(layers),
-        "d_conv": d_conv,
         "expand": _whole(inner, d_model, where),
         "tie_embeddings": tied or "lm_head.weight" not in shapes,
         "norm_eps": _number(words, ("norm_epsilon", "layer_norm_epsilon"), 1e-5),
         **_vocabulary(rows, words, where),
     }
+    if f"{FIRST}B_bias" in shapes:
+        return LanguageConfig(**common, **_mamba3(shapes, words, inner, where))
+    channels, _, d_conv = _shape(shapes, f"{FIRST}conv1d.weight", 3, where)
+    common |= {
+        "d_conv": d_conv,
+        "bias": f"{FIRST}in_proj.bias" in shapes,
+        "conv_bias": f"{FIRST}conv1d.bias" in shapes,
+    }
     if f"{FIRST}x_proj.weight" in shapes:
         d_state = _shape(shapes, f"{FIRST}A_log", 2, where)[1]
         dt_rank = _shape(shapes, f"{FIRST}dt_proj.weight", 2, where)[1]
-        return LanguageConfig(layer="mamba", d_state=d_state, dt_rank=dt_rank, **common)
+        eps = _number(words, ("mixer_rms_eps",), 1e-6) if data.get("model_type") == FALCON else None
+        return LanguageConfig(layer="mamba", d_state=d_state, dt_rank=dt_rank, inner_norm_eps=eps, **common)
+    return LanguageConfig(**common, **_mamba2(shapes, words, inner, channels, where))
+
+
+def _mamba2(shapes: Shapes, words: Mapping[str, Any], inner: int, channels: int, where: Path) -> dict[str, Any]:
     heads = _shape(shapes, f"{FIRST}A_log", 1, where)[0]
     if _shape(shapes, f"{FIRST}D", 1, where)[0] != heads:
         raise ModelError(f"{where} has a D for every channel of a head, which sam does not have.")
-    groups = int(_number(words, ("ngroups", "n_groups"), 1))
+    if f"{FIRST}norm.weight" not in shapes:
+        raise ModelError(f"{where} has no norm behind its scan (rmsnorm), which sam does not do without.")
+    # transformers and the authors differ in what they leave unsaid
+    groups = int(_number(words, ("ngroups", "n_groups"), 8 if words.get("model_type") == "mamba2" else 1))
     d_state = _whole(channels - inner, 2 * groups, where)
-    return LanguageConfig(d_state=d_state, headdim=_whole(inner, heads, where), ngroups=groups, **common)
+    said = _number(words, ("d_state", "state_size"), d_state)
+    if said != d_state:
+        raise ModelError(f"{where} says a state of {said:g} in {groups} groups, and its weights have one of {d_state}.")
+    found, wanted = _shape(shapes, f"{FIRST}in_proj.weight", 2, where)[0], inner + channels + heads
+    if found != wanted:
+        raise ModelError(f"{where} projects to {found} numbers where Mamba-2 has {wanted} (d_ssm?): sam has no other.")
+    return {"d_state": d_state, "headdim": _whole(inner, heads, where), "ngroups": groups}
+
+
+def _mamba3(shapes: Shapes, words: Mapping[str, Any], inner: int, where: Path) -> dict[str, Any]:
+    heads, rank, d_state = _shape(shapes, f"{FIRST}B_bias", 3, where)
+    if rank > 1 or f"{FIRST}mimo_x" in shapes:
+        raise ModelError(f"{where} is a Mamba-3 of several inputs and outputs a head, and sam has the one of one.")
+    if f"{FIRST}norm.weight" in shapes:
+        raise ModelError(f"{where} is a Mamba-3 with a norm behind its scan (is_outproj_norm), and sam has none there.")
+    if _number(words, ("A_floor",), LEAST_DECAY) != LEAST_DECAY:
+        raise ModelError(f"{where} says A_floor {words['A_floor']}, and sam forgets by {LEAST_DECAY} at least.")
+    groups = int(_number(words, ("ngroups",), 1))
+    rows = _shape(shapes, f"{FIRST}in_proj.weight", 2, where)[0]
+    angles = rows - 2 * inner - 2 * groups * d_state - 3 * heads
+    headdim = _whole(inner, heads, where)
+    shares = {int(share * d_state) // 2: share for share in (1.0, 0.5)}
+    if angles not in shares:
+        raise ModelError(f"The shapes of the weights in {where} fit no Mamba-3 ({angles} angles for {d_state} states).")
+    return {"layer": "mamba3", "d_state": d_state, "headdim": headdim, "ngroups": groups, "turned": shares[angles]}
 
 
 def phi_config(shapes: Shapes, data: Mapping[str, Any], where: Path) -> PhiConfig:
@@ -101,28 +154,36 @@ def _vocabulary(rows: int, words: Mapping[str, Any], where: Path) -> dict[str, i
 
 
 def _tokenizer_size(where: Path) -> int | None:
-    from samcli.checkpoints.vocabulary import vocabulary_size
+    from samcli.checkpoints.files import vocabulary_size
 
     return vocabulary_size(where)
 
 
-def _refuse_what_we_lack(words: Mapping[str, Any], where: Path) -> None:
+def _refuse_what_we_lack(words: Mapping[str, Any], shapes: Shapes, where: Path) -> None:
     if words.get("attn_layer_idx") or words.get("d_intermediate"):
         raise ModelError(f"{where} mixes attention or MLP layers into Mamba, which sam does not have.")
+    if "backbone.layers.0.norm.bias" in shapes:
+        raise ModelError(f"{where} norms by LayerNorm between its layers, which sam does not do: it has RMSNorm.")
+    if f"{FIRST}init_states" in shapes:
+        raise ModelError(f"{where} begins with states that were learned, which sam does not do.")
     activation = words.get("hidden_act", words.get("activation", "silu"))
     if activation not in ("silu", "swish"):
         raise ModelError(f"{where} activates by {shown(activation)}, which sam does not do: it has silu.")
     if words.get("norm_before_gate"):
         raise ModelError(f"{where} norms before its gate, which sam does not do.")
-    low, high = _pair(words.get("time_step_limit", words.get("dt_limit")))
-    if low > 0 or math.isfinite(high):
-        raise ModelError(f"{where} limits its time steps to {low} ... {high}, which sam does not do.")
+    for name in ("time_step_limit", "dt_limit"):
+        if not _unlimited(words.get(name)):
+            raise ModelError(f"{where} limits its time steps ({name} {shown(words[name])}), which sam does not do.")
 
 
-def _pair(value: Any) -> tuple[float, float]:
-    if isinstance(value, list) and len(value) == 2 and all(isinstance(item, int | float) for item in value):
-        return float(value[0]), float(value[1])
-    return 0.0, math.inf
+def _unlimited(limits: Any) -> bool:
+    """Whether these are none, or from zero to infinity, of which JSON has several spellings."""
+    if limits is None:
+        return True
+    if not isinstance(limits, list) or len(limits) != 2:
+        return False
+    low, high = (item.get("__float__") if isinstance(item, dict) else item for item in limits)
+    return low in (0, "0.0") and high in (math.inf, "inf", "Infinity")
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from samcli.checkpoints import catalogue
 from samcli.checkpoints.calibration import is_calibration, read_calibration, thresholds_in, with_calibration
+from samcli.checkpoints.files import weight_files
 from samcli.checkpoints.hub import client as hub
 from samcli.checkpoints.hub.cache import Snapshot, cached_snapshot, is_offline
 from samcli.checkpoints.safety import DamagedFile, member, read_header
-from samcli.checkpoints.shards import weight_files
 from samcli.errors import ModelError
 from samcli.models.device import enough_memory, pick_device, suit_card
 from samcli.models.facts import Thresholds
@@ -192,7 +192,7 @@ def adapted(loaded: LoadedModule, source: ModelFiles, adapters: Sequence[str]) -
         else:
             language = cast(Any, loaded.module).language
             load_adapter(language, folder, f"adapter-{number}", base=source.snapshot.repo if source.snapshot else "")
-            merge_adapters(language, keep_base=False)
+            merge_adapters(language)
         names.append(adapter)
         revisions.append(folder_revision(folder))
     on = source._replace(name="+".join(names), revision="+".join(revisions))
@@ -271,7 +271,7 @@ def tokenizer_of(source: ModelFiles, network: Any) -> Any:
 
 def load_tokenizer(folder: Path) -> Any:
     """The folder's own tokenizer, or None."""
-    from samcli.checkpoints.vocabulary import read_tokenizer, tokenizer_file
+    from samcli.checkpoints.files import read_tokenizer, tokenizer_file
     from samcli.text.tokenizer import Tokenizer
 
     path = tokenizer_file(folder)

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from samcli.checkpoints.configs import config_from_json, config_to_json
+from samcli.checkpoints.files import read_spots
 from samcli.checkpoints.format import KINDS, build
 from samcli.checkpoints.hub.cache import pickle_files
 from samcli.checkpoints.language_models import language_config, phi_config, published_language, rename_language
 from samcli.checkpoints.safety import Spot, check_sizes, member, parse_json, read_json, regular_size, shown
-from samcli.checkpoints.shards import read_spots
 from samcli.checkpoints.tensors import MappedWeights, fill
 from samcli.errors import ModelError
 from samcli.models.encoders.base import Encoder
@@ -114,11 +114,19 @@ def _published(
     try:
         shapes = {name: tuple(tensor.shape) for name, tensor in ours.items()}
         config: Any = LANGUAGES[kind](shapes, data, where) if published is None else published.config(shapes, data)
+        if kind == "language" and config.tie_embeddings and _parted(ours):
+            config = dataclasses.replace(config, tie_embeddings=False)
     except (ValueError, TypeError, KeyError, IndexError, ArithmeticError) as error:
         raise ModelError(f"The shapes of the weights in {where} fit no {kind} model ({error}).") from None
     spots = [Spot("F32", tuple(tensor.shape), 0, 0) for tensor in tensors.values()]
     check_sizes(config_to_json(config), spots, where)
     return config, ours
+
+
+def _parted(ours: Mapping[str, Tensor]) -> bool:
+    """Whether a head is stored that is not the embedding, whatever the config says of ties."""
+    head, embedding = ours.get("lm_head.weight"), ours["backbone.embedding.weight"]
+    return head is not None and head.data_ptr() != embedding.data_ptr() and not torch.equal(head, embedding)
 
 
 def _reshaped(ours: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:

@@ -14,21 +14,19 @@ from typer.completion import completion_init  # type: ignore[attr-defined]
 
 from samcli._version import __version__
 from samcli.cli import signals
-from samcli.cli.commands.ask import ask
 from samcli.cli.commands.bench import bench
 from samcli.cli.commands.calibrate import calibrate
-from samcli.cli.commands.caption import caption
 from samcli.cli.commands.doctor import doctor
 from samcli.cli.commands.embed import embed
 from samcli.cli.commands.evaluate import evaluate
 from samcli.cli.commands.index import index
+from samcli.cli.commands.listen import ask, caption, tag
 from samcli.cli.commands.mcp import mcp
 from samcli.cli.commands.merge import merge
 from samcli.cli.commands.models import models
 from samcli.cli.commands.search import search
 from samcli.cli.commands.serve import serve
 from samcli.cli.commands.subtitle import subtitle
-from samcli.cli.commands.tag import tag
 from samcli.cli.completion import completion
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.help import ShortHelp

@@ -8,7 +8,7 @@ or an option by itself, so none goes stale. Nothing here imports torch.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated
 
 import typer
@@ -110,12 +110,22 @@ def script(shell: str) -> str:
     return SCRIPTS[shell][0]
 
 
-def complete_shell(incomplete: str) -> list[str]:
-    return _starting(SCRIPTS, incomplete)
+def completes(names: Iterable[str]) -> Callable[[str], list[str]]:
+    """What completes an option that takes one of these names."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [name for name in dict.fromkeys(names) if name.startswith(incomplete)]
+
+    return complete
+
+
+complete_device = completes(("auto", "cpu", "cuda", "mps"))
+complete_dtype = completes(("auto", "float32", "bfloat16", "float16"))
+complete_engine = completes(("local", "ray"))
 
 
 def completion(
-    shell: Annotated[str, typer.Argument(help="bash, zsh, fish or powershell.", autocompletion=complete_shell)],
+    shell: Annotated[str, typer.Argument(help="bash, zsh, fish or powershell.", autocompletion=completes(SCRIPTS))],
 ) -> None:
     """Print the completion script of a shell.
 
@@ -131,26 +141,14 @@ def completion(
 def complete_format(incomplete: str) -> list[str]:
     from samcli.writers.formats import FORMATS
 
-    return _starting(FORMATS, incomplete)
-
-
-def complete_device(incomplete: str) -> list[str]:
-    return _starting(("auto", "cpu", "cuda", "mps"), incomplete)
-
-
-def complete_engine(incomplete: str) -> list[str]:
-    return _starting(("local", "ray"), incomplete)
-
-
-def complete_dtype(incomplete: str) -> list[str]:
-    return _starting(("auto", "float32", "bfloat16", "float16"), incomplete)
+    return completes(FORMATS)(incomplete)
 
 
 def complete_model(incomplete: str) -> list[str]:
     """Names of the catalogue; what begins like none of them is a folder, and left to the shell."""
     from samcli.checkpoints import catalogue
 
-    return _starting((catalogue.DEFAULT, *catalogue.entries()), incomplete)
+    return completes((catalogue.DEFAULT, *catalogue.entries()))(incomplete)
 
 
 def complete_labels(incomplete: str) -> list[str]:
@@ -170,7 +168,3 @@ def _plain_labels() -> Iterator[str]:
         for name in dict.fromkeys(part.casefold() for part in parts):
             if re.fullmatch("[a-z -]+", name) and (len(parts) == 1 or name in synonyms(label)):
                 yield name
-
-
-def _starting(names: Iterable[str], incomplete: str) -> list[str]:
-    return [name for name in dict.fromkeys(names) if name.startswith(incomplete)]

@@ -83,11 +83,11 @@ def open_engine(flags: ListenFlags) -> AbstractContextManager[Engine]:
     load = loader(flags, bar=output().shows_status and flags.engine == "local")
     if flags.engine == "local":
         return nullcontext(Local(load()))
-    from samcli.engine.ray.engine import Crew
+    from samcli.engine.ray.engine import RayWorkers
 
     gpus = flags.gpus_per_worker or 0.0
-    crew: Any = Crew(load, address=flags.ray_address, workers=flags.workers, gpus_per_worker=gpus)
-    return crew  # type: ignore[no-any-return]
+    workers: Any = RayWorkers(load, address=flags.ray_address, workers=flags.workers, gpus_per_worker=gpus)
+    return workers  # type: ignore[no-any-return]
 
 
 def stay_offline(flags: ModelFlags) -> None:

@@ -49,6 +49,12 @@ Raw = Annotated[
     str | None,
     typer.Option(help="Bare samples: s16le:16000:1 and such.", metavar="KIND:RATE:CHANNELS", rich_help_panel=INPUT),
 ]
+StartTime = Annotated[
+    str | None, typer.Option(help="When the recording began. [from its name]", metavar="TIME", rich_help_panel=INPUT)
+]
+TimeZone = Annotated[
+    str | None, typer.Option(help="Of times without one. [this computer's]", metavar="ZONE", rich_help_panel=INPUT)
+]
 Segment = Annotated[
     float | None,
     typer.Option(help="Seconds of each record.", metavar="SECONDS", rich_help_panel=OUTPUT),
@@ -208,13 +214,8 @@ class ListenFlags(ModelFlags, InputFlags, WriteFlags):
     shard: Annotated[
         str | None, typer.Option(help="Share of the inputs, such as 2/8.", metavar="I/N", rich_help_panel=MACHINE)
     ] = None
-    start_time: Annotated[
-        str | None,
-        typer.Option(help="When the recording began. [from its name]", metavar="TIME", rich_help_panel=INPUT),
-    ] = None
-    time_zone: Annotated[
-        str | None, typer.Option(help="Of times without one. [this computer's]", metavar="ZONE", rich_help_panel=INPUT)
-    ] = None
+    start_time: StartTime = None
+    time_zone: TimeZone = None
     unordered: Annotated[
         bool,
         typer.Option("--unordered", help="Records in the order of completion.", metavar="", rich_help_panel=MACHINE),

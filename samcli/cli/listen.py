@@ -11,15 +11,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from samcli.cli.destination import check, chosen_format, is_durable, is_folder, open_sink
+from samcli.cli.destination import Destination
 from samcli.cli.engines import check_engine, open_engine
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import CaptionFlags, InputFlags, ListenFlags, SpeakFlags, TagFlags, WriteFlags
+from samcli.cli.flags import CaptionFlags, InputFlags, ListenFlags, SpeakFlags, TagFlags
 from samcli.cli.output import Output, output
 from samcli.cli.progress import Progress
 from samcli.errors import UsageError
 from samcli.records import Record
-from samcli.writers.base import Layout
 from samcli.writers.files import prepare_folder
 
 if TYPE_CHECKING:
@@ -35,7 +34,8 @@ def listen(task: str, flags: ListenFlags, question: str = "") -> ExitCode:
     """Run one task over everything the flags name."""
     streams = output()
     check_stdin(streams, flags)
-    options = run_options(flags, question)
+    destination = Destination.of(flags)
+    options = run_options(flags, destination, question)
     check_engine(flags)
     if task != "tag" and flags.paths and all(path.endswith(".state") for path in flags.paths):
         from samcli.cli.live.recall import recall
@@ -50,9 +50,8 @@ def listen(task: str, flags: ListenFlags, question: str = "") -> ExitCode:
 
         shard = Shard.parse(flags.shard)
         inputs = shard.select(inputs)
-    check(flags, inputs)
-    layout = Layout(task, timed=options.segment is not None or options.timeline, safe_cells=flags.safe_cells)
-    return hear(streams, task, flags, inputs, options, layout, shard)
+    destination.check_records(inputs)
+    return hear(streams, task, flags, destination, inputs, options, shard)
 
 
 def check_stdin(streams: Output, flags: InputFlags) -> None:
@@ -88,7 +87,7 @@ def names_sounds(text: str) -> bool:
     return text == "-" or _is_there(text)
 
 
-def run_options(flags: ListenFlags, question: str = "") -> RunOptions:
+def run_options(flags: ListenFlags, destination: Destination, question: str = "") -> RunOptions:
     """The engine's settings for these flags; UsageError when they cannot be met."""
     from samcli.engine.options import RunOptions
 
@@ -106,7 +105,7 @@ def run_options(flags: ListenFlags, question: str = "") -> RunOptions:
     if isinstance(flags, CaptionFlags):
         more |= {"refine": flags.refine or flags.refine_with is not None, "refine_with": flags.refine_with or ""}
     return RunOptions(
-        segment=segment_of(flags),
+        segment=segment_of(flags, destination),
         seed=flags.seed,
         batch_size="auto" if flags.batch_size == "auto" else int(flags.batch_size),
         threads=flags.threads,
@@ -119,18 +118,18 @@ def run_options(flags: ListenFlags, question: str = "") -> RunOptions:
     )
 
 
-def segment_of(flags: ListenFlags) -> float | None:
+def segment_of(flags: ListenFlags, destination: Destination) -> float | None:
     """Seconds of each record; where times are all that a format has, one cue for a whole recording helps nobody."""
     timeline = isinstance(flags, TagFlags) and flags.timeline
-    chosen = chosen_format(flags)
+    chosen = destination.record_format()
     if flags.segment is not None or timeline or chosen is None or not chosen.one_recording:
         return flags.segment
     return CUE_SECONDS
 
 
-def makes_subtitles(flags: ListenFlags, options: RunOptions) -> bool:
+def makes_subtitles(flags: ListenFlags, destination: Destination, options: RunOptions) -> bool:
     """Whether records are to be made easy to read; who names a length or asks for all gets just that."""
-    chosen = chosen_format(flags)
+    chosen = destination.record_format()
     return chosen is not None and chosen.subtitles and flags.segment is None and not options.all_events
 
 
@@ -173,9 +172,9 @@ def hear(
     streams: Output,
     task: str,
     flags: ListenFlags,
+    destination: Destination,
     inputs: Sequence[Input],
     options: RunOptions,
-    layout: Layout,
     shard: Shard | None = None,
 ) -> ExitCode:
     """Load the model, run, write."""
@@ -183,24 +182,25 @@ def hear(
     from samcli.tasks.run import task_for
 
     report = RunReport()
+    timed = options.segment is not None or options.timeline
     with Progress(streams, report), ExitStack() as stack:
         engine = stack.enter_context(open_engine(flags))
         request = task_for(task, engine.about, options)
-        journal = stack.enter_context(Journey(flags, task, engine.about, options))
+        journal = stack.enter_context(RunJournal(destination, task, engine.about, options))
         records = engine.run(request, inputs, options, journal=journal.open, report=report)
         stack.callback(records.close)  # type: ignore[attr-defined]
-        if makes_subtitles(flags, options):
+        if makes_subtitles(flags, destination, options):
             from samcli.tasks.readable import cues
 
             records = cues(records)
-        sink = stack.enter_context(open_sink(streams, flags, inputs, layout))
+        sink = stack.enter_context(destination.open(streams, task, inputs, timed=timed))
         try:
             for record in records:
                 sink.write(record)
                 tell(streams, record, sink.shows_failures)
         except KeyboardInterrupt:
             sink.keep()
-            streams.farewell = farewell(flags, report)
+            streams.farewell = farewell(destination, report)
             raise
         sink.keep()
         journal.finished = not report.files_failed
@@ -208,9 +208,9 @@ def hear(
             journal.mark(shard, len(inputs))
     for notice in report.notices:
         streams.note(notice)
-    if flags.output and is_durable(flags.output) and streams.stderr_is_terminal:
+    if destination.kept and streams.stderr_is_terminal:
         failed = f", {report.files_failed} failed" if report.files_failed else ""
-        streams.note(f"{report.files_done} files{failed}; the records are in {flags.output}.")
+        streams.note(f"{report.files_done} files{failed}; the records are in {destination.kept}.")
     streams.detail(
         f"{report.files_done} files, {report.audio_seconds:.0f} s of audio in {report.elapsed:.1f} s; "
         f"the model computed {report.model_share:.0%} of that time; "
@@ -219,35 +219,36 @@ def hear(
     return ExitCode.FAILED if report.files_failed else ExitCode.OK
 
 
-class Journey:
+class RunJournal:
     """The journal of a run that writes to disk: an earlier one is taken up or thrown away, a finished one tidied up."""
 
-    def __init__(self, flags: WriteFlags, task: str, model: SoundModel, options: RunOptions) -> None:
+    def __init__(self, destination: Destination, task: str, model: SoundModel, options: RunOptions) -> None:
         from samcli.engine.journal import Journal, fingerprint, journal_path, kindred
 
         self.open: Journal | None = None
         self.finished = False
-        self._resume = flags.resume
-        if flags.output and is_durable(flags.output):
-            if is_folder(flags.output):
-                prepare_folder(Path(flags.output))
-            self.path = Path(journal_path(flags.output))
-            if not flags.resume and os.path.lexists(self.path):
+        self._destination = destination
+        name = destination.kept
+        if name is not None:
+            if destination.is_folder:
+                prepare_folder(Path(name))
+            self.path = Path(journal_path(name))
+            if not destination.resume and os.path.lexists(self.path):
                 # Opened first, because it refuses while another run is writing it.
                 Journal(self.path, "").close()
                 self.path.unlink()
-            self._output = flags.output
             self._settings = fingerprint(task, model, options)
-            self.open = Journal(self.path, self._settings, kindred(flags.output) if flags.resume else ())
+            self.open = Journal(self.path, self._settings, kindred(name) if destination.resume else ())
 
     def mark(self, shard: Shard, inputs: int) -> None:
         """Leave word beside a shard's file for `sam merge`."""
         from samcli.engine.shard import Mark, write_mark
 
-        if self.open is not None and not is_folder(self._output):
-            write_mark(self._output, Mark(shard.index, shard.count, inputs, self._settings))
+        name = self._destination.kept
+        if name is not None and not self._destination.is_folder:
+            write_mark(name, Mark(shard.index, shard.count, inputs, self._settings))
 
-    def __enter__(self) -> Journey:
+    def __enter__(self) -> RunJournal:
         return self
 
     def __exit__(
@@ -256,7 +257,7 @@ class Journey:
         if self.open is not None:
             self.open.close()
             # With --resume it stays, so that another format or more inputs cost nothing.
-            if self.finished and not self._resume:
+            if self.finished and not self._destination.resume:
                 with suppress(OSError):
                     self.path.unlink()
 
@@ -274,9 +275,9 @@ def named(path: str, message: str) -> str:
     return message if path in message else f"{path}: {message}"
 
 
-def farewell(flags: WriteFlags, report: RunReport) -> str:
+def farewell(destination: Destination, report: RunReport) -> str:
     """The one line a person sees who stopped a run."""
     done = f"stopped after {report.files_done} of {report.files_total} files"
-    if flags.output and is_durable(flags.output):
-        return f"{done}; they are in {flags.output}, and the same command with --resume goes on."
+    if destination.kept:
+        return f"{done}; they are in {destination.kept}, and the same command with --resume goes on."
     return f"{done}."

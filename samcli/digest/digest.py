@@ -27,6 +27,17 @@ LOWER = 0.5  # of a threshold: an event goes on until its score falls below it
 TENTH = 100  # milliseconds over which a level is measured
 
 
+class Peaks(NamedTuple):
+    """Of each class its highest step, however low."""
+
+    scores: Scores  # (classes,)
+    at: NDArray[np.int64]  # (classes,): where that step begins, in milliseconds
+
+    def merged(self, later: Peaks) -> Peaks:
+        higher = later.scores > self.scores
+        return Peaks(np.where(higher, later.scores, self.scores), np.where(higher, later.at, self.at))
+
+
 class Digest(NamedTuple):
     """What is kept of the time from `start` to `end`, in milliseconds."""
 
@@ -36,6 +47,7 @@ class Digest(NamedTuple):
     best: Scores | None = None  # (classes,): the highest of the windows' probabilities
     heard: int = 0  # milliseconds that were not silent
     level: Level = Level()
+    peaks: Peaks | None = None
 
     @classmethod
     def empty(cls, start: int = 0) -> Digest:
@@ -53,6 +65,7 @@ class Digest(NamedTuple):
             known = self.courses.get(row) or Course(self.start, self.start)
             courses[row] = known.silent_until(later.start).followed_by(course)
         best = [scores for scores in (self.best, later.best) if scores is not None]
+        peaks = self.peaks.merged(later.peaks) if self.peaks and later.peaks else self.peaks or later.peaks
         return Digest(
             self.start,
             later.end,
@@ -60,6 +73,7 @@ class Digest(NamedTuple):
             np.maximum.reduce(best) if best else None,
             self.heard + later.heard,
             self.level.followed_by(later.level),
+            peaks,
         )
 
     def accounts(self) -> dict[int, Account]:
@@ -91,7 +105,8 @@ def window(
         return Digest(first, last, {}, clip, 0, level)
     edges = [min(last, first + round(1000 * step_seconds * place)) for place in range(len(steps))] + [last]
     courses = {row: _course(runs, first, last) for row, runs in _runs(rows, steps, edges, levels).items()}
-    return Digest(first, last, courses, clip, last - first, level)
+    peaks = Peaks(steps.max(0), np.array(edges, np.int64)[steps.argmax(0)])
+    return Digest(first, last, courses, clip, last - first, level, peaks)
 
 
 def milliseconds(seconds: float) -> int:

@@ -116,7 +116,7 @@ def padded_samples(samples: int, rate: int) -> int:
     return octave + -(-(samples - octave) // step) * step
 
 
-def carefully(
+def run_bisecting(
     rows: Sequence[Entry],
     compute: Callable[[Sequence[Entry]], Sequence[Result]],
     store: Callable[[Entry, Result], None],

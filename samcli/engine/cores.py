@@ -32,7 +32,7 @@ FEWEST_SPEAKERS = 16
 LANES = 2  # batches of a card that are under way
 
 
-class Begun(Generic[Result]):
+class Pending(Generic[Result]):
     """A list of results whose parts are being computed."""
 
     def __init__(self, parts: Sequence[Future[Result]]) -> None:
@@ -56,13 +56,13 @@ class Cores:
         lanes = LANES if self.whole else self.count
         self._threads = ThreadPoolExecutor(lanes, "core")  # none begins before it is needed
 
-    def begin(self, rows: int, work: Callable[[slice], Result], fewest: int = 1) -> Begun[Result]:
+    def begin(self, rows: int, work: Callable[[slice], Result], fewest: int = 1) -> Pending[Result]:
         """`work` on all rows, in parts of at least `fewest`, in their order."""
         parts = min(self.count, rows // fewest)
         if self.whole:
-            return Begun([self._threads.submit(torch.inference_mode()(work), slice(0, rows))])
+            return Pending([self._threads.submit(torch.inference_mode()(work), slice(0, rows))])
         if parts < 2:
-            return Begun([_at_once(work, slice(0, rows))])
+            return Pending([_at_once(work, slice(0, rows))])
 
         @torch.inference_mode()  # which is a thread's own, as is the number of threads
         def alone(part: slice) -> Result:
@@ -70,12 +70,12 @@ class Cores:
             return work(part)
 
         edges = [rows * number // parts for number in range(parts + 1)]
-        return Begun([self._threads.submit(alone, slice(start, end)) for start, end in pairwise(edges)])
+        return Pending([self._threads.submit(alone, slice(start, end)) for start, end in pairwise(edges)])
 
     def encode(self, model: SoundModel, waves: Sequence[Wave], padded_to: int) -> Encoding:
         """Windows of a sound each, padded to one length in samples."""
-        begun = self.begin(len(waves), lambda part: encoded(model, waves[part], padded_to, self.device))
-        parts = begun.results()
+        pending = self.begin(len(waves), lambda part: encoded(model, waves[part], padded_to, self.device))
+        parts = pending.results()
         if len(parts) == 1:
             return parts[0]
         return gather_encodings([row for part in parts for row in rows_of(part, len(part.lengths))])

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 from samcli._version import __version__
 from samcli.engine.inputs.find import Input
 from samcli.engine.options import RunOptions
-from samcli.errors import OutputError
+from samcli.errors import OutputError, reason_of
 from samcli.models.facts import ModelFacts, dtype_of
 from samcli.records import SCHEMA, Record
 from samcli.writers.disk import Folder
@@ -89,7 +89,7 @@ class Journal:
         try:
             self._descriptor = _open(Path(path), os.O_RDWR | os.O_CREAT)
         except OSError as error:
-            raise OutputError(f"The journal {self.path!r} cannot be opened: {_reason(error)}.") from None
+            raise OutputError(f"The journal {self.path!r} cannot be opened: {reason_of(error)}.") from None
         try:
             self._lock()
             self._offsets, self._end = _index(self._descriptor)
@@ -141,7 +141,7 @@ class Journal:
             if time.monotonic() - self._synced > SYNC_SECONDS:
                 self._sync()
         except OSError as error:
-            reason = _reason(error)
+            reason = reason_of(error)
             self.problem = f"The journal {self.path!r} could not be written ({reason}); a later --resume repeats more."
             return
         self._offsets[key] = self._end
@@ -190,7 +190,7 @@ class Journal:
         try:
             os.ftruncate(self._descriptor, self._end)
         except OSError as error:
-            self.problem = f"The journal {self.path!r} cannot be written ({_reason(error)})."
+            self.problem = f"The journal {self.path!r} cannot be written ({reason_of(error)})."
 
     def _look_into(self, other: Path) -> None:
         """What cannot be read is no help, and no harm."""
@@ -239,7 +239,3 @@ def _line_at(descriptor: int, offset: int) -> bytes:
             break
         line += chunk[: chunk.find(b"\n") + 1 or len(chunk)]
     return line
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or "unknown cause").lower()

@@ -12,15 +12,17 @@ import time
 from collections.abc import Iterable, Iterator, Sized
 from dataclasses import replace
 
-from samcli.engine.inputs.decode_ahead import DecodeAhead, Known, Watch
+from samcli.engine.inputs.decode_ahead import DecodeAhead, Job, Known, Watch
 from samcli.engine.inputs.find import Input
 from samcli.engine.inputs.recorded_at import Clock
+from samcli.engine.inputs.sources import EMPTY, pieces_of
 from samcli.engine.journal import Journal
 from samcli.engine.options import RunOptions, RunReport
 from samcli.engine.segments import Done
 from samcli.engine.stages import Stages
 from samcli.engine.task import Task
 from samcli.engine.windows import Cut
+from samcli.errors import InputError
 from samcli.models.interface import SoundModel
 from samcli.records import Record
 
@@ -46,7 +48,7 @@ def run(
     options = options or RunOptions()
     report = report if report is not None else RunReport()
     report.files_total = len(inputs) if isinstance(inputs, Sized) else None
-    yield from told(finished(task, inputs, model, options, journal, report, watch), options, journal, report)
+    yield from ordered_records(finished(task, inputs, model, options, journal, report, watch), options, journal, report)
 
 
 def finished(
@@ -60,9 +62,8 @@ def finished(
 ) -> Iterator[Done]:
     """Every input as it is finished."""
     stages = Stages(task, model, options, report)
-    window_seconds = options.window_seconds or model.window_seconds
-    how = Cut(model.sample_rate, window_seconds, options.segment, model.step_seconds, task.each_window)
-    room = AHEAD_BATCHES * stages.hearing.rows_of(window_seconds) * window_seconds
+    how = _cut_for(task, model, options)
+    room = AHEAD_BATCHES * stages.hearing.rows_of(how.window_seconds) * how.window_seconds
     count = len(inputs) if isinstance(inputs, Sized) else 0
     decoders = options.decoder_processes(count, os.cpu_count() or 1, stages.device.type)
     with DecodeAhead(
@@ -95,6 +96,32 @@ def finished(
     report.notices.extend(stages.notices())
 
 
+def stream(task: Task, item: Input, model: SoundModel, options: RunOptions) -> Iterator[Record]:
+    """The records of one input while it still comes, read and heard by whoever asks for the next; none of nothing.
+
+    Raises InputError where a run gives up the input; a stretch without words is a record with an error.
+    """
+    for record in ordered_records(_as_it_comes(task, item, model, options), options, None, RunReport()):
+        if record.error is not None and record.start is None:
+            raise InputError(record.error.message, record.error.type)
+        yield record
+
+
+def _as_it_comes(task: Task, item: Input, model: SoundModel, options: RunOptions) -> Iterator[Done]:
+    stages, job = Stages(task, model, options, RunReport()), Job(0, replace(item, flows=True), None)
+    how = _cut_for(task, model, options)
+    try:
+        for event in pieces_of(job.item, how):
+            stages.take(job, event)
+            while stages.work(flush=True):
+                pass
+            while stages.done:
+                yield stages.done.popleft()
+    except InputError as error:
+        if error.kind != EMPTY:
+            raise
+
+
 def gathered(
     task: Task, inputs: Iterable[Input], model: SoundModel, options: RunOptions | None = None
 ) -> Iterator[Done]:
@@ -104,8 +131,10 @@ def gathered(
         yield from line.put(done)
 
 
-def told(files: Iterator[Done], options: RunOptions, journal: Journal | None, report: RunReport) -> Iterator[Record]:
-    """The records of finished inputs, each kept in the journal when it comes and told when its turn is."""
+def ordered_records(
+    files: Iterator[Done], options: RunOptions, journal: Journal | None, report: RunReport
+) -> Iterator[Record]:
+    """The records of finished inputs, each kept in the journal when it comes and handed on when its turn is."""
     report.began = time.monotonic()
     line = _Line(options.ordered)
     clock = Clock.of(options.start_time, options.time_zone)
@@ -124,6 +153,11 @@ def told(files: Iterator[Done], options: RunOptions, journal: Journal | None, re
         report.ended = time.monotonic()
         if journal is not None and journal.problem is not None:
             report.notices.append(journal.problem)
+
+
+def _cut_for(task: Task, model: SoundModel, options: RunOptions) -> Cut:
+    window_seconds = options.window_seconds or model.window_seconds
+    return Cut(model.sample_rate, window_seconds, options.segment, model.step_seconds, task.each_window)
 
 
 class _Line:

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from samcli.engine.cores import Begun
+from samcli.engine.cores import Pending
 from samcli.engine.inputs.decode_ahead import Job
-from samcli.engine.inputs.reading import Ended
+from samcli.engine.inputs.sources import Ended
 from samcli.engine.rows import Row
-from samcli.engine.task import Gatherer, Heard, Scores, Task, Telling, Window
+from samcli.engine.task import EarlyGatherer, Gatherer, Heard, Scores, Task, Window
 from samcli.engine.windows import Piece
 from samcli.errors import InputError
 from samcli.records import ErrorInfo, Record
@@ -62,10 +62,10 @@ class Segment:
 
     def text(self, prompt: int = 0) -> str | None:
         """What is said of all of it, to one of the prompts."""
-        told = self._told(prompt)
-        if len(self.parts) == 1 or not told:
-            return told[0][1] if told else None
-        return paragraph(told)[0]
+        texts = self._texts(prompt)
+        if len(self.parts) == 1 or not texts:
+            return texts[0][1] if texts else None
+        return paragraph(texts)[0]
 
     def losses(self) -> Scores | None:
         """Of the given texts: the mean of its parts'."""
@@ -74,22 +74,22 @@ class Segment:
 
     def problem(self) -> str | None:
         """Why there are no words, though the model was asked for some."""
-        said = self.parts[0].said if self.parts and not self._told() else None
+        said = self.parts[0].said if self.parts and not self._texts() else None
         return said.texts[0][1] if said is not None and said.texts else None
 
     def remark(self, model: str) -> str | None:
         """How the words came about, where that is not as usual."""
-        told = self._told()
-        if len(self.parts) < 2 or not told:
+        texts = self._texts()
+        if len(self.parts) < 2 or not texts:
             return None
-        left_out, dumb = paragraph(told)[1], len(self.parts) - len(told)
+        left_out, dumb = paragraph(texts)[1], len(self.parts) - len(texts)
         more = [f"{left_out} more are left out"] * bool(left_out) + [f"{dumb} could not be put into words"] * bool(dumb)
         return (
             f"This is more than {model} can tell in one go, so it was heard in {len(self.parts)} parts"
             f"{''.join(f'; {text}' for text in more)}. --segment gives a record to each stretch."
         )
 
-    def _told(self, prompt: int = 0) -> list[tuple[float, str]]:
+    def _texts(self, prompt: int = 0) -> list[tuple[float, str]]:
         said = [(part.start, part.said.texts[prompt : prompt + 1]) for part in self.parts if part.said is not None]
         return [(start, text) for start, texts in said for text, _ in texts if text is not None]
 
@@ -100,8 +100,8 @@ class File:
 
     job: Job
     prompts: Sequence[str] = ()
-    segments: list[Segment] = field(default_factory=list)  # that are not told
-    told: int = 0  # segments before these: of a stream
+    segments: list[Segment] = field(default_factory=list)  # without records so far
+    recorded: int = 0  # segments before these: of a stream
     open: int = 0  # segments not done
     ended: Ended | None = None
     failed: bool = False
@@ -114,15 +114,15 @@ class File:
         """What is to be written down, once everything is heard and said."""
         return [record for segment in self.segments for record in self.records_of(segment, task, model, revision)]
 
-    def tell(self, task: Task, model: str, revision: str) -> list[Any]:
+    def settled_records(self, task: Task, model: str, revision: str) -> list[Any]:
         """Of a stream that goes on: what nothing to come can change, each once. The last segment waits for its end."""
         records: list[Any] = []
         while self.segments and self.segments[0].closed and not self.segments[0].final:
             records += self.records_of(self.segments[0], task, model, revision)
             del self.segments[0]
-            self.told += 1
+            self.recorded += 1
         now = self.segments[0] if self.segments and not self.segments[0].closed else None
-        if now is not None and isinstance(now.gatherer, Telling):
+        if now is not None and isinstance(now.gatherer, EarlyGatherer):
             records += now.gatherer.settled(self.heard(now, model, revision))
         return records
 
@@ -136,9 +136,11 @@ class File:
         return [replace(heard.record(task.name), error=info)]
 
     def heard(self, segment: Segment, model: str, revision: str) -> Heard:
-        """The facts about a segment; of a stream that goes on, how long it lasts is how much has come."""
-        ended = self.ended or Ended(segment.end, segment.end, None)
-        alone = len(self.segments) == 1 and not self.told
+        """The facts about a segment; of a stream, how long it lasts is how much has come, whatever waits behind it."""
+        ended = self.ended
+        if ended is None or (self.job.item.flows and not segment.final):
+            ended = Ended(segment.end, segment.end, None)
+        alone = len(self.segments) == 1 and not self.recorded
         return Heard(
             path=self.job.item.display,
             start=segment.start,
@@ -181,4 +183,4 @@ class Batch(NamedTuple):
 
     length: int  # samples that they are padded to
     entries: list[Entry]
-    windows: Begun[list[Window]]
+    windows: Pending[list[Window]]

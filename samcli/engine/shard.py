@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from samcli.engine.inputs.find import Input
-from samcli.errors import UsageError
+from samcli.errors import UsageError, reason_of
 from samcli.records import TASKS, Record
 from samcli.writers.disk import own_file
 from samcli.writers.files import write_whole
@@ -95,10 +95,6 @@ def _mark_path(output: str | os.PathLike[str]) -> Path:
     return Path(os.fspath(output) + MARK_SUFFIX)
 
 
-def _reason(error: OSError) -> str:
-    return (error.strerror or "unknown cause").lower()
-
-
 @dataclass
 class _Part:
     """One JSON Lines file, indexed: what is sorted stays on disk."""
@@ -155,7 +151,7 @@ def _index(name: str) -> _Part:
                     part.models.add((record.model, record.revision))
                 offset += len(line)
     except OSError as error:
-        raise UsageError(f"The part {name!r} cannot be read: {_reason(error)}.") from None
+        raise UsageError(f"The part {name!r} cannot be read: {reason_of(error)}.") from None
     return part
 
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from samcli.engine.batches import Budget, Pool, available_memory, carefully, device_lost, device_of, out_of_memory
-from samcli.engine.cores import Begun, Cores
+from samcli.engine.batches import Budget, Pool, available_memory, device_lost, device_of, out_of_memory, run_bisecting
+from samcli.engine.cores import Cores, Pending
 from samcli.engine.inputs.decode_ahead import Failed, Job
-from samcli.engine.inputs.reading import Ended
+from samcli.engine.inputs.sources import Ended
 from samcli.engine.options import RunOptions, RunReport
 from samcli.engine.rows import Row, gather_encodings, gather_states, rows_of
 from samcli.engine.segments import Batch, Done, Entry, File, Part, Said, Segment
@@ -88,16 +88,16 @@ class Stages:
     def work(self, flush: bool = False) -> bool:
         """Begin a batch of windows that is full, with `flush` any, and finish another. Returns whether there was one.
 
-        A core that is through with its part goes on with the next batch's; what is done is told, and safe in the
-        journal, before a third begins.
+        A core that is through with its part goes on with the next batch's; what is done is handed on, and safe
+        in the journal, before a third begins.
         """
         if self._speak_when_due():
             return True
-        begun = self._begin(flush)
+        began = self._begin(flush)
         if self.under_way and (flush or len(self.under_way) > AHEAD or self.under_way[0].windows.done()):
             self._finish(*self.under_way.popleft())
             return True
-        return begun or self._speak_when_due(flush)
+        return began or self._speak_when_due(flush)
 
     def notices(self) -> list[str]:
         """What a person should hear once, at the end."""
@@ -108,10 +108,10 @@ class Stages:
 
     def _take_piece(self, file: File, piece: Piece) -> None:
         start, end = piece.start / self.rate, (piece.start + len(piece.wave)) / self.rate
-        if piece.segment == file.told + len(file.segments):
+        if piece.segment == file.recorded + len(file.segments):
             file.segments.append(Segment(file, self.task.gatherer_of(file.job.item), start))
             file.open += 1
-        segment = file.segments[piece.segment - file.told]
+        segment = file.segments[piece.segment - file.recorded]
         segment.end, segment.final = end, piece.final
         if piece.last:
             segment.expected = piece.order + 1
@@ -134,10 +134,10 @@ class Stages:
             self.under_way.append(Batch(length, entries, windows))
         return True
 
-    def _finish(self, length: int, entries: list[Entry], begun: Begun[list[Window]] | None) -> None:
+    def _finish(self, length: int, entries: list[Entry], pending: Pending[list[Window]] | None) -> None:
         def compute(rows: Sequence[Entry]) -> list[Window]:
-            nonlocal begun  # what failed is let go before it is tried again
-            windows, begun = begun, None
+            nonlocal pending  # what failed is let go before it is tried again
+            windows, pending = pending, None
             if windows is None:
                 windows = self.encoder.begin(length, [piece for _, piece in rows])
             return [window for part in windows.results() for window in part]
@@ -153,7 +153,7 @@ class Stages:
             if not all(np.isfinite(one).all() for one in scores if one is not None):
                 self._fail_numbers(segment.file)
 
-        carefully(
+        run_bisecting(
             entries,
             compute,
             store,
@@ -177,7 +177,7 @@ class Stages:
             segment.expected, segment.heard = None, True  # this happens once
             self._part(segment)
             self._close_if_said(segment)
-        self._tell(segment.file)
+        self._record_settled(segment.file)
 
     def _part(self, segment: Segment) -> None:
         """What was heard of a segment since its last part is one to speak of."""
@@ -191,7 +191,7 @@ class Stages:
         fresh = [segment for segment in segments if segment.state is None]
         carried = [segment for segment in segments if segment.state is not None]
         for group in filter(None, (fresh, carried)):
-            carefully(group, self._hear, self._heard, self._give_up, lambda rows: self.hearing.halve(rows, FOREVER))
+            run_bisecting(group, self._hear, self._heard, self._give_up, lambda rows: self.hearing.halve(rows, FOREVER))
 
     @torch.inference_mode()
     def _hear(self, segments: Sequence[Segment]) -> list[Row | None]:
@@ -232,7 +232,7 @@ class Stages:
         group = [self.speakers.popleft()[1] for _ in range(count)]
         group = [part for part in group if not part.segment.file.failed]
         if group:
-            carefully(
+            run_bisecting(
                 group,
                 self.speech.say,
                 self._said,
@@ -250,13 +250,13 @@ class Stages:
         if segment.heard and not segment.unsaid:
             segment.closed = True
             segment.file.open -= 1
-            self._tell(segment.file)
+            self._record_settled(segment.file)
             self._complete(segment.file)
 
-    def _tell(self, file: File) -> None:
-        """Of a stream that goes on, tell what is sure by now."""
+    def _record_settled(self, file: File) -> None:
+        """Of a stream that goes on, hand on what is sure by now."""
         if file.job.item.flows and not file.failed:
-            records = file.tell(self.task, self.model.name, self.model.revision)
+            records = file.settled_records(self.task, self.model.name, self.model.revision)
             self.done.extend([Done(file.job, records, more=True)] if records else [])
 
     def _complete(self, file: File) -> None:
@@ -267,7 +267,7 @@ class Stages:
 
     def _give_up(self, segment: Segment, error: Exception) -> None:
         """A row that fails alone: memory, or the model."""
-        if segment.file.failed:  # another of its windows was told, and an input counts once
+        if segment.file.failed:  # another of its windows was, and an input counts once
             return
         if out_of_memory(error):
             message = f"There is not enough memory to hear {segment.file.name}."

@@ -84,7 +84,7 @@ class Gatherer(Protocol):
 
 
 @runtime_checkable
-class Telling(Protocol):
+class EarlyGatherer(Protocol):
     """A gatherer that need not wait for the end of its segment."""
 
     def settled(self, heard: Heard) -> list[Record]:

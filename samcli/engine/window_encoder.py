@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from samcli.engine.cores import Begun, Cores, encoded
+from samcli.engine.cores import Cores, Pending, encoded
 from samcli.engine.options import RunReport
 from samcli.engine.rows import rows_of
 from samcli.engine.task import Scores, Task, Window
@@ -27,7 +27,7 @@ class WindowEncoder:
     ) -> None:
         self.task, self.model, self.cores, self.report, self.judge = task, model, cores, report, judge
 
-    def begin(self, length: int, pieces: Sequence[Piece]) -> Begun[list[Window]]:
+    def begin(self, length: int, pieces: Sequence[Piece]) -> Pending[list[Window]]:
         """Windows padded to `length` samples, in lists of some each."""
 
         def work(part: slice) -> list[Window]:

@@ -1,8 +1,9 @@
 """What a model hears of a sound that goes on.
 
-Every hop, 0.4 s, the encoder hears the last four seconds anew, and of its scores those of the hop are taken: an event
-is known within a second of its begin. Besides, each whole window of the model is heard as in a file: what is kept of a
-day is what would be kept of its recording. The state is a value, and nothing depends on the blocks the sound came in.
+Every hop, 0.4 s, the encoder hears the last four seconds anew, and of its scores those of the hop are taken, and those
+of the hop before it, which can be judged better now. Besides, each whole window of the model is heard as in a file:
+what is kept of a day is what would be kept of its recording. The state is a value, and nothing depends on the blocks
+the sound came in.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class Glimpse(NamedTuple):
     start: float  # seconds since the beginning
     end: float
     steps: Scores | None  # (steps, classes); None where it was silent
+    before: Scores | None  # those of the hop before, as they look now
     levels: Levels  # of its tenths of a second
     windows: list[Window]  # of the model, that are over with it
 
@@ -78,12 +80,14 @@ class Ear:
         now = Tail(held, tail.position + len(wave))
         levels = levels_db(wave, self.rate)
         windows = [] if now.position % self.window else [self._window(held, now.position - self.window)]
-        steps = None
+        steps = before = None
         if levels.max(initial=-np.inf) >= self.silence_db:
             view = held[-(self.view - self.hop + len(wave)) :]
             found = self._encoded(view, now.position - len(view)).steps
-            steps = None if found is None else found[len(found) - math.ceil(len(wave) / self.step) :]
-        return now, Glimpse(tail.position / self.rate, now.position / self.rate, steps, levels, windows)
+            if found is not None:
+                at = len(found) - math.ceil(len(wave) / self.step)
+                steps, before = found[at:], found[max(0, at - self.hop // self.step) : at]
+        return now, Glimpse(tail.position / self.rate, now.position / self.rate, steps, before, levels, windows)
 
     def rest(self, tail: Tail) -> list[Window]:
         """What came after the last whole window, as windows of a sound that ends here."""

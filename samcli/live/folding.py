@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
-from samcli.answers.names import HEADINGS, kin
+from samcli.answers.names import HEADINGS, kin, wider_names
 from samcli.digest.rows import members_of
-from samcli.tasks.event import ROUNDING, Event
-from samcli.tasks.readable import PAUSE_SECONDS, SURER, matters, wider_names
+from samcli.tasks.readable import PAUSE_SECONDS, ROUNDING, SURER, Event, matters
 
 WIDE = HEADINGS - {"Music"}  # names that say only the sort of a sound
-WAIT_SECONDS = 2.0  # from its begin: so long such a name waits for a better one
+WAIT_SECONDS = 1.2  # from its begin: so long such a name waits for a better one
 
 Kind = Literal["begin", "end"]
 

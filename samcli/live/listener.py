@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from samcli.audio.windows import QUIETEST_DB
 from samcli.engine.options import RunOptions
-from samcli.engine.task import Heard, Window
+from samcli.engine.task import Heard, Scores, Window
 from samcli.engine.windows import Wave
 from samcli.errors import ModelError, UsageError
 from samcli.live.ear import Ear, Glimpse, Tail
@@ -113,16 +112,20 @@ class Listener:
         self.tail, glimpse = self.ear.hear(self.tail, wave)
         self.level = float(glimpse.levels[-1]) if len(glimpse.levels) else QUIETEST_DB
         self.statistics.add(glimpse)
-        yield from map(self._change, self.tracker.add(glimpse.start, glimpse.end, self._news(glimpse)))
+        yield from map(self._change, self.tracker.add(glimpse.start, glimpse.end, *self._news(glimpse)))
         heard = self.tracker.heard(glimpse.end)
         self.now = {self.choice.labels[place]: round(score, DIGITS) for place, score in heard.items()}
         for window in glimpse.windows:
             yield from self._remember(window)
 
-    def _news(self, glimpse: Glimpse) -> Any:
-        if self.background is None or glimpse.steps is None:
-            return glimpse.steps
-        return self.background.beside(glimpse.steps, glimpse.end - glimpse.start)
+    def _news(self, glimpse: Glimpse) -> list[Scores | None]:
+        """The scores of the hop and of the one before it, as far as they are to be told."""
+        looks = [glimpse.steps, glimpse.before]
+        if self.background is not None:
+            looks = [None if steps is None else self.background.beside(steps) for steps in looks]
+            if glimpse.steps is not None:
+                self.background.learn(glimpse.steps, glimpse.end - glimpse.start)
+        return looks
 
     def _remember(self, window: Window) -> Iterator[Told]:
         caption = self.memory.add(window)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from samcli.digest.course import Course
-from samcli.digest.digest import Digest
+from samcli.digest.digest import Digest, Peaks
 from samcli.digest.events import Account, Event
 from samcli.digest.level import Bin, Level
 
@@ -17,7 +17,8 @@ def digest_values(digest: Digest | None) -> dict[str, Any] | None:
         return None
     best = None if digest.best is None else [float(score) for score in digest.best]  # float32 in float64: exact
     courses = [[row, course] for row, course in digest.courses.items()]
-    return {**digest._asdict(), "best": best, "courses": courses}  # JSON writes named tuples as lists
+    peaks = None if digest.peaks is None else [column.tolist() for column in digest.peaks]
+    return {**digest._asdict(), "best": best, "courses": courses, "peaks": peaks}  # JSON writes named tuples as lists
 
 
 def digest_from(values: dict[str, Any] | None) -> Digest | None:
@@ -25,9 +26,8 @@ def digest_from(values: dict[str, Any] | None) -> Digest | None:
         return None
     best = None if values["best"] is None else np.array(values["best"], np.float32)
     courses = {int(row): _course(course) for row, course in values["courses"]}
-    return Digest(
-        int(values["start"]), int(values["end"]), courses, best, int(values["heard"]), _level(values["level"])
-    )
+    span = int(values["start"]), int(values["end"])
+    return Digest(*span, courses, best, int(values["heard"]), _level(values["level"]), _peaks(values.get("peaks")))
 
 
 def _event(values: list[Any] | None) -> Event | None:
@@ -47,6 +47,10 @@ def _account(values: list[Any]) -> Account:
 def _course(values: list[Any]) -> Course:
     start, end, head, tail, first, account, last, best = values
     return Course(start, end, _event(head), _event(tail), _event(first), _account(account), _event(last), _event(best))
+
+
+def _peaks(values: list[Any] | None) -> Peaks | None:
+    return None if values is None else Peaks(np.array(values[0], np.float32), np.array(values[1], np.int64))
 
 
 def _level(values: list[Any]) -> Level:

@@ -23,7 +23,7 @@ from samcli.models.facts import dtype_of
 from samcli.models.interface import SoundModel
 from samcli.writers.files import write_whole
 
-FORMAT, VERSION = "sam-live-state", 1
+FORMAT, VERSION = "sam-live-state", 2
 SUFFIX = ".state"
 MOST_BYTES = 1 << 28  # what is larger, no listener wrote
 
@@ -55,6 +55,8 @@ def saved(listener: Listener, more: dict[str, Any]) -> Saved:
         "more": more,
     }
     tensors = {"tail": listener.tail.wave, "rest": listener.rest}
+    if listener.tracker.last is not None and listener.tracker.last.steps is not None:
+        tensors["hop"] = listener.tracker.last.steps
     if listener.background is not None:
         tensors["background"] = listener.background.mean
         values["background"] = listener.background.seconds
@@ -102,7 +104,7 @@ def resume(listener: Listener, state: Saved, path: str) -> None:
     listener.tail = Tail(tensors["tail"], int(values["position"]))
     listener.rest = tensors["rest"]
     listener.number, listener.started = int(values["number"]), float(values["started"])
-    listener.tracker.resume(values["tracker"])
+    listener.tracker.resume(values["tracker"], tensors.get("hop"))
     if values["memory"]:
         listener.memory.resume(values["memory"])
     for name, value in values["statistics"].items():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from samcli.models.connector_base import Connector, ConnectorConfig, two_layers
 from samcli.models.scan_connector import ScanConnector
@@ -94,6 +95,13 @@ class ConvolutionConnector(Connector):
         features = features * valid_mask(lengths, features.shape[1])[..., None]
         maps = self.conv(self.grid(features).permute(0, 3, 1, 2))  # (batch, width, steps / 2, bands / 2)
         return self.linear(maps.flatten(2).transpose(1, 2)), self.count(lengths)
+
+    def spread_steps(self, steps: Tensor, lengths: Tensor) -> Tensor:
+        """Each token knows the mean of the valid steps that its kernel reaches."""
+        valid = valid_mask(lengths, steps.shape[1]).to(steps)[:, None]  # (batch, 1, steps)
+        sums, counts = (F.avg_pool1d(part, 3, stride=2, padding=1) for part in (steps.transpose(1, 2) * valid, valid))
+        reached = (sums / counts.clamp(min=1 / 3)).transpose(1, 2)  # (batch, steps / 2, width)
+        return reached.repeat_interleave(-(-self.bands // 2), dim=1)
 
 
 def build_connector(

@@ -113,6 +113,9 @@ class ScanConnector(Connector):
     def tokens(self, steps: int) -> int:
         return steps * self.bands
 
+    def spread_steps(self, steps: Tensor, lengths: Tensor) -> Tensor:
+        return steps.repeat_interleave(self.bands, dim=1)
+
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         x = F.gelu(self.enter(self.grid(features).flatten(1, 2)))  # (batch, steps * bands, width)
         counts = self.count(lengths)

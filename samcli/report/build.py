@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from samcli.audio import open_sound
 from samcli.engine.inputs.find import Input
@@ -21,7 +24,8 @@ if TYPE_CHECKING:
     from samcli.models.interface import SoundModel
 
 PICTURE_RATE = 32_000  # of what is read for its picture alone
-PAGE_SUFFIX = ".html"
+OPUS_RATE, OPUS_BITS = 24_000, 32_000  # samples and bits a second of a sound inside a page
+OPUS_BLOCK_SECONDS = 10.0
 
 
 @dataclass
@@ -94,3 +98,25 @@ def drawn(sound: Path) -> bytes:
     except (InputError, OSError):
         return b""
     return picture.image()
+
+
+def as_opus(sound: Path) -> bytes:
+    """A recording as Ogg Opus, mono, small enough to travel inside a page; empty when it cannot be read."""
+    import av
+
+    target = io.BytesIO()
+    with av.open(target, "w", format="ogg") as container:
+        stream = container.add_stream("libopus", rate=OPUS_RATE, layout="mono", bit_rate=OPUS_BITS)
+        try:
+            with open_sound(sound, OPUS_RATE, OPUS_BLOCK_SECONDS) as reader:
+                for block in reader:
+                    if not len(block):
+                        continue
+                    samples = np.ascontiguousarray(np.clip(block, -1, 1)[None, :], np.float32)
+                    frame = av.AudioFrame.from_ndarray(samples, format="flt", layout="mono")
+                    frame.sample_rate = OPUS_RATE
+                    container.mux(stream.encode(frame))
+        except (InputError, OSError):
+            return b""
+        container.mux(stream.encode(None))
+    return target.getvalue()

@@ -43,13 +43,11 @@ class Entry:
         self.duration = max(self.duration, record.duration or 0.0)
         self.error = self.error or (record.error.message if record.error else "")
         self.warning = self.warning or record.warning or ""
-        told = record.caption or record.answer
-        if record.question and told:
-            told = f"{record.question} {told}"
-        if record.transcript and record.start is not None and record.end is not None:
-            self.said.append((record.start, record.end, record.transcript))
-        if told and record.start is not None and record.end is not None:
-            self.words.append((record.start, record.end, told))
+        said = record.caption or record.answer
+        if record.question and said:
+            said = f"{record.question} {said}"
+        if said and record.start is not None and record.end is not None:
+            self.words.append((record.start, record.end, said))
             self.evidence += [event for event in record.evidence or () if event not in self.evidence]
         if record.tags is not None:
             self._tagged(record)
@@ -69,10 +67,10 @@ class Entry:
             "duration": round(self.duration, DIGITS),
             "clock": self.clock,
             "tags": [[tag.label, round(tag.score, DIGITS)] for tag in self.tags],
-            "events": [_told(event) for event in self.events],
+            "events": [_facts_of(event) for event in self.events],
             "words": _timed(self.words),
             "said": _timed(self.said),
-            "evidence": [_told(event) for event in self.evidence],
+            "evidence": [_facts_of(event) for event in self.evidence],
             "error": one_line(self.error),
             "warning": one_line(self.warning),
         }
@@ -82,9 +80,9 @@ def entries(records: Iterable[Record], clock: Clock) -> Iterator[Entry]:
     """One for each recording; the records of one follow each other."""
     for path, group in itertools.groupby(records, key=lambda record: record.path):
         entry = Entry(path)
-        told = list(group)
-        whole = len(told) > 1 and _spans(told[0]) and any(not _spans(record) or not record.tags for record in told[1:])
-        for number, record in enumerate(told):
+        own = list(group)
+        whole = len(own) > 1 and _spans(own[0]) and any(not _spans(record) or not record.tags for record in own[1:])
+        for number, record in enumerate(own):
             entry.add(record)
             if number == 0 and whole and record.tags is not None:
                 entry.events.clear()  # these are the tags of all of it
@@ -111,5 +109,5 @@ def _timed(lines: Iterable[Line]) -> list[list[Any]]:
     return [[round(start, DIGITS), round(end, DIGITS), text] for start, end, text in lines]
 
 
-def _told(event: Event) -> list[Any]:
+def _facts_of(event: Event) -> list[Any]:
     return [event.label, round(event.start, DIGITS), round(event.end, DIGITS), round(event.score, DIGITS)]

@@ -62,9 +62,9 @@ class _Gatherer:
         self.stretches[-1] = (begin, window.end, words)
 
     def records(self, heard: Heard, text: str | None) -> list[Record]:
-        told = [record for part in self.whole for record in part.records(heard, text)]
+        records = [record for part in self.whole for record in part.records(heard, text)]
         if len(self.stretches) < 2:
-            return told
+            return records
         for start, end, words in self.stretches:
-            told += words.records(replace(heard, start=start, end=end, silent=False), None)
-        return told
+            records += words.records(replace(heard, start=start, end=end, silent=False), None)
+        return records

@@ -25,7 +25,6 @@ UNDATED: dict[str, dict[str, None]] = {".png": {}, ".svg": {"Date": None}, ".pdf
 RATE = 32_000
 MOST_SECONDS = 1800.0  # of a figure: more than a page can show, and what fits in memory
 MOST_LANES = 10
-FRAME_SECONDS = 0.02
 COLOURS = ("#3d85c6", "#e69138", "#6aa84f", "#cc4b6c", "#8e7cc3", "#bf9000", "#45a69b", "#a0674b", "#5b7aa5", "#8a9a1f")
 Lane = tuple[str, list[tuple[float, float]]]  # a label and its stretches
 LIGHT = {"paper": "#ffffff", "ink": "#1b1d22", "line": "#d0d0ca", "map": "magma"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,14 @@ TASK_BY_KEY = {"caption": "caption", "question": "ask", "transcript": "transcrib
 def is_records(path: str) -> bool:
     """Whether a path names a file of records, not a sound."""
     return Path(path).suffix.lower() in SUFFIXES and Path(path).is_file()
+
+
+def are_records(paths: Sequence[str]) -> bool:
+    """Whether paths name files of records; UsageError where only some of them do."""
+    files = sum(map(is_records, paths))
+    if 0 < files < len(paths):
+        raise UsageError("Name recordings or files of records, not both.")
+    return files > 0
 
 
 def read_records(path: str | Path) -> Iterator[Record]:

@@ -64,10 +64,19 @@ class Order:
         if self.watch is not None:
             self.watch(piece)
 
-    def done(self, records: list[Record]) -> None:
-        if not self.records.done() and self.records.set_running_or_notify_cancel():
-            named = (replace(record, task=self.task.name, path=self.item.display) for record in records)
-            self.records.set_result(list(named))
+    def tell(self, record: Record) -> None:
+        """A record is there, before all of them are; for those who want to know at once."""
+
+    def done(self, records: Iterable[Record]) -> None:
+        """All there will be; those of a run may still be on their way."""
+        if self.records.done():
+            return
+        named = []
+        for record in records:
+            named.append(replace(record, task=self.task.name, path=self.item.display))
+            self.tell(named[-1])
+        if self.records.set_running_or_notify_cancel():
+            self.records.set_result(named)
 
 
 class _Mixed(Task):
@@ -231,7 +240,7 @@ class Desk:
                 continue
             try:
                 options = replace(order.options, threads=1)
-                order.done(list(run(order.task, [order.item], self.model, options, watch=order.see)))
+                order.done(run(order.task, [order.item], self.model, options, watch=order.see))
             except Exception as error:
                 order.done([self._failed(_told(error))])
 

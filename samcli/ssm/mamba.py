@@ -3,6 +3,8 @@
     in_proj -> [x | z];  x -> causal convolution -> SiLU -> x_proj -> [dt | B | C];  softplus(dt_proj(dt));
     selective scan;  y * silu(z) -> out_proj
 
+Falcon-Mamba (arXiv 2410.05355) norms dt, B and C before they are used.
+
 Every projection goes through a `project_...` method, so a block with one expert per modality overrides four
 methods.
 """
@@ -31,6 +33,9 @@ class MambaConfig:
     d_conv: int = 4  # width of the causal convolution
     expand: int = 2  # inner width over d_model (E)
     dt_rank: int | None = None  # width of the bottleneck before dt (R); None: d_model / 16, rounded up
+    bias: bool = False  # of the first and the last projection
+    conv_bias: bool = True
+    inner_norm_eps: float | None = None  # what x_proj gives is normed, without weights (Falcon-Mamba); None: it is not
 
     @property
     def d_inner(self) -> int:
@@ -45,8 +50,8 @@ class Mamba(nn.Module):
     def __init__(self, config: MambaConfig) -> None:
         super().__init__()
         self.config = c = config
-        self.in_proj = FastLinear(c.d_model, 2 * c.d_inner, bias=False)
-        self.conv1d = nn.Conv1d(c.d_inner, c.d_inner, c.d_conv, groups=c.d_inner, bias=True)
+        self.in_proj = FastLinear(c.d_model, 2 * c.d_inner, bias=c.bias)
+        self.conv1d = nn.Conv1d(c.d_inner, c.d_inner, c.d_conv, groups=c.d_inner, bias=c.conv_bias)
         self.x_proj = FastLinear(c.d_inner, c.rank + 2 * c.d_state, bias=False)
         self.dt_proj = FastLinear(c.rank, c.d_inner, bias=True)
         nn.init.uniform_(self.dt_proj.weight, -(c.rank**-0.5), c.rank**-0.5)
@@ -55,7 +60,7 @@ class Mamba(nn.Module):
         # the real part of S4's diagonal start: 1, 2, ... N in every channel
         self.A_log = nn.Parameter(torch.arange(1.0, c.d_state + 1).log().repeat(c.d_inner, 1))
         self.D = nn.Parameter(torch.ones(c.d_inner))
-        self.out_proj = FastLinear(c.d_inner, c.d_model, bias=False)
+        self.out_proj = FastLinear(c.d_inner, c.d_model, bias=c.bias)
 
     def initial_state(self, batch: int) -> BlockState:
         c = self.config
@@ -88,6 +93,10 @@ class Mamba(nn.Module):
         inner = F.silu(inner)
         low, B, C = torch.split(self.project_x(inner), [c.rank, c.d_state, c.d_state], dim=-1)
         dtype = scan_dtype(inner.dtype)
+        if c.inner_norm_eps is not None:
+            low, B, C = (
+                F.rms_norm(part.to(dtype), part.shape[-1:], eps=c.inner_norm_eps).to(part.dtype) for part in (low, B, C)
+            )
         dt = F.softplus(self.project_dt(low).to(dtype))  # (batch, length, d_inner)
         if lengths is not None:
             dt = dt * valid_mask(lengths.to(x.device), x.shape[1])[..., None]

@@ -35,6 +35,8 @@ class Mamba2Config:
     ngroups: int = 1  # heads of one group share B, C and the inner norm (G)
     chunk_size: int | None = None  # tokens per SSD chunk (Q); None chooses by length
     norm_eps: float = 1e-5
+    bias: bool = False  # of both projections
+    conv_bias: bool = True
 
     def __post_init__(self) -> None:
         if self.d_inner % self.headdim or self.heads % self.ngroups:
@@ -63,15 +65,14 @@ class Mamba2(nn.Module):
     def __init__(self, config: Mamba2Config) -> None:
         super().__init__()
         self.config = config
-        self.in_proj = FastLinear(config.d_model, config.projected, bias=False)
-        self.conv1d = nn.Conv1d(
-            config.conv_channels, config.conv_channels, config.d_conv, groups=config.conv_channels, bias=True
-        )
+        self.in_proj = FastLinear(config.d_model, config.projected, bias=config.bias)
+        channels = config.conv_channels
+        self.conv1d = nn.Conv1d(channels, channels, config.d_conv, groups=channels, bias=config.conv_bias)
         self.dt_bias = nn.Parameter(initial_dt_bias(config.heads))
         self.A_log = nn.Parameter(torch.empty(config.heads).uniform_(1, 16).log())
         self.D = nn.Parameter(torch.ones(config.heads))
         self.norm = GatedRMSNorm(config.d_inner, config.norm_eps, config.ngroups)
-        self.out_proj = FastLinear(config.d_inner, config.d_model, bias=False)
+        self.out_proj = FastLinear(config.d_inner, config.d_model, bias=config.bias)
 
     def initial_state(self, batch: int) -> BlockState:
         c = self.config

@@ -1,7 +1,8 @@
 """MambaOut (arXiv 2405.07992): a picture network of Mamba blocks with the scan removed.
 
 A block is a gated MLP in which a part of the values passes a depthwise convolution. As an audio tagger it reads a
-spectrogram as a picture of one channel; against a scan of the same size it shows what the scan buys.
+spectrogram as a picture of one channel; against a scan of the same size it shows what the scan buys. `MambaOutMixer`
+is the same gate and convolution for the tokens of a window, in the place of a scan's mixer.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from samcli.ssm.ragged import valid_mask
 
 NORM_EPS = 1e-6
 
@@ -43,6 +46,27 @@ class GatedConvolutionBlock(nn.Module):
         moved = self.conv(moved.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # (batch, height, width, convolved)
         y: Tensor = self.fc2(F.gelu(gate) * torch.cat([kept, moved], dim=-1))
         return x + y
+
+
+class MambaOutMixer(nn.Module):
+    """`y = mixer(x, lengths)`: (batch, length, width) to the same shape; norm and residual are the caller's."""
+
+    def __init__(self, width: int, kernel: int = 7, expand: float = 8 / 3) -> None:
+        super().__init__()
+        hidden = int(expand * width)
+        self.in_proj = nn.Linear(width, 2 * hidden)  # gate, values
+        self.conv = nn.Conv1d(hidden, hidden, kernel, padding=kernel // 2, groups=hidden)
+        self.out_proj = nn.Linear(hidden, width)
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        gate, values = self.in_proj(x).chunk(2, dim=-1)
+        if lengths is not None:  # what lies behind a row's end never reaches a valid step
+            values = values * valid_mask(lengths, x.shape[1])[..., None]
+        picture = values.contiguous().transpose(1, 2)[:, :, None]  # of height one: the layout that needs no copies
+        weight, padding = self.conv.weight[:, :, None], (0, self.conv.kernel_size[0] // 2)
+        moved = F.conv2d(picture, weight, self.conv.bias, padding=padding, groups=len(weight))
+        y: Tensor = self.out_proj(F.gelu(gate) * moved[:, :, 0].transpose(1, 2))
+        return y
 
 
 def _strided(convolution: nn.Module, x: Tensor) -> Tensor:

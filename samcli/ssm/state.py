@@ -20,7 +20,8 @@ class BlockState(NamedTuple):
     """What one recurrent block remembers. Never below float32: rounding here would add up over a long recording."""
 
     ssm: Tensor  # (batch, heads, head_dim, N) for Mamba-2, (batch, channels, N) for Mamba
-    tail: Tensor  # (batch, width - 1, channels)  latest inputs of the causal convolution, oldest first
+    # (batch, width - 1, channels)  latest inputs of the causal convolution, oldest first; Mamba-3's one latest input
+    tail: Tensor
 
 
 State = tuple[BlockState, ...]  # one per layer

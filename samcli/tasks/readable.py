@@ -11,13 +11,12 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from typing import NamedTuple
 
-from samcli.digest.rows import TWINS
+from samcli.answers.names import twins, wider_names
 from samcli.records import Record
-from samcli.tasks.event import ROUNDING, Event
-from samcli.text.labels import broader, is_described
 
+ROUNDING = 1e-6  # seconds: where a window starts must not decide how a limit met exactly is rounded
 PAUSE_SECONDS = 3.0  # shorter ones do not end an event: a dog that barks and barks is one line
 BLIP_SECONDS = 0.5  # what is shorter has to be clear
 CLEAR = 0.5  # score
@@ -26,6 +25,15 @@ MOSTLY = 0.5  # a wider name of which narrower ones fill this share goes altoget
 LINES = 2  # of subtitles at a time
 CUE_PAUSE_SECONDS = 8.0  # shorter ones do not end a line: nobody watches it go and come again
 LEAST_CUE_SECONDS = 1.0  # a line that is there for less cannot be read
+
+
+class Event(NamedTuple):
+    """One label, heard from `start` to `end`, before it is a record."""
+
+    start: float  # seconds
+    end: float
+    score: float  # of its best step
+    position: int  # of the label
 
 
 def readable(events: Iterable[Event], labels: Sequence[str]) -> list[Event]:
@@ -129,20 +137,6 @@ def _without(event: Event, children: list[Event]) -> Iterator[Event]:
         for start, end in _rest(event, children):
             if end - start >= PAUSE_SECONDS:
                 yield event._replace(start=start, end=end)
-
-
-@lru_cache(maxsize=1024)
-def wider_names(label: str) -> frozenset[str]:
-    """The wider labels above this one; none of a name that only this model has."""
-    return broader(label) if is_described(label) else frozenset()
-
-
-@lru_cache(maxsize=1024)
-def twins(label: str) -> frozenset[str]:
-    """Other names of the very same sound, neither of which is the wider: a bark and a bow-wow."""
-    groups = [group for group in TWINS if label in group]
-    names = {name for group in groups for name in group} - {label}
-    return frozenset(name for name in names if label not in wider_names(name) and name not in wider_names(label))
 
 
 def _merged(records: Iterable[Record]) -> Iterator[Record]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from samcli.engine.inputs.find import Input
 from samcli.engine.journal import Journal
 from samcli.engine.options import TIMELINE_THRESHOLD, RunOptions, RunReport
-from samcli.engine.ray.engine import Crew
+from samcli.engine.ray.engine import RayWorkers
 from samcli.engine.task import Task
 from samcli.errors import ModelError, UsageError
 from samcli.models.facts import ModelFacts
@@ -24,18 +24,18 @@ VERBS = {"caption": "caption", "tag": "tag", "ask": "answer questions"}
 def run(
     task: str,
     inputs: Iterable[Input],
-    model: SoundModel | Crew,
+    model: SoundModel | RayWorkers,
     options: RunOptions | None = None,
     *,
     journal: Journal | None = None,
     report: RunReport | None = None,
 ) -> Iterator[Record]:
-    """The records of "caption", "tag" or "ask" over `inputs`, heard by a model here or by a crew of them on a cluster.
+    """The records of "caption", "tag" or "ask" over `inputs`, heard by a model here or by workers on a cluster.
 
     Raises at once when the request cannot be met.
     """
     options = options or RunOptions()
-    if isinstance(model, Crew):
+    if isinstance(model, RayWorkers):
         return model.run(task_for(task, model.about, options), inputs, options, journal=journal, report=report)
     from samcli.engine.run import run as run_task
 
@@ -54,17 +54,13 @@ def task_for(name: str, model: SoundModel | ModelFacts, options: RunOptions) -> 
         task = composed(name, model, options)
         if task is not None and (name == "caption" or options.question.strip()):
             return task
-    if name == "caption":
-        from samcli.tasks.caption import CaptionTask
+    if name == "tag":
+        return _tagging(model, options)
+    from samcli.tasks.speak import SpeakTask
 
-        return CaptionTask()
-    if name == "ask":
-        from samcli.tasks.ask import AskTask
-
-        if not options.question.strip():
-            raise UsageError("Ask a question, such as: sam ask 'is there a siren?' street.flac")
-        return AskTask(options.question)
-    return _tagging(model, options)
+    if name == "ask" and not options.question.strip():
+        raise UsageError("Ask a question, such as: sam ask 'is there a siren?' street.flac")
+    return SpeakTask(name, options.question if name == "ask" else "")
 
 
 def _tagging(model: SoundModel | ModelFacts, options: RunOptions) -> Task:

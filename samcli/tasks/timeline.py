@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 
 from samcli.engine.task import Heard, Scores, Task, Window
 from samcli.records import Record, Tag
-from samcli.tasks.event import ROUNDING, Event
-from samcli.tasks.readable import readable
+from samcli.tasks.readable import ROUNDING, Event, readable
 from samcli.tasks.tag import DIGITS, Choice
 
 LOWER = 0.5  # of the upper threshold
@@ -69,6 +68,12 @@ class EventFinder:
     def state(self) -> tuple[list[Event], list[Event]]:
         """What is open, and what may still be joined, between `settled` and the next window."""
         return list(self._open.values()), list(self._last.values())
+
+    def ahead(self) -> EventFinder:
+        """One that goes on from here, and leaves this one as it is."""
+        other = EventFinder(self.choice, self.step_seconds)
+        other.resume(*self.state())
+        return other
 
     def resume(self, opened: Iterable[Event], last: Iterable[Event]) -> None:
         """Go on from such a state."""
@@ -148,7 +153,7 @@ class TimelineGatherer:
         self.choice, self.all_events = choice, all_events
         self.finder = EventFinder(choice, step_seconds)
         self.heard_until = 0.0
-        self.told = False
+        self.found = False
 
     def add(self, window: Window) -> None:
         self.finder.add(window.start, window.end, window.steps)
@@ -159,14 +164,14 @@ class TimelineGatherer:
         events = self.finder.settled(self.heard_until)
         if not self.all_events:  # as far as one can before all is heard
             events = readable(events, self.choice.labels)
-        self.told = self.told or bool(events)
+        self.found = self.found or bool(events)
         return [self._record(heard, event) for event in events]
 
     def records(self, heard: Heard, text: str | None) -> list[Record]:
         events = self.finder.events()
         if not self.all_events:
             events = readable(events, self.choice.labels)
-        if not events and not self.told:
+        if not events and not self.found:
             return [replace(heard.record("tag"), tags=(), threshold=self.choice.told)]
         return [self._record(heard, event) for event in events]
 

@@ -45,13 +45,6 @@ class Tokenizer:
             raise FileNotFoundError(f"There is no tokenizer at '{path}'.")
         return cls(tokenizers.Tokenizer.from_file(str(path)))
 
-    @classmethod
-    def from_text(cls, text: str) -> Tokenizer:
-        """From the contents of a `tokenizer.json`."""
-        import tokenizers
-
-        return cls(tokenizers.Tokenizer.from_str(text))
-
     def save(self, target: str | Path) -> Path:
         path = Path(target)
         path = path / FILE_NAME if path.is_dir() else path

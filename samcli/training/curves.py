@@ -1,4 +1,4 @@
-"""The course of a training from its metrics.jsonl: as a chart of characters, or as a PNG where matplotlib is there."""
+"""A training's curves from its metrics.jsonl: as a chart of characters, or as a PNG where matplotlib is there."""
 
 from __future__ import annotations
 

@@ -1,55 +1,44 @@
-"""The training loop: resumable at any moment, deterministic from a seed (with one core).
+"""The training loop of every recipe: resumable at any moment, and deterministic from a seed on one core.
 
-state on disk: OUT/last.pt (everything a resumed run needs), OUT/metrics.jsonl (one line a report)
-
-Asked to stop, by Ctrl-C or by the system, it finishes the step, saves, and only then ends. sam-nano is trained by
-`Trainer` as it is; what teaches a trained model (tuning.py) changes the loss, the optimiser and what is judged.
+Step number n learns from examples that are a function of the seed and n alone; how many processes share them, and how
+many are in memory at once, changes the rounding and nothing else. Asked to stop, by Ctrl-C or by the system, it
+finishes the step, saves, and only then ends. Beside the state, which is written aside and then renamed, lies
+metrics.jsonl, one line a report.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from samcli.errors import SamError
-from samcli.models.sam import SamNetwork
-from samcli.training.losses import LossWeights, losses
-from samcli.training.nano.batches import Batch, SceneBatches
-from samcli.training.nano.contest import Contest
-from samcli.training.optimiser import Average, OptimiserOptions, build_optimiser, schedule
+from samcli.training.optimiser import Average
 from samcli.training.second_core import SecondCore
+from samcli.training.stage import LoopOptions, Stage, Steps, Task, to_device
+from samcli.training.state import Figures, forget_after, from_older, names_to_save, read_state, write_state
 from samcli.training.stopping import Stopping
+from samcli.training.team import Team
 from samcli.training.time_left import TimeLeft
-from samcli.writers.disk import own_file
-from samcli.writers.files import append_line, explain, prepare_own_folder, write_whole
+from samcli.writers.files import append_line, prepare_own_folder
 
-SAVED = "last.pt"
+STATE, LOG = "state.pt", "metrics.jsonl"
+BAD_STEPS = 20  # in a row, until a run whose loss is no number is given up
+ALONE = Team(torch.device("cpu"))
 
 Report = Callable[[dict[str, Any]], None]
+Judge = Callable[[nn.Module], dict[str, float]]
 
 
-@dataclass(frozen=True)
-class LoopOptions:
-    steps: int = 20_000
-    optimiser: OptimiserOptions = field(default_factory=OptimiserOptions)
-    weights: LossWeights = field(default_factory=LossWeights)
-    report_every: int = 50  # steps
-    save_every_seconds: float = 150.0
-    judge_every_seconds: float = 600.0
-    judge_every: int | None = None  # steps; where a run must be the same again, the clock has no say
-    second_core: bool = False
-    autocast: bool = True  # bfloat16 where it is safe
-    worker: bool = True  # a process of its own makes the batches
+class DivergedError(SamError):
+    """The loss stopped being a number."""
 
 
 @contextmanager
@@ -62,196 +51,249 @@ def denormals_as_zero() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
-class DivergedError(SamError):
-    """The loss stopped being a number."""
-
-
-BAD_STEPS = 20  # in a row, until a run whose loss is no number is given up
-
-
 class Trainer:
-    def __init__(self, network: SamNetwork, out: Path, options: LoopOptions) -> None:
-        self.network, self.out, self.options = network, out, options
-        self.optimiser = self._optimiser()
-        self.average = Average(network, options.optimiser.average)
-        self.step = self.first = 0
-        self._contest: Contest | None = None
-        self.clock = TimeLeft()
+    """One training: its network, stages, optimiser and running mean, and how far it is."""
+
+    def __init__(
+        self, network: nn.Module, stages: Sequence[Stage], path: Path, options: LoopOptions, team: Team = ALONE
+    ) -> None:
+        """Begin, or go on with what the file at `path` holds."""
+        self.network, self.stages, self.options, self.team = network, list(stages), options, team
+        self.path, self.log = path, path.parent / LOG
+        self.step = 0  # over all stages
         self.notes: dict[str, Any] = {}  # whatever else a resumed run must know; plain values
-        prepare_own_folder(out)
-        if (out / SAVED).exists():
+        self.average = Average(options.average)
+        self.clock = TimeLeft()
+        self._bad = 0  # steps in a row whose loss was no number
+        self._optimiser: torch.optim.Optimizer | None = None
+        self._saved_optimiser: dict[str, Any] | None = None
+        self._rates: list[float] = []  # the highest of each of the optimiser's groups
+        self.figures = Figures()
+        self._started = time.monotonic()
+        self._saved_names = names_to_save(network, self.stages, options.save_all)
+        prepare_own_folder(path.parent)
+        if path.exists():
             self._load()
+        self._spent = float(self.notes.get("seconds", 0.0))  # by the runs before this one
+        for one in (network, self.average.network):
+            team.broadcast([] if one is None else [*one.parameters(), *one.buffers()])
 
-    @denormals_as_zero()
-    def run(
-        self,
-        batches: SceneBatches,
-        second: SceneBatches | None = None,
-        judge: Callable[[SamNetwork], dict[str, float]] | None = None,
-        report: Report = lambda line: None,
-    ) -> None:
-        """Train to the last step. `judge` measures the averaged network now and then."""
-        with Stopping() as stopping:
-            self._run(batches, second, judge, report, stopping)
+    @property
+    def steps(self) -> int:
+        """Of all stages."""
+        return sum(stage.steps for stage in self.stages)
 
-    def _run(
+    @property
+    def seconds(self) -> float:
+        """Of this run and those before it."""
+        return self._spent + time.monotonic() - self._started
+
+    def run(self, report: Report = lambda line: None, judge: Judge | None = None) -> bool:
+        """Train to the end, or until asked to stop: then everything is saved, and the answer is False.
+
+        `judge` measures the running mean of the network now and then, or the network itself where there is none.
+        """
+        first = 0
+        for number, stage in enumerate(self.stages):
+            if self.step < first + stage.steps:
+                learning = self._begin(stage)
+                task = stage.task()  # may take minutes, in which nothing is to be saved
+                with Stopping() as stopping, denormals_as_zero():
+                    if not self._run_stage(number, first, task, learning, report, judge, stopping):
+                        stopping.obey()
+                        return False
+            first += self.stages[number].steps
+        return True
+
+    def _run_stage(
         self,
-        batches: SceneBatches,
-        second: SceneBatches | None,
-        judge: Callable[[SamNetwork], dict[str, float]] | None,
+        number: int,
+        first: int,
+        task: Task,
+        learning: list[nn.Parameter],
         report: Report,
+        judge: Judge | None,
         stopping: Stopping,
-    ) -> None:
-        options = self.options
-        batches.start = self.step
-        stream: Iterator[Any] = loader(batches) if options.worker else iter(batches)
-        helper = None
-        if options.second_core and second is not None:
-            helper = SecondCore(self.network, lambda: iter(second), self._gradient)
-        parameters = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
-        sums: dict[str, float] = {}
-        bad = lent = scenes = summed = 0
-        started = reported = saved = judged = time.monotonic()
+    ) -> bool:
+        """The steps of one stage, the first of which is `first`; False when asked to stop before the very end."""
+        stage, optimiser = self.stages[number], self._optimiser
+        assert optimiser is not None
+        batches = Steps(task, self.team, self.options, self.step).loaded()
+        helper = self._second_core(stage)
+        self.clock = TimeLeft(self.clock.judging)  # another part learns, at another pace
+        started = reported = saved = time.monotonic()
         self.clock.step(started)
-        self._teach()
-        self._contest = getattr(batches, "contest", None)
-        while self.step < self.options.steps:
-            options = self.options  # what is judged may change the plan
-            share = schedule(self.step - self.first, options.steps - self.first, options.optimiser)
-            for group in self.optimiser.param_groups:
-                group["lr"] = group["peak"] * share
-            batch = next(stream)
-            torch.manual_seed(self.step)  # what a step draws, a resumed run draws again
-            for name, value in self._gradient(self.network, batch).items():
-                sums[name] = sums.get(name, 0.0) + value
+        self._bad = examples = lent = 0
+        while self.step < first + stage.steps:
+            share = stage.pace.share(self.step - first, stage.steps)
+            for group, rate in zip(optimiser.param_groups, self._rates, strict=True):
+                group["lr"] = rate * share
+            weight, count = self._gradients((number, self.step - first), task, next(batches))
+            self._mean_gradients(learning, weight)
+            lent += helper.merge_gradient() if helper is not None else 0
+            norm = self._change(optimiser, learning, stage.pace.clip_norm)
             if helper is not None:
-                lent += helper.join_in()
-            norm = float(nn.utils.clip_grad_norm_(parameters, options.optimiser.clip_norm))
-            if math.isfinite(norm):
-                self.optimiser.step()
-                bad = 0
-            elif (bad := bad + 1) >= BAD_STEPS:
-                raise DivergedError(
-                    f"The loss has not been a number for {BAD_STEPS} steps; the last good state is in {SAVED}."
-                )
-            self.optimiser.zero_grad(set_to_none=True)
-            if helper is not None:
-                helper.publish()
-            self.average.update(self.network, self.step)
-            self.step += 1
-            scenes += len(batch.mel)
-            summed += 1
+                helper.publish_weights()
+            examples += count * self.team.size
             now = time.monotonic()
             self.clock.step(now)
-            last = self.step == options.steps
-            if self.step % options.report_every == 0:
-                line: dict[str, Any] = {"step": self.step, "rate": share, "norm": norm, "lent": lent}
-                line |= {name: value / summed for name, value in sums.items()}
-                line |= {"scenes/s": scenes / (now - reported), "seconds": now - started}
-                self._log(line, report)
-                sums, lent, scenes, summed, reported = {}, 0, 0, 0, now
-            if judge is not None and (last or self._is_due(now - judged)):
-                self._log({"step": self.step} | judge(cast(SamNetwork, self.average.network)), report)
-                judged = reported = time.monotonic()
-                self.clock.judged(judged - now)
-                self._teach()
-            if now - saved > options.save_every_seconds or last or stopping.asked:
+            if self._is_due(self.options.report_every, first + stage.steps):
+                line = {"stage": stage.name, "rate": optimiser.param_groups[0]["lr"], "norm": norm}
+                line |= self.figures.means(self.team) | ({"lent": lent} if helper is not None else {})
+                line |= {"examples/s": round(examples / max(1e-9, now - reported), 2)}
+                self.write(line | {"seconds": round(now - started, 1)}, report)
+                examples, lent, reported = 0, 0, now
+            if judge is not None and self._is_due(self.options.judge_every, first + stage.steps):
+                self.judge(judge, report)
+                reported += self.clock.judging
+                stage = self.stages[number]  # what is judged may change the plan
+            last, asked = self.step >= first + stage.steps, self._is_asked(stopping)
+            if last and stage.own_optimiser:
+                self._optimiser = None
+            if last or asked or now - saved > self.options.save_every_seconds:
                 self.save()
                 saved = now
-            if last and helper is not None:
+            if helper is not None and (last or asked):
                 helper.end()
-            if stopping.asked and not last:
-                return stopping.obey()
+            if asked and self.step < self.steps:
+                return False
+        return True
 
-    def _is_due(self, since: float) -> bool:
-        every = self.options.judge_every
-        return self.step % every == 0 if every else since > self.options.judge_every_seconds
+    def _change(self, optimiser: torch.optim.Optimizer, learning: list[nn.Parameter], clip_norm: float) -> float:
+        """The weights, by their gradients; the norm of these. A step whose loss is no number is left out."""
+        norm = float(nn.utils.clip_grad_norm_(learning, clip_norm))
+        self._bad = 0 if math.isfinite(norm) else self._bad + 1
+        if self._bad == BAD_STEPS:
+            raise DivergedError(
+                f"The loss has not been a number for {BAD_STEPS} steps; the last good state is in {self.path}. "
+                "A lower learning rate may help."
+            )
+        if not self._bad:
+            optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        self.average.follow(self.network, self.step)
+        self.step += 1
+        return norm
 
-    def begin(self, options: LoopOptions, first: int) -> None:
-        """A stage of the training, from step `first` to the last of `options`."""
-        self.options, self.first = options, first
+    def _is_due(self, every: int, end: int) -> bool:
+        return self.step == end or (every > 0 and self.step % every == 0)
 
-    def _optimiser(self) -> torch.optim.Optimizer:
-        return build_optimiser(self.network, self.options.optimiser)
+    def _begin(self, stage: Stage) -> list[nn.Parameter]:
+        """Set free what learns, with an optimiser for it, or with the one that is there."""
+        for name, parameter in self.network.named_parameters():
+            if stage.learns is not None:
+                parameter.requires_grad_(stage.learns(name))
+        stage.prepare(self.network)
+        if self._optimiser is None:
+            self._optimiser = stage.pace.optimiser(self.network)
+            self._rates = [group["lr"] for group in self._optimiser.param_groups]
+            if self._saved_optimiser is not None:
+                self._optimiser.load_state_dict(self._saved_optimiser)
+                self._saved_optimiser = None
+        return [parameter for parameter in self.network.parameters() if parameter.requires_grad]
 
-    def _teach(self) -> None:
-        """Make the network ready to learn; a part of it that is frozen stays as it is, its norms' statistics too."""
-        self.network.train()
-        for part in self.network.children():
-            if not any(parameter.requires_grad for parameter in part.parameters()):
-                part.eval()
+    def _second_core(self, stage: Stage) -> SecondCore | None:
+        if stage.helper is None:
+            return None
+        task = stage.helper()
 
-    def _gradient(self, network: Any, batch: Batch) -> dict[str, float]:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.options.autocast):
-            total, parts = losses(network, batch, self.options.weights, self._contest)
-        if total.requires_grad:  # a frozen encoder learns nothing from a batch without words
-            total.backward()  # type: ignore[no-untyped-call]
-        return parts
+        def gradient(network: nn.Module, batches: list[Any]) -> None:
+            self.step += 1  # in the other process, which counts for itself
+            self._gradients((0, 0), task, batches)
 
-    def _log(self, line: dict[str, Any], report: Report) -> None:
-        append_line(self.out / "metrics.jsonl", json.dumps(line), own=2)
-        report(line)
+        return SecondCore(self.network, lambda: iter(Steps(task, self.team, self.options, self.step)), gradient)
+
+    def _gradients(self, place: tuple[int, int], task: Task, batches: list[Any]) -> tuple[Tensor, int]:
+        """Leave the sum of the gradients in the parameters; the weight of what was summed, and how many examples.
+
+        `place`: the stage and its step.
+        """
+        device, seed = self.team.device, self.options.seed
+        weight, examples = torch.zeros(1, device=device), 0
+        for piece, batch in enumerate(batches):
+            # What is drawn, such as dropout, is another for every step and process, and alike when a step is repeated.
+            drawn = self.step if seed < 0 else hash((seed, *place, self.team.rank, piece)) & 0x7FFF_FFFF
+            torch.manual_seed(drawn)
+            with torch.autocast(device.type, torch.bfloat16, enabled=self.options.bfloat16):
+                outcome = task.outcome(to_device(batch, device))
+            if outcome.total.requires_grad:  # a frozen encoder learns nothing from a batch without words
+                outcome.total.backward()  # type: ignore[no-untyped-call]
+            weight += outcome.weight.detach().to(weight)
+            examples += outcome.examples
+            self.figures.add({**outcome.parts, "weight": outcome.weight})
+        return weight, examples
+
+    def _is_asked(self, stopping: Stopping) -> bool:
+        """Whether any process is asked to stop."""
+        asked = torch.tensor([float(stopping.asked is not None)], device=self.team.device)
+        self.team.all_reduce([asked])
+        return bool(asked)
+
+    def _mean_gradients(self, learning: list[nn.Parameter], weight: Tensor) -> None:
+        """The sums of gradients become means over all processes."""
+        self.team.all_reduce([weight])
+        if self.team.size > 1:  # all send the same, whatever each one's examples reached
+            for parameter in learning:
+                parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        gradients = [parameter.grad for parameter in learning if parameter.grad is not None]
+        self.team.all_reduce(gradients)
+        if gradients and float(weight) != 1:
+            torch._foreach_div_(gradients, max(1e-9, float(weight)))
+
+    def seconds_of_a_step(self, task: Task, tries: int = 3) -> float:
+        """Measured on steps that are thrown away."""
+        began = time.monotonic()
+        for batches, _ in zip(Steps(task, self.team, self.options, 0), range(tries), strict=False):
+            self._gradients((0, 0), task, batches)
+            self.network.zero_grad(set_to_none=True)
+        self.figures.sums = {}
+        return (time.monotonic() - began) / tries
+
+    def judge(self, judge: Judge, report: Report) -> None:
+        """Measure the network, and log what comes of it."""
+        began = time.monotonic()
+        figures = judge(self.network if self.average.network is None else self.average.network)
+        self.clock.judged(time.monotonic() - began)
+        self.write(figures, report)
+
+    def write(self, figures: dict[str, Any], report: Report) -> None:
+        """Log a line; the time left is reported, not logged."""
+        if not self.team.leads:
+            return
+        line = {"step": self.step, "of": self.steps} | figures
+        append_line(self.log, json.dumps(line), own=2)
+        rest = self.steps - self.step
+        left = self.clock.left(rest, rest / self.options.judge_every if self.options.judge_every else 0)
+        report(line if left is None else line | {"left": left})
+
+    def _state_of(self, network: nn.Module) -> dict[str, Tensor]:
+        now = network.state_dict()
+        return {name: now[name] for name in self._saved_names}
 
     def save(self) -> None:
-        """Written aside, then renamed: a stop in mid-write leaves the previous state."""
-        state = {
-            "network": self._kept(self.network),
-            "average": self._kept(self.average.network),
-            "optimiser": self.optimiser.state_dict(),
-            "step": self.step,
-            "notes": self.notes,
-        }
-        packed = io.BytesIO()  # torch's own writer says nothing of a full disk
-        torch.save(state, packed)
-        write_whole(self.out / SAVED, packed.getvalue(), own=2)
-
-    def _kept(self, network: nn.Module) -> dict[str, Any]:
-        """What a resumed run cannot find elsewhere: all of it, for what is frozen in one stage learned in another."""
-        return network.state_dict()
+        if not self.team.leads:
+            return
+        self.notes["seconds"] = self.seconds
+        write_state(
+            self.path,
+            {
+                "step": self.step,
+                "network": self._state_of(self.network),
+                "average": {} if self.average.network is None else self._state_of(self.average.network),
+                "optimiser": None if self._optimiser is None else self._optimiser.state_dict(),
+                "sums": self.figures.sums,
+                "notes": self.notes,
+            },
+        )
 
     def _load(self) -> None:
-        state = read_state(self.out / SAVED)
-        for network, part in ((self.network, "network"), (self.average.network, "average")):
-            network.load_state_dict({**network.state_dict(), **state[part]})
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step = int(state["step"])
-        self.notes = state.get("notes", {})
-        forget_after(self.out / "metrics.jsonl", self.step)
-
-
-def read_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """What a stopped run saved."""
-    try:
-        with own_file(path, own=2) as file:
-            state: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
-    except OSError as error:
-        raise explain(path, error) from error
-    return state
-
-
-def forget_after(log: Path, step: int) -> None:
-    """Take back what a log says of steps that were lost with a killed run."""
-    if not log.exists():
-        return
-    try:
-        with own_file(log, "r", 2, encoding="utf-8") as file:
-            lines = file.readlines()
-    except OSError as error:
-        raise explain(log, error) from error
-    kept = [line for line in lines if _step_of(line) <= step]
-    if len(kept) < len(lines):
-        write_whole(log, "".join(kept).encode(), own=2)
-
-
-def _step_of(line: str) -> float:
-    try:
-        return float(json.loads(line).get("step", 0))
-    except (ValueError, AttributeError):  # the last line of a killed run may be half written
-        return math.inf
-
-
-def loader(batches: Iterable[Batch]) -> Iterator[Batch]:
-    """Batches made ahead by one process of their own, in order."""
-    from torch.utils.data import DataLoader
-
-    return iter(DataLoader(batches, batch_size=None, num_workers=1, prefetch_factor=4))  # type: ignore[arg-type]
+        state = from_older(read_state(self.path, self.team.device), [stage.steps for stage in self.stages])
+        self.network.load_state_dict({**self.network.state_dict(), **state["network"]})
+        if state["average"]:
+            self.average.begin(self.network)
+            assert self.average.network is not None
+            self.average.network.load_state_dict({**self.network.state_dict(), **state["average"]})
+        self.step, self.notes, self._saved_optimiser = int(state["step"]), state["notes"], state["optimiser"]
+        if self.team.leads:
+            self.figures.sums = {name: float(value) for name, value in state["sums"].items()}
+            forget_after(self.log, self.step)

@@ -16,7 +16,7 @@ from samcli.models.sam import SamNetwork
 from samcli.ssm.state import select
 from samcli.training.language.script import STEP_SECONDS
 from samcli.training.nano.batches import Batch
-from samcli.training.nano.contest import Contest
+from samcli.training.nano.naming_loss import NamingLoss
 from samcli.training.nano.words import ALWAYS, SURE, Words
 
 LENGTH_GROUPS = 4  # of the texts of a batch
@@ -111,7 +111,7 @@ def over_windows(tags: TagSummary, windows: int) -> TagSummary:
 
 
 def losses(
-    network: SamNetwork, batch: Batch, weights: LossWeights, contest: Contest | None = None
+    network: SamNetwork, batch: Batch, weights: LossWeights, naming: NamingLoss | None = None
 ) -> tuple[Tensor, dict[str, float]]:
     if weights.reading and batch.words is not None:
         total = reading_loss(network, batch)
@@ -129,7 +129,7 @@ def losses(
         words = word_loss(network, by_scene(embeddings, batch), tags, batch.words)
     total = weights.clip * clip + weights.step * step + weights.words * words
     parts = {"clip": clip.item(), "timeline": step.item(), "words": words.item()}
-    if contest is not None and encoding.clip_logits is not None:
-        name = contest.loss(encoding.clip_logits.float(), batch.name, batch.surely)
+    if naming is not None and encoding.clip_logits is not None:
+        name = naming.loss(encoding.clip_logits.float(), batch.name, batch.surely)
         total, parts["name"] = total + weights.name * name, name.item()
     return total, parts

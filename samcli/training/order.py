@@ -1,21 +1,11 @@
-"""Which example comes when: a function of the seed and the place, so that a resumed course goes on where it was."""
+"""Which example comes when: a function of the seed and the place, so that a resumed training goes on where it was."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
-from itertools import count, islice
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.data import get_worker_info
-
-
-def numbers(start: int, stop: int | None = None) -> Iterator[int]:
-    """Of the batches from one to another, or without end; of several loading processes, each makes its share."""
-    info = get_worker_info()
-    worker, workers = (info.id, info.num_workers) if info else (0, 1)
-    return islice(count(start), worker, None if stop is None else max(0, stop - start), workers)
 
 
 def generator(seed: int, place: int) -> np.random.Generator:

@@ -40,11 +40,11 @@ class SecondCore:
     def _flat(self) -> Tensor:
         return torch.cat([parameter.detach().reshape(-1) for parameter in self.parameters])
 
-    def publish(self) -> None:
+    def publish_weights(self) -> None:
         """Show the newest weights."""
         self.weights.copy_(self._flat())
 
-    def join_in(self) -> bool:
+    def merge_gradient(self) -> bool:
         """Average a waiting gradient into the parameters' own."""
         if not self.ready.value:
             return False

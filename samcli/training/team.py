@@ -1,10 +1,10 @@
-"""Several processes that teach one network: each hears its share of a step, and the gradients are added up.
+"""Several processes that train one network: each takes its share of a step, and the gradients are added up.
 
     torchrun --nproc_per_node 4 -m samcli train align openaqa.json --audio sounds/ -o my-sam
 
 torchrun tells every process its place through the environment. Alone, a process is a team of one and nothing is sent.
-Sums, not means: what a step learns is the sum over everything it heard, divided by how much that was, so it does not
-matter how many processes heard it.
+Sums, not means: a step's gradient is the sum over all its examples, divided by their weight, so it does not matter how
+many processes shared them.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class Team:
         """Whether this process writes and speaks for all."""
         return self.rank == 0
 
-    def mine(self, items: Sequence[int]) -> Sequence[int]:
+    def share_of(self, items: Sequence[int]) -> Sequence[int]:
         """This process's share, in one piece."""
         share = -(-len(items) // self.size)
         return items[self.rank * share : (self.rank + 1) * share]
 
-    def add_up(self, tensors: Sequence[Tensor]) -> None:
+    def all_reduce(self, tensors: Sequence[Tensor]) -> None:
         """Every tensor becomes its sum over all processes, in place."""
         if self.size == 1:
             return
@@ -51,13 +51,13 @@ class Team:
             for tensor, part in zip(bucket, torch.split(flat, [tensor.numel() for tensor in bucket]), strict=True):
                 tensor.copy_(part.view_as(tensor))
 
-    def follow(self, tensors: Sequence[Tensor]) -> None:
+    def broadcast(self, tensors: Sequence[Tensor]) -> None:
         """Every tensor becomes the leader's, in place."""
         if self.size > 1:
             for tensor in tensors:
                 processes.broadcast(tensor, 0)
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Until all are here."""
         if self.size > 1:
             processes.barrier()
@@ -78,7 +78,7 @@ def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
 
 
 @contextmanager
-def gathered(device: str) -> Iterator[Team]:
+def join_team(device: str) -> Iterator[Team]:
     """The team that this process belongs to; `device` as in `--device`."""
     from samcli.models.device import pick_device
 

@@ -15,10 +15,10 @@ FEWEST = 3  # steps that are usual, before anything is said
 
 
 class TimeLeft:
-    """Told of every step; `left` for the rest of them."""
+    """Call `step` after every step; `left` estimates the rest."""
 
-    def __init__(self) -> None:
-        self.judging = 0.0  # seconds of the last judgement
+    def __init__(self, judging: float = 0.0) -> None:
+        self.judging = judging  # seconds of the last judgement
         self._steps: deque[float] = deque(maxlen=RECENT)
         self._last: float | None = None
         self._first = True

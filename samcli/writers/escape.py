@@ -17,7 +17,6 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 # The wide forms of = + - @ start a formula where such letters are typed; what is not seen before one does not stop it.
 _FORMULA = re.compile("['\\s\x00-\x20\xad\u200b-\u200f\u2060\ufeff]*[=+\\-@\t\r\uff1d\uff0b\uff0d\uff20]")
 _BACKSLASHED = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
-_PLAIN = {written: meant for meant, written in _BACKSLASHED.items()}
 
 
 def visible(text: str) -> str:
@@ -51,11 +50,6 @@ def json_text(text: str) -> str:
 def tab_cell(text: str) -> str:
     """A cell of a tab-separated line: backslash, tab and line breaks are written as `\\\\`, `\\t`, `\\n`, `\\r`."""
     return re.sub(r"[\\\t\n\r]", lambda match: _BACKSLASHED[match[0]], text)
-
-
-def plain_cell(cell: str) -> str:
-    """What `tab_cell` was given."""
-    return re.sub(r"\\[\\tnr]", lambda match: _PLAIN[match[0]], cell)
 
 
 def guarded_cell(text: str) -> str:

@@ -7,8 +7,7 @@ from pathlib import PurePath
 from samcli.errors import UsageError
 from samcli.writers.base import Format
 from samcli.writers.json import Json, JsonLines
-from samcli.writers.plain import Plain
-from samcli.writers.table import Csv, Tsv
+from samcli.writers.table import Csv, Plain, Tsv
 from samcli.writers.timed import Audacity, SubRip, WebVtt
 
 CLASSES: tuple[type[Format], ...] = (JsonLines, Json, Csv, Tsv, Plain, SubRip, WebVtt, Audacity)

@@ -7,7 +7,6 @@ Strict JSON: no NaN, UTF-8, one object per line. A byte of a file name that is n
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from samcli.records import Record
 from samcli.writers.base import Format, Layout
@@ -28,15 +27,6 @@ def to_json(record: Record) -> str:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(float(value), DECIMALS)
-
-
-def from_json(line: str) -> Record:
-    """The record a line holds; ValueError when it holds none."""
-    try:
-        values: Any = json.loads(line)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    return Record.from_dict(values)
 
 
 class JsonLines(Format):

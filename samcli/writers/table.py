@@ -1,4 +1,4 @@
-"""CSV for spreadsheets, with every field; TSV for pipes, with the few that matter.
+"""CSV for spreadsheets, with every field; TSV for pipes, with the few that matter; text, exactly one line a record.
 
 CSV follows RFC 4180: a header even without rows, lines end in CRLF, cells are quoted where they must be. A cell a
 spreadsheet would run as a formula is written behind an apostrophe unless the layout says otherwise. TSV has no
@@ -83,3 +83,13 @@ class Tsv(Format):
         names = ("path", *times, *texts)
         said = {"caption": words_of(record), "answer": words_of(record)} if record.silent else {}
         return "".join("\t".join(tab_cell((row | said)[name]) for name in names) + "\n" for row in rows(record))
+
+
+class Plain(Format):
+    """Exactly one line per record, so that line N belongs to input N."""
+
+    name = "txt"
+    suffixes = (".txt",)
+
+    def record(self, record: Record) -> str:
+        return words_of(record) + "\n"

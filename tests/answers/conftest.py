@@ -18,17 +18,20 @@ STEP = 0.08
 SURENESS = Sureness(0.07, 0.3, 0.4, 0.7, 0.8, 0.85, 0.38, 0.3)
 
 
-def facts_of(sounds: Sequence[Sounding], seconds: float = 120.0, score: float = 0.9) -> Facts:
-    """The facts of a recording in which these labels are heard."""
+def facts_of(
+    sounds: Sequence[Sounding], seconds: float = 120.0, score: float = 0.9, faint: Sequence[Sounding] = ()
+) -> Facts:
+    """The facts of a recording in which these labels are heard, and others are next to unheard."""
     rows = Rows.of(labels(), 0.3)
     place = {label: index for index, label in enumerate(labels())}
     digest, at = Digest.empty(), 0.0
     while at < seconds:
         end = min(seconds, at + 10)
-        steps = np.full((round((end - at) / STEP), len(place)), 0.005, np.float32)
-        for label, start, stop in sounds:
+        steps = np.full((round((end - at) / STEP), len(place)), 0.003, np.float32)
+        loud = [(*sound, score) for sound in sounds] + [(*sound, 0.04) for sound in faint]
+        for label, start, stop, own in loud:
             first, last = (round((edge - at) / STEP) for edge in (start, stop))
-            steps[max(0, first) : max(0, last), place[label]] = score
+            steps[max(0, first) : max(0, last), place[label]] = own
         levels = np.full(round((end - at) * 10), -50.0, np.float32)
         for _, start, stop in sounds:
             levels[max(0, round((start - at) * 10)) : max(0, round((stop - at) * 10))] = -20.0

@@ -70,6 +70,24 @@ def test_what_is_said(street: Facts, intent: str, asked: tuple[Name, ...], other
     assert said(street, intent, *asked, other=other) == text
 
 
+def test_what_is_taken_for_granted_is_looked_for(made: Callable[..., Facts]) -> None:
+    """A cat too faint to be heard: who asks what comes before it knows that there is one."""
+    facts = made([("Rain", 0.0, 60.0), ("Siren", 70.0, 75.2)], faint=[("Cat", 80.0, 81.0)])
+    assert said(facts, "present", CAT) == "No, no cat is heard."
+    assert said(facts, "before", other=(CAT,)) == "Before the cat, perhaps at 1:20, a siren wails, at 1:10."
+    assert said(facts, "after", other=(CAT,)) == "Nothing else can be made out after the cat."
+    assert said(facts, "before", other=(DOG,)) == "No dog is heard."
+
+
+def test_neighbours_among_hundreds_of_events(made: Callable[..., Facts]) -> None:
+    """Of so many barks a few are kept as events; the rest is known by how much of each stretch they fill."""
+    barks = [("Bark", 2.4 * place, 2.4 * place + 1.2) for place in range(60, 500)]
+    facts = made([("Rain", 0.0, 140.0), *barks, ("Siren", 700.0, 705.2)], seconds=1300.0)
+    assert not facts.accounts[facts.place["Dog"]].complete
+    assert re.fullmatch(r"Before the siren, a dog barks, at 11:\d\d\.", said(facts, "before", other=(SIREN,)))
+    assert re.fullmatch(r"After the siren, a dog barks, at 11:\d\d\.", said(facts, "after", other=(SIREN,)))
+
+
 def test_a_stretch_of_time(street: Facts) -> None:
     assert said(street, "at", span=Span(85.0, 95.0)) == "A siren wails from 1:25 to 1:35."
     assert said(street, "present", DOG, span=Span(80.0, None)) == "No, no dog is heard then."

@@ -6,6 +6,7 @@ Every fixture goes through the code path of `--model FOLDER`: a folder with the 
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from pathlib import Path
@@ -21,12 +22,15 @@ from samcli.checkpoints.loading import adapted, folder_revision, load_model, loc
 from samcli.checkpoints.modules import load_folder
 from samcli.checkpoints.tiny import tiny_network, tiny_tokenizer
 from samcli.errors import ModelError, UsageError
-from samcli.models.adapters.files import load_adapter, save_adapter
+from samcli.models.adapters.files import load_adapter
 from samcli.models.adapters.lora import AdapterConfig, adapter_parameters, add_adapter
 from samcli.models.encoders.dass import Dass, DassConfig
 from samcli.models.interface import SpeakOptions
+from samcli.ssm.language.blocks import LanguageConfig
+from samcli.ssm.language.model import LanguageModel
 from samcli.text.labels import labels
 from tests.checkpoints.conftest import ROOT
+from tests.models.adapters.test_files import save_adapter
 
 FIXTURES = ROOT / "tests" / "fixtures"
 EAT_WORDS = {
@@ -163,19 +167,135 @@ def test_padding_rows_are_told_by_the_tokenizer(tmp_path: Path) -> None:
     assert (config.vocab_size, config.padded_vocab_size) == (53, 64)
 
 
-def test_what_a_published_mamba_has_that_ours_lacks_is_refused(tmp_path: Path) -> None:
-    folder = published("mamba-2, authors'", tmp_path / "model")
-    words = json.loads((folder / "config.json").read_text())
-    for change in (
+@pytest.mark.parametrize(
+    "change",
+    [
         {"attn_layer_idx": [1]},
         {"d_intermediate": 64},
         {"time_step_limit": [0.001, 0.1]},
+        {"time_step_limit": [0.0, 0.1]},
+        {"time_step_limit": "short"},
+        {"ssm_cfg": {"dt_limit": [0.01, 5.0]}},
         {"hidden_act": "gelu"},
+        {"ssm_cfg": {"activation": "relu"}},
         {"norm_before_gate": True},
+    ],
+)
+def test_what_a_published_mamba_asks_for_that_ours_lacks_is_refused(change: dict[str, Any], tmp_path: Path) -> None:
+    folder = published("mamba-2, authors'", tmp_path / "model")
+    words = json.loads((folder / "config.json").read_text())
+    ours = {**words.get("ssm_cfg", {}), **change.get("ssm_cfg", {})}
+    (folder / "config.json").write_text(json.dumps({**words, **change, "ssm_cfg": ours}))
+    with pytest.raises(ModelError, match="which sam does not"):
+        load_folder(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rescale_prenorm_residual": True, "initializer_cfg": {"rescale_prenorm_residual": False}},
+        {"residual_in_fp32": False, "fused_add_norm": False},
+        {"time_step_min": 0.5, "time_step_max": 0.6, "time_step_floor": 0.5},
+        {"time_step_limit": [0.0, math.inf]},
+        {"time_step_limit": [0.0, "Infinity"]},
+        {"time_step_limit": [0.0, {"__float__": "Infinity"}]},
+        {"hidden_act": "swish", "norm_before_gate": False, "attn_layer_idx": [], "d_intermediate": 0},
+    ],
+)
+def test_what_only_says_how_weights_began_changes_nothing(change: dict[str, Any], tmp_path: Path) -> None:
+    name = "mamba-2, transformers"
+    folder = published(name, tmp_path / "model")
+    words = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**words, **change}))
+    assert difference(name, folder) < 1
+
+
+MIXER = "backbone.layers.0.mixer."
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({f"{MIXER}D": "per channel"}, "D for every channel"),
+        ({f"{MIXER}norm.weight": None}, "no norm behind its scan"),
+        ({"backbone.layers.0.norm.bias": 32}, "LayerNorm"),
+        ({f"{MIXER}init_states": 4}, "states that were learned"),
+        ({f"{MIXER}in_proj.weight": "wider"}, "d_ssm"),
+    ],
+)
+def test_a_published_mamba2_of_other_parts_is_refused(change: dict[str, Any], sentence: str, tmp_path: Path) -> None:
+    folder = published("mamba-2, authors'", tmp_path / "model")
+    tensors = load_file(folder / "model.safetensors")
+    for name, made in change.items():
+        if made is None:
+            del tensors[name]
+        elif made == "per channel":
+            tensors[name] = torch.ones(tensors[f"{MIXER}out_proj.weight"].shape[1])
+        elif made == "wider":
+            tensors[name] = torch.cat([tensors[name], tensors[name][:8]])
+        else:
+            tensors[name] = torch.zeros(made)
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(ModelError, match=sentence):
+        load_folder(folder)
+
+
+def test_a_group_too_many_is_told_by_the_state(tmp_path: Path) -> None:
+    folder = published("mamba-2, transformers", tmp_path / "model")
+    words = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**words, "n_groups": 2 * words["n_groups"]}))
+    with pytest.raises(ModelError, match="and its weights have one of"):
+        load_folder(folder)
+
+
+def test_a_head_of_its_own_is_kept_whatever_is_said_of_ties(tmp_path: Path) -> None:
+    folder = published("mamba-2, transformers", tmp_path / "model")
+    tensors = load_file(folder / "model.safetensors")
+    embedding = tensors["backbone.embeddings.weight"]
+    for head, parted in ((embedding.clone(), False), (embedding.flip(0).contiguous(), True)):
+        save_file({**tensors, "lm_head.weight": head}, folder / "model.safetensors")
+        piece = load_folder(folder)
+        assert piece.config.tie_embeddings is not parted
+        assert torch.equal(piece.module.lm_head.weight, head)  # type: ignore[union-attr, arg-type]
+
+
+@pytest.mark.parametrize(
+    "kind", ["bamba", "granitemoehybrid", "nemotron_h", "jamba", "zamba", "zamba2", "falcon_h1", "hymba", "plamo2"]
+)
+def test_models_that_mix_attention_in_are_refused_by_name(kind: str, tmp_path: Path) -> None:
+    folder = published("mamba-2, transformers", tmp_path / "model")
+    words = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**words, "model_type": kind}))
+    with pytest.raises(ModelError, match="mixes attention layers into its Mamba layers"):
+        load_model(str(folder), device="cpu")
+
+
+@pytest.mark.parametrize("turned", [0.5, 1.0])
+def test_a_published_mamba3_is_read_from_its_names(turned: float, tmp_path: Path) -> None:
+    config = LanguageConfig(16, 2, 32, d_state=8, headdim=8, ngroups=2, layer="mamba3", turned=turned)
+    module = LanguageModel(config).eval().requires_grad_(False)
+    tensors = {name: value for name, value in module.state_dict().items() if name != "lm_head.weight"}
+    ssm_cfg = {"layer": "Mamba3", "ngroups": 2, "rope_fraction": turned}
+    words = {"d_model": 16, "n_layer": 2, "vocab_size": 32, "ssm_cfg": ssm_cfg, "tie_embeddings": True}
+
+    def laid_out(change: dict[str, torch.Tensor], said: dict[str, Any]) -> Path:
+        save_file({**tensors, **change}, tmp_path / "model.safetensors")
+        (tmp_path / "config.json").write_text(json.dumps({**words, "ssm_cfg": {**ssm_cfg, **said}}))
+        return tmp_path
+
+    tokens = torch.randint(0, 32, (2, 7))
+    piece = load_folder(laid_out({}, {}))
+    assert piece.config == config
+    torch.testing.assert_close(piece.module(tokens)[0], module(tokens)[0])
+    for change, said, sentence in (
+        ({f"{MIXER}B_bias": torch.ones(4, 4, 8)}, {}, "several inputs"),
+        ({f"{MIXER}norm.weight": torch.ones(32)}, {}, "is_outproj_norm"),
+        ({f"{MIXER}in_proj.weight": torch.ones(79, 16)}, {}, "fit no Mamba-3"),
+        ({}, {"A_floor": 0.01}, "A_floor"),
+        ({}, {"ngroups": 1}, "fit no Mamba-3"),
     ):
-        (folder / "config.json").write_text(json.dumps({**words, **change}))
-        with pytest.raises(ModelError, match="which sam does not"):
-            load_folder(folder)
+        with pytest.raises(ModelError, match=sentence):
+            load_folder(laid_out(change, said))
 
 
 @pytest.mark.parametrize("fixture", ["mlmamba_connector", "mambaout", "mixture_of_mamba"])

@@ -13,8 +13,8 @@ import shutil
 import pytest
 
 from samcli.records import Record
-from samcli.writers.escape import plain_cell
 from samcli.writers.formats import FORMATS
+from tests.conftest import plain_cell
 
 TINY = ("--model", "tiny-random", "--device", "cpu")
 SHORT = ("--max-new-tokens", "2")  # in more tokens, random weights soon say what no record holds

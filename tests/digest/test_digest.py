@@ -45,7 +45,8 @@ def parts(values: np.ndarray, levels: np.ndarray, cuts: list[int], known: Rows) 
 
 
 def seen(digest: Digest) -> tuple[object, ...]:
-    return digest.accounts(), digest.level, digest.heard, digest.duration, digest.best.tolist()
+    peaks = [column.tolist() for column in digest.peaks]
+    return digest.accounts(), digest.level, digest.heard, digest.duration, digest.best.tolist(), peaks
 
 
 @pytest.mark.parametrize("seed", range(60))

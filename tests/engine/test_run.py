@@ -448,16 +448,16 @@ def test_a_file_that_vanishes_is_one_error(tmp_path: Path, write: Callable[..., 
 def test_no_failure_of_a_decoder_ends_the_run(
     tmp_path: Path, write: Callable[..., Path], model: Toy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from samcli.engine.inputs import reading
+    from samcli.engine.inputs import sources
 
-    opened = reading.open_input
+    opened = sources.open_input
 
     def breaks(item: Input, rate: int) -> Any:  # as no decoder is known to, yet
         if item.path.endswith("a.wav"):
             raise ZeroDivisionError
         return opened(item, rate)
 
-    monkeypatch.setattr(reading, "open_input", breaks)
+    monkeypatch.setattr(sources, "open_input", breaks)
     inputs = find_inputs([write(tmp_path / "a.wav"), write(tmp_path / "b.wav")])
     odd, good = run("tag", inputs, model, RunOptions(threads=1))
     assert odd.error is not None and odd.error.type == "not-audio"

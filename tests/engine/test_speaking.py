@@ -12,9 +12,9 @@ from toy import Toy
 
 from samcli.engine.inputs.find import find_inputs
 from samcli.engine.options import RunOptions, RunReport
+from samcli.engine.run import stream
 from samcli.models.interface import SpeakOptions
-from samcli.tasks.live import stream
-from samcli.tasks.run import run
+from samcli.tasks.run import run, task_for
 
 LOOP = " ".join(["Yes"] * 48)
 
@@ -77,7 +77,7 @@ def test_a_stretch_without_words_leaves_the_others(tmp_path: Path, write: Callab
         record.caption for record in sane if (record.start, record.end) != (lost[0].start, lost[0].end)
     ]
     assert (lost[0].duration, lost[0].silent) == (40, False)
-    told = list(stream("caption", inputs[0], 16_000, model, options))
+    told = list(stream(task_for("caption", model, options), inputs[0], model, options))
     assert [record.caption for record in told] == [record.caption for record in records]
 
 

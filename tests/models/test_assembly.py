@@ -105,7 +105,7 @@ def test_connector_and_adapters_learn_while_the_base_stays() -> None:
     assert changed and all(name.startswith("connector.") for name in changed)
     with torch.no_grad():
         aside = loss().item()
-        merge_adapters(model, keep_base=False)
+        merge_adapters(model)
         assert loss().item() == pytest.approx(aside, abs=1e-4)
     assert model.state_dict().keys() == base.keys()
 

@@ -72,10 +72,28 @@ def test_order_of_the_separated_sequences() -> None:
         assert [int(value) for value in known[0, :, 0]] == [0 if at == "|" else 1 + int(at[0]) for at in order]
 
 
-def test_steps_cannot_be_spread_over_tokens_that_mix_them() -> None:
-    connector = build_connector(ConnectorConfig(kind="convolution"), 12, (32, 4), 16)
-    with pytest.raises(ValueError, match="mixes steps"):
-        connector.spread_steps(torch.zeros(1, 31, 16), torch.tensor([31]))
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_known_of_steps_goes_where_their_tokens_go(kind: Any) -> None:
+    """As many as the tokens, and nothing of what lies behind a row's end."""
+    connector, steps = small(kind), torch.randn(2, 7, 16)
+    features, lengths = torch.randn(2, 7, 4 * 6), torch.tensor([7, 4])
+    embeddings, counts = connector(features, lengths)
+    known = connector.spread_steps(steps, lengths)
+    assert known.shape == embeddings.shape
+    loud = steps.clone()
+    loud[1, 4:] = 1e3
+    assert torch.equal(connector.spread_steps(loud, lengths)[1, : counts[1]], known[1, : counts[1]])
+
+
+def test_a_token_that_mixes_steps_knows_their_mean() -> None:
+    connector = small("convolution", bands=3)  # two tokens for every second step
+    steps = torch.arange(1.0, 6.0)[None, :, None]
+    known = connector.spread_steps(steps, torch.tensor([5]))
+    assert known[0, :, 0].tolist() == [1.5, 1.5, 3.0, 3.0, 4.5, 4.5]
+    shorter = connector.spread_steps(steps, torch.tensor([4]))
+    assert shorter[0, :, 0].tolist() == [1.5, 1.5, 3.0, 3.0, 4.0, 4.0]
+    scanned = small("scan", bands=2).spread_steps(steps, torch.tensor([5]))
+    assert scanned[0, :, 0].tolist() == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
 
 
 def test_concat_puts_bands_side_by_side() -> None:

@@ -10,7 +10,7 @@ from samcli.questions.intents import INTENTS, ROLES
 from samcli.questions.lexicon import alike, find
 from samcli.questions.meaning import understand
 from samcli.questions.words import split
-from samcli.training.asking.train import kept_back, questions
+from samcli.training.question_reader.train import held_out_questions, questions
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_words_that_are_no_label() -> None:
 
 
 def test_no_judged_question_is_learnt_from() -> None:
-    judged, source = kept_back(), questions(Random(7))
+    judged, source = held_out_questions(), questions(Random(7))
     assert len(judged) > 500
     for _ in range(400):
         question = next(source)

@@ -38,6 +38,15 @@ def test_scripts_are_javascript(script: str) -> None:
     assert "</" not in (SOURCE / script).read_text(), "a script inside a page must not end it"
 
 
+def test_scripts_keep_the_types_that_their_comments_promise() -> None:
+    compiler = shutil.which("tsc")
+    if compiler is None:
+        pytest.skip("there is no tsc: npm install --global typescript")
+    how = ("--allowJs", "--checkJs", "--noEmit", "--strict", "--target", "es2022", "--lib", "es2022,dom,dom.iterable")
+    found = subprocess.run([compiler, *how, *SCRIPTS, DROP], cwd=SOURCE, capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout
+
+
 def test_what_stands_in_a_page_is_no_markup() -> None:
     evil = "</script><script>alert(1)</script><!-- ' \" & \u2028 \udcff"
     assert json.loads(block([evil])) == [evil]

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 pytest.importorskip("starlette")
 from starlette.testclient import TestClient
@@ -20,7 +21,7 @@ from starlette.websockets import WebSocketDisconnect
 import samcli
 from samcli.audio import read_sound
 from samcli.engine.options import RunOptions
-from samcli.serving.desk import Desk
+from samcli.serving.desk import Desk, Order
 from samcli.serving.gate import Rules
 from samcli.serving.http.addresses import AllowList
 from samcli.serving.http.app import Settings, application
@@ -53,7 +54,6 @@ def test_answers_are_the_programs_own(client, nano):
     requests = [
         ("tag", {"top_k": "3"}, {"top_k": 3}), ("tag", {"labels": "Dog,Siren"}, {"labels": ("Dog", "Siren")}),
         ("caption", {}, {}), ("ask", {"question": "is there a dog?"}, {"question": "is there a dog?"}),
-        ("tag", {"segment": "2"}, {"segment": 2.0}),
     ]  # fmt: skip
     with ThreadPoolExecutor(len(requests)) as pool:  # all at once
         posts = [
@@ -66,6 +66,40 @@ def test_answers_are_the_programs_own(client, nano):
         assert lines(post.result()) == own(nano, "dog.opus", task, **options)
     events = client.post("/v1/events", files={"file": ("dog.opus", DOG)}, headers={"accept": "application/json"})
     assert events.json() == own(nano, "dog.opus", "tag", timeline=True)
+    array = client.post("/v1/tag?segment=2", files={"file": ("dog.opus", DOG)}, headers={"accept": "application/json"})
+    assert array.json() == own(nano, "dog.opus", "tag", segment=2.0)
+
+
+def test_segments_of_an_upload_come_as_they_are_heard(desk, nano, monkeypatch):
+    """The first lines are at the client's while the end of the recording still waits to be decoded."""
+    wave = np.random.default_rng(0).uniform(-0.3, 0.3, 12 * 16_000).astype(np.float32)
+    sound = io.BytesIO()
+    soundfile.write(sound, wave, 16_000, format="WAV")
+    told, may_end = threading.Event(), threading.Event()
+    taken = Order.see
+
+    def see(order: Order, item: Any, piece: Any) -> None:
+        taken(order, item, piece)
+        if piece.start >= 10 * nano.model.sample_rate:
+            assert may_end.wait(200)
+
+    monkeypatch.setattr(Order, "see", see)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def sent(message: Any) -> None:
+            if message.get("body"):
+                told.set()
+            await send(message)
+
+        await application(desk, Rules())(scope, receive, sent)
+
+    with TestClient(app, base_url=HERE) as client, ThreadPoolExecutor(1) as pool:
+        post = pool.submit(client.post, "/v1/tag?segment=2&top_k=1", files={"file": ("a.wav", sound.getvalue())})
+        assert told.wait(200) and not post.done()
+        may_end.set()
+        records = lines(post.result(200))
+    assert [(one["start"], one["end"]) for one in records] == [(at, at + 2) for at in range(0, 12, 2)]
+    assert [one["duration"] for one in records] == [one["covered"] for one in records] == list(range(2, 13, 2))
 
 
 def test_several_files_and_bare_bodies(client, nano):

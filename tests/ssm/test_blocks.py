@@ -17,6 +17,7 @@ from samcli.ssm.gated import GatedConvolution, GatedConvolutionConfig
 from samcli.ssm.language.phi import DiscreteMamba2, PhiConfig
 from samcli.ssm.mamba import Mamba, MambaConfig
 from samcli.ssm.mamba2 import Mamba2, Mamba2Config
+from samcli.ssm.mamba3 import Mamba3, Mamba3Config
 from samcli.ssm.scan import selective_scan
 from samcli.ssm.state import BlockState, join, select
 
@@ -24,6 +25,8 @@ WIDTH = 8
 BLOCKS: dict[str, Callable[[], nn.Module]] = {
     "mamba2": lambda: Mamba2(Mamba2Config(WIDTH, d_state=6, headdim=4)),
     "mamba2 groups, short chunks": lambda: Mamba2(Mamba2Config(WIDTH, d_state=3, headdim=2, ngroups=4, chunk_size=5)),
+    "mamba3": lambda: Mamba3(Mamba3Config(WIDTH, d_state=6, headdim=4, turned=1.0)),
+    "mamba3 groups, short chunks": lambda: Mamba3(Mamba3Config(WIDTH, d_state=4, headdim=2, ngroups=4, chunk_size=5)),
     "mamba": lambda: Mamba(MambaConfig(WIDTH, d_state=5)),
     "convolution": lambda: GatedConvolution(GatedConvolutionConfig(WIDTH)),
     "phi": lambda: DiscreteMamba2(PhiConfig(WIDTH, heads=4, qk_heads=2, d_state=3)),
@@ -141,6 +144,21 @@ def test_half_precision_weights_keep_a_float32_state(kind: str) -> None:
     assert y.dtype == torch.bfloat16 and all(leaf.dtype == torch.float32 for leaf in state)
     exact, _ = block_of(kind, torch.float32)(x.float())
     assert (y - exact).abs().max() < 0.05 * exact.abs().max()
+
+
+@given(length=st.integers(1, 25), carried=st.booleans(), seed=st.integers(0, 9))
+@settings(max_examples=10, deadline=None)
+def test_mamba3_equals_the_textbook(textbook: ModuleType, length: int, carried: bool, seed: int) -> None:
+    """The complex recurrence of the paper, step by step."""
+    torch.manual_seed(seed)
+    block = Mamba3(Mamba3Config(WIDTH, d_state=8, headdim=4, ngroups=2, turned=0.5)).double().requires_grad_(False)
+    for parameter in block.parameters():
+        parameter.add_(0.3 * torch.randn_like(parameter))
+    before, x = sound(2, 5, seed=seed + 100), sound(2, length, seed)
+    state = block(before)[1] if carried else None
+    y, _ = block(x, state)
+    expected = textbook.slow_mamba3(block, torch.cat([before, x], dim=1) if carried else x)
+    torch.testing.assert_close(y, expected[:, -length:], rtol=1e-9, atol=1e-10)
 
 
 def test_the_convolution_equals_the_textbook(textbook: ModuleType) -> None:

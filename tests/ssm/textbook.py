@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def slow_ssd(
@@ -47,6 +47,44 @@ def slow_selective_scan(
                 ys[b, t, d] = h @ C[b, t] + D[d] * u[b, t, d]
             ends[b, d] = h
     return ys, ends
+
+
+def slow_mamba3(block: nn.Module, sound: Tensor) -> Tensor:
+    """The trapezoidal recurrence of a complex state: the angles turn the state itself, and neither B nor C.
+
+    h_t = a_t e^(-i w_t) (h_{t-1} + dt_t (1 - trap_t) x_{t-1} B_{t-1}) + dt_t trap_t x_t B_t and y_t = Re(h_t conj(C_t))
+    """
+    c = block.config
+    N, G, H, P, S = c.d_state, c.ngroups, c.heads, c.headdim, c.angles
+    rows = sound @ block.in_proj.weight.T
+    z, x, B, C, dt, A, trap, angle = rows.split([c.d_inner, c.d_inner, G * N, G * N, H, H, H, S], dim=-1)
+
+    def complex_pairs(m: Tensor, norm: nn.Module, bias: Tensor) -> Tensor:
+        m = m / (m.square().mean() + norm.eps).sqrt() * norm.weight + bias
+        return torch.complex(m[0::2], m[1::2])
+
+    ys = torch.zeros_like(x)
+    for b in range(len(sound)):
+        for head in range(H):
+            group, own = head // (H // G), slice(head * P, (head + 1) * P)
+            h = torch.zeros(P, N // 2, dtype=torch.complex128)
+            last = torch.zeros_like(h)
+            for t in range(sound.shape[1]):
+                step = torch.log(1 + torch.exp(dt[b, t, head] + block.dt_bias[head]))
+                decay = torch.exp(-step * torch.log(1 + torch.exp(A[b, t, head])).clamp(min=1e-4))
+                share = 1 / (1 + torch.exp(-trap[b, t, head]))
+                turn = torch.zeros(N // 2, dtype=torch.float64)
+                turn[:S] = step * torch.pi * torch.tanh(angle[b, t])
+                pairs = [
+                    complex_pairs(m[b, t, group * N : (group + 1) * N], norm, bias[head, 0])
+                    for m, norm, bias in ((B, block.B_norm, block.B_bias), (C, block.C_norm, block.C_bias))
+                ]
+                given = torch.outer(x[b, t, own].to(h.dtype), pairs[0])
+                back = torch.polar(decay.expand(N // 2), -turn)
+                h = back * (h + step * (1 - share) * last) + step * share * given
+                last = given
+                ys[b, t, own] = (h @ pairs[1].conj()).real + block.D[head] * x[b, t, own]
+    return ys * z / (1 + torch.exp(-z)) @ block.out_proj.weight.T
 
 
 def slow_causal_convolution(x: Tensor, weight: Tensor, bias: Tensor, tail: Tensor) -> Tensor:

@@ -87,7 +87,8 @@ def test_sounds_break_no_rule(spoken, heard, guide, rate):
             other = dialogue[one.beside]
             assert (one.start, one.end) == (other.start, other.end)
             joined = Cue(one.start, one.end, (*other.lines, *one.text.split("\n")))
-            assert breaches([joined], guide, rate) == []
+            before = {breach.rule for breach in breaches([other], guide, rate)}
+            assert {breach.rule for breach in breaches([joined], guide, rate)} <= before
 
 
 def test_one_sound_has_one_name_and_is_told_once():

@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samcli.records import Record, Tag
-from samcli.tasks.event import Event
-from samcli.tasks.readable import LEAST_CUE_SECONDS, LINES, cues, readable
+from samcli.tasks.readable import LEAST_CUE_SECONDS, LINES, Event, cues, readable
 
 LABELS = ("Speech", "Dog", "Bark", "Bow-wow", "Music", "Wren")  # the last is a person's own
 SPEECH, DOG, BARK, BOW_WOW, MUSIC, WREN = range(6)

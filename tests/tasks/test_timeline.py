@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samcli.tasks.event import Event
+from samcli.tasks.readable import Event
 from samcli.tasks.tag import Choice
 from samcli.tasks.timeline import GAP_SECONDS, LEAST_SECONDS, EventFinder
 

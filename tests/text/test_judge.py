@@ -65,9 +65,9 @@ def test_what_had_to_be_short_may_break_off() -> None:
 
 
 def test_what_the_model_learns_to_say_passes() -> None:
-    from samcli.training.language.rehearsal import rehearse_sentences
+    from samcli.training.language.random_scenes import random_sentences
 
-    said = [text for text in rehearse_sentences(3000, seed=3) if text.endswith(".")]
+    said = [text for text in random_sentences(3000, seed=3) if text.endswith(".")]
     assert len(said) > 1000
     assert sum(bool(nonsense(text)) for text in said) <= len(said) // 1000  # the grammar has its slips
 

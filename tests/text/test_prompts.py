@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from samcli.text import prompts
 from samcli.text.prompts import MOST_CHARACTERS, normalise_question
 from samcli.text.tokenizer import Tokenizer, train_tokenizer
-from samcli.training.language.rehearsal import rehearse_sentences
+from samcli.training.language.random_scenes import random_sentences
 
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
-    return train_tokenizer(rehearse_sentences(1500, seed=5), size=800)
+    return train_tokenizer(random_sentences(1500, seed=5), size=800)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_the_form_is_final_plain_and_bounded(text: str) -> None:
 
 
 def test_the_grammar_asks_in_a_form_that_stays() -> None:
-    for sentence in rehearse_sentences(500, seed=4):
+    for sentence in random_sentences(500, seed=4):
         form = normalise_question(sentence)
         assert normalise_question(form) == form
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from samcli.text.prompts import question_prompt
 from samcli.text.tokenizer import LEAST_SIZE, SPECIAL_TOKENS, Tokenizer, train_tokenizer
-from samcli.training.language.rehearsal import rehearse_sentences
+from samcli.training.language.random_scenes import random_sentences
 
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
-    return train_tokenizer(rehearse_sentences(4000, seed=3), size=1024)
+    return train_tokenizer(random_sentences(4000, seed=3), size=1024)
 
 
 def test_it_has_the_size_asked_for_and_its_special_tokens_first(tokenizer: Tokenizer) -> None:
@@ -26,7 +26,7 @@ def test_it_has_the_size_asked_for_and_its_special_tokens_first(tokenizer: Token
 
 
 def test_captions_come_back_and_take_few_pieces(tokenizer: Tokenizer) -> None:
-    sentences = list(rehearse_sentences(2000, seed=9))
+    sentences = list(random_sentences(2000, seed=9))
     pieces = 0
     for sentence, ids in zip(sentences, map(tokenizer.encode, sentences), strict=True):
         assert tokenizer.decode(ids) == sentence
@@ -60,11 +60,7 @@ def test_special_tokens_say_nothing(tokenizer: Tokenizer) -> None:
 def test_it_is_kept_in_a_file(tokenizer: Tokenizer, tmp_path: Path) -> None:
     path = tokenizer.save(tmp_path)
     assert path.name == "tokenizer.json"
-    for again in (
-        Tokenizer.load(tmp_path),
-        Tokenizer.load(path),
-        Tokenizer.from_text(path.read_text(encoding="utf-8")),
-    ):
+    for again in (Tokenizer.load(tmp_path), Tokenizer.load(path)):
         assert again.encode("Someone knocks on a door <eos>") == tokenizer.encode("Someone knocks on a door <eos>")
         assert again.special_ids == tokenizer.special_ids
     with pytest.raises(FileNotFoundError):
@@ -72,8 +68,8 @@ def test_it_is_kept_in_a_file(tokenizer: Tokenizer, tmp_path: Path) -> None:
 
 
 def test_training_repeats() -> None:
-    first, second = (train_tokenizer(rehearse_sentences(1500, seed=1), size=600) for _ in range(2))
-    sentences = list(rehearse_sentences(300, seed=2))
+    first, second = (train_tokenizer(random_sentences(1500, seed=1), size=600) for _ in range(2))
+    sentences = list(random_sentences(300, seed=2))
     assert [first.encode(each) for each in sentences] == [second.encode(each) for each in sentences]
 
 
@@ -95,5 +91,5 @@ _KEPT: list[Tokenizer] = []
 
 def _shared() -> Tokenizer:
     if not _KEPT:
-        _KEPT.append(train_tokenizer(rehearse_sentences(1500, seed=5), size=800))
+        _KEPT.append(train_tokenizer(random_sentences(1500, seed=5), size=800))
     return _KEPT[0]

@@ -45,7 +45,7 @@ def test_align_teaches_a_model_that_answers(sam: Any, here: Any, questions_file:
     assert answered.returncode == 0, answered.stderr
     assert json.loads(answered.stdout)["question"] == "what happens?"
     other = here(*arguments, "--batch-size", "8", "-o", "my-sam")
-    assert other.returncode == 2 and b"course" in other.stderr and b"4" in other.stderr and b"8" in other.stderr
+    assert other.returncode == 2 and b"training" in other.stderr and b"4" in other.stderr and b"8" in other.stderr
 
 
 def test_two_processes_learn_what_one_with_twice_the_batch_learns(

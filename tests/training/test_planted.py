@@ -1,4 +1,4 @@
-"""A course or a tuning that a stranger began: nothing is written through the links that he left in it."""
+"""A training that a stranger began: nothing is written through the links that he left in it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import torch
 from samcli.engine.inputs.find import find_inputs
 from samcli.errors import OutputError
 from samcli.training.frames import FRAMES, INDEX, make_frames
-from samcli.training.loop import forget_after, read_state
+from samcli.training.model_folder import ModelFolder
+from samcli.training.state import forget_after, read_state
 from samcli.training.tune.folder import open_folder
-from samcli.training.workshop import Workshop
 from samcli.writers.files import append_line
 
 DIARY = "dear diary\n"
@@ -33,20 +33,20 @@ def unharmed(victim: Path) -> bool:
     return victim.read_text() == DIARY and [path.name for path in victim.parent.iterdir()] == [victim.name]
 
 
-def test_the_state_of_a_course(tmp_path: Path, victim: Path) -> None:
+def test_the_state_of_a_training(tmp_path: Path, victim: Path) -> None:
     out = tmp_path / "out"
-    assert not Workshop(out).open(SETTINGS) and Workshop(out).open(SETTINGS)
+    assert not ModelFolder(out).open(SETTINGS) and ModelFolder(out).open(SETTINGS)
     state = out / "training"
     (state / "settings.json").unlink()
     (state / "settings.json").symlink_to(victim)
     with pytest.raises(OutputError, match=r"training/settings\.json': it is a link"):
-        Workshop(out).open(SETTINGS)
+        ModelFolder(out).open(SETTINGS)
     (state / "settings.json").unlink()
     (state / "settings.json").write_text('{"size": "tiny"}')
     state.rename(tmp_path / "moved")
     state.symlink_to(tmp_path / "moved")
     with pytest.raises(OutputError, match="out/training': it is a link"):
-        Workshop(out).open(SETTINGS)
+        ModelFolder(out).open(SETTINGS)
     assert unharmed(victim)
 
 

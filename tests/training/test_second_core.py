@@ -1,14 +1,19 @@
-"""The second core does not outlive the first."""
+"""The second core lends its gradients, and does not outlive the first."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
+from samcli.training.second_core import SecondCore
 from tests.conftest import ROOT
 
 TRAINING = """
@@ -21,7 +26,7 @@ def gradient(network, batch):
     network(torch.ones(1, 2)).sum().backward()
 
 core = SecondCore(torch.nn.Linear(2, 2), itertools.count, gradient)
-while {waits} and not core.join_in():
+while {waits} and not core.merge_gradient():
     time.sleep(0.01)
 print(core.process.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
@@ -44,3 +49,30 @@ def is_running(process: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state not in "ZX"
+
+
+def test_the_second_core_lends_the_gradient_of_its_batch() -> None:
+    torch.manual_seed(0)
+    model = nn.Linear(3, 1)
+
+    def gradient(net: nn.Module, batch: torch.Tensor) -> None:
+        net(batch).sum().backward()
+
+    def batches() -> Iterator[torch.Tensor]:
+        while True:
+            yield torch.full((1, 3), 4.0)
+
+    cores = os.sched_getaffinity(0)
+    helper = SecondCore(model, batches, gradient)
+    try:
+        gradient(model, torch.full((1, 3), 2.0))
+        for _ in range(2000):
+            if helper.ready.value:
+                break
+            torch.randn(100, 100) @ torch.randn(100, 100)
+        assert helper.merge_gradient()
+        assert model.weight.grad is not None and torch.allclose(model.weight.grad, torch.full((1, 3), 3.0))
+    finally:
+        helper.process.terminate()
+        helper.process.join()
+        os.sched_setaffinity(0, cores)

@@ -14,13 +14,13 @@ from samcli.writers.escape import (
     guarded_cell,
     json_text,
     one_line,
-    plain_cell,
     quoted_cell,
     tab_cell,
     to_bytes,
     unguarded_cell,
     visible,
 )
+from tests.conftest import plain_cell
 
 # What Python makes of any bytes in a file name.
 names = st.binary(min_size=1, max_size=30).map(lambda raw: raw.replace(b"\0", b"x")).map(os.fsdecode)

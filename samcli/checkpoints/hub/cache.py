@@ -11,12 +11,14 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from samcli.checkpoints.files import weight_files
 from samcli.checkpoints.safety import PICKLES
-from samcli.checkpoints.shards import weight_files
 from samcli.errors import ModelError
 
 # The model_types, ours and the Hub's, that are worth listing among what the cache holds.
-LOADABLE = frozenset({"sam", "nano", "dass", "eat", "ssamba", "language", "phi", "mamba", "mamba2"})
+LOADABLE = frozenset(
+    {"sam", "nano", "dass", "eat", "ssamba", "aum", "language", "phi", "mamba", "mamba2", "falcon_mamba"}
+)
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 

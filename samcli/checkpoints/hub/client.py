@@ -17,19 +17,20 @@ from pathlib import Path
 from typing import Any
 
 from samcli.checkpoints import catalogue
+from samcli.checkpoints.files import INDEX, WEIGHTS, read_index
 from samcli.checkpoints.hub.cache import COMMIT, Snapshot, cache_folder, cached_snapshot, is_offline, repo_folder
 from samcli.checkpoints.hub.transfer import (
     SPARE,
     RemoteFile,
-    checked,
+    blob_name,
+    damaged_files,
     discard,
     fetch_file,
     is_transport,
-    patiently,
     plain_name,
+    with_retries,
 )
 from samcli.checkpoints.safety import PICKLES
-from samcli.checkpoints.shards import INDEX, WEIGHTS, read_index
 from samcli.errors import ModelError
 from samcli.writers.disk import own_file
 
@@ -67,7 +68,7 @@ def pull(repo: str, revision: str = "main", *, progress: bool = False, pickles: 
             raise ModelError(f"{repo} cannot be pulled while HF_HUB_OFFLINE is set.")
         commit, listed = _listing(repo, revision)
         folder = repo_folder(repo) / "snapshots" / commit
-        for name in checked(folder, listed):
+        for name in damaged_files(folder, listed):
             discard(folder / name)
         small = [file for file in listed if file.name in SMALL_FILES]
         _check_space(repo, small, folder)
@@ -103,7 +104,7 @@ def _listing(repo: str, revision: str) -> tuple[str, list[RemoteFile]]:
 
     quiet_client()
     try:
-        info = patiently(
+        info = with_retries(
             lambda: HfApi().model_info(
                 repo, revision=revision, files_metadata=True, timeout=float(constants.HF_HUB_ETAG_TIMEOUT)
             )
@@ -120,9 +121,8 @@ def _listing(repo: str, revision: str) -> tuple[str, list[RemoteFile]]:
         name = str(item.rfilename)
         if "/" in name:  # other formats live in folders; none is ours
             continue
-        sha256 = _hash(item.lfs.sha256) if item.lfs else None
         size = item.size if type(item.size) is int and item.size >= 0 else None
-        files.append(RemoteFile(name, size, sha256, None if sha256 else _hash(item.blob_id)))
+        files.append(RemoteFile(name, size, _hash(item.lfs.sha256 if item.lfs else item.blob_id)))
     return info.sha, files
 
 
@@ -169,7 +169,7 @@ def _check_space(repo: str, files: list[RemoteFile], folder: Path) -> None:
     needed = 0
     for file in files:
         if not (folder / file.name).exists():
-            partial = blobs / f"{file.sha256 or file.git_sha1}.incomplete"
+            partial = blobs / f"{blob_name(folder.name, file)}.incomplete"
             needed += (file.size or 0) - (partial.stat().st_size if partial.exists() else 0)
     place = next(path for path in (blobs, *blobs.parents) if path.exists())
     free = shutil.disk_usage(place).free

@@ -11,7 +11,6 @@ import re
 import shutil
 import time
 from collections.abc import Callable
-from inspect import signature
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -22,7 +21,6 @@ from samcli.writers.disk import own_file, remove_strange
 
 Result = TypeVar("Result")
 
-ETAG = re.compile(r"[0-9A-Za-z][\w.-]{0,127}", re.ASCII)
 PASSING_FAULTS = (408, 429, 500, 502, 503, 504)  # worth another try
 WAITS = (0.5, 1.0, 2.0)  # seconds before each further try
 SPARE = 64 * 2**20  # bytes left free on the disk beside a download
@@ -34,25 +32,20 @@ class RemoteFile(NamedTuple):
 
     name: str
     size: int | None
-    sha256: str | None  # of large files
-    git_sha1: str | None  # of small ones, as git names them
+    hash: str | None  # SHA-256 of large files; of small ones the SHA-1 that git names them by
 
 
 def fetch_file(repo: str, commit: str, file: RemoteFile, progress: bool = False) -> Path:
     """The file in its snapshot folder, downloaded unless the cache has it."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub import hf_hub_url
     from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
 
     root = repo_folder(repo)
-    pointer = root / "snapshots" / commit / file.name
+    pointer = root / "snapshots" / commit / plain_name(file.name)
     if pointer.exists():
         return pointer
-    url = hf_hub_url(repo, file.name, revision=commit)
-    about = patiently(lambda: get_hf_file_metadata(url))
-    if about.commit_hash != commit or not ETAG.fullmatch(about.etag or ""):
-        raise ModelError(f"The Hub's answer for {file.name} of {repo} is not consistent; a mirror may be out of date.")
-    blob = root / "blobs" / str(about.etag)
-    lock = root.parent / ".locks" / root.name / f"{about.etag}.lock"
+    blob = root / "blobs" / blob_name(commit, file)
+    lock = root.parent / ".locks" / root.name / f"{blob.name}.lock"
     for folder in (blob.parent, pointer.parent, lock.parent):
         folder.mkdir(parents=True, exist_ok=True)
     for place in (lock, blob):  # in a cache that others may write to, a link could lead our bytes anywhere
@@ -60,20 +53,24 @@ def fetch_file(repo: str, commit: str, file: RemoteFile, progress: bool = False)
             place.unlink()
     with WeakFileLock(lock):
         if not blob.exists():
-            _fetch_blob(url, blob, file._replace(size=about.size if file.size is None else file.size), progress)
+            _fetch_blob(hf_hub_url(repo, file.name, revision=commit), blob, file, progress)
         _link(blob, pointer)
     return pointer
 
 
+def blob_name(commit: str, file: RemoteFile) -> str:
+    """What the cache calls a file's content: its hash, as the Hub's own client does; some mirrors list none."""
+    return file.hash or f"{commit}-{file.name}"
+
+
 def _fetch_blob(url: str, blob: Path, file: RemoteFile, progress: bool) -> None:
     partial = blob.with_name(f"{blob.name}.incomplete")
-    expected = file.sha256 or file.git_sha1 or blob.name
     remove_strange(partial)
     for _ in range(2):
-        if file.size is not None and partial.exists() and partial.stat().st_size > file.size:
-            partial.unlink()
-        patiently(lambda: _continue(url, partial, file, progress))
-        if has_hash(partial, expected):
+        if file.size is None or (partial.exists() and partial.stat().st_size > file.size):
+            partial.unlink(missing_ok=True)  # there is no telling what it lacks
+        with_retries(lambda: _continue(url, partial, file, progress))
+        if has_hash(partial, file.hash):
             partial.replace(blob)
             return
         partial.unlink()
@@ -81,20 +78,27 @@ def _fetch_blob(url: str, blob: Path, file: RemoteFile, progress: bool) -> None:
 
 
 def _continue(url: str, partial: Path, file: RemoteFile, progress: bool) -> None:
+    """Fetch what a partial file lacks. The client's public functions keep no partial file across runs, and take
+    whatever a server sends."""
     from huggingface_hub.file_download import http_get
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+    from tqdm.auto import tqdm
 
-    options: dict[str, Any] = {"headers": build_hf_headers(), "expected_size": file.size}
-    if "tqdm_class" in signature(http_get).parameters:  # older clients draw their own bar, or none
-        options["tqdm_class"] = _bar(progress)
-    elif not progress:
-        from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
-
-        disable_progress_bars()
     with own_file(partial, "ab") as out:
+        start = out.tell()
+        bar = tqdm(desc=file.name, total=file.size, initial=start, unit="B", unit_scale=True, disable=not progress)
+        bounded: Any = _Bounded(out, file)
         try:
-            bounded: Any = _Bounded(out, file)
-            http_get(url, bounded, resume_size=out.tell(), displayed_filename=file.name, **options)
+            with bar:
+                http_get(
+                    url,
+                    bounded,
+                    resume_size=start,
+                    headers=build_hf_headers(),
+                    expected_size=file.size,
+                    displayed_filename=file.name,
+                    _tqdm_bar=bar,
+                )
         except OSError as error:
             # A body of another length than the listing says: the hash will tell, and the file is fetched again.
             if "Consistency check failed" not in str(error):
@@ -121,29 +125,14 @@ class _Bounded:
         return getattr(self._file, name)
 
 
-def _bar(visible: bool) -> Any:
-    """A progress bar on stderr, or one that is never drawn."""
-    from tqdm.auto import tqdm
-
-    if visible:
-        return tqdm
-
-    class Hidden(tqdm):  # type: ignore[misc]
-        def __init__(self, *args: Any, **options: Any) -> None:
-            super().__init__(*args, **{**options, "disable": True})
-
-    return Hidden
-
-
-def has_hash(path: Path, expected: str) -> bool:
-    """Whether a file has that SHA-256, or that name in git; True when `expected` is neither (a mirror's own tag)."""
-    size = path.stat().st_size
-    if re.fullmatch(r"[0-9a-f]{64}", expected):
-        digest = hashlib.sha256()
-    elif re.fullmatch(r"[0-9a-f]{40}", expected):
-        digest = hashlib.sha1(f"blob {size}\0".encode(), usedforsecurity=False)
-    else:
+def has_hash(path: Path, expected: str | None) -> bool:
+    """Whether a file has that SHA-256, or that SHA-1 as git names it; True when no hash is known."""
+    if expected is None:
         return True
+    if len(expected) == 64:
+        digest = hashlib.sha256()
+    else:
+        digest = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(2**20):
             digest.update(block)
@@ -160,7 +149,7 @@ def _link(blob: Path, pointer: Path) -> None:
         shutil.copyfile(blob, pointer)
 
 
-def patiently(call: Callable[[], Result]) -> Result:
+def with_retries(call: Callable[[], Result]) -> Result:
     """The call's result; passing faults (busy, broken, slow) are met with a few more tries."""
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -195,15 +184,10 @@ def is_refused(error: BaseException) -> bool:
     return any("Connect" in kind.__name__ or kind.__name__ == "ProxyError" for kind in type(error).__mro__[:3])
 
 
-def checked(folder: Path, files: list[RemoteFile]) -> list[str]:
+def damaged_files(folder: Path, files: list[RemoteFile]) -> list[str]:
     """The names of files in a snapshot whose content is not what the Hub lists."""
-    return [
-        file.name
-        for file in files
-        if (expected := file.sha256 or file.git_sha1)
-        and (folder / file.name).exists()
-        and not has_hash(folder / file.name, expected)
-    ]
+    there = [file for file in files if (folder / file.name).exists()]
+    return [file.name for file in there if not has_hash(folder / file.name, file.hash)]
 
 
 def discard(path: Path) -> None:

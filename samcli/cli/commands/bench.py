@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from samcli.cli.completion import complete_device, complete_model
+from samcli.cli.completion import complete_device, complete_model, completes
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import JsonFlags, spread
 from samcli.cli.output import output
@@ -41,14 +41,10 @@ class BenchFlags(JsonFlags):
     ] = "cpu"
 
 
-def complete_part(incomplete: str) -> list[str]:
-    return [name for name in PARTS if name.startswith(incomplete)]
-
-
 @spread
 def bench(
     part: Annotated[
-        str, typer.Argument(metavar="PART", help="core, audio, folder, model, search.", autocompletion=complete_part)
+        str, typer.Argument(metavar="PART", help="core, audio, folder, model, search.", autocompletion=completes(PARTS))
     ],
     flags: BenchFlags,
 ) -> ExitCode:

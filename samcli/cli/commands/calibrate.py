@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from samcli.cli.destination import Destination, RowFlags
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import OUTPUT, ModelFlags, spread
 from samcli.cli.output import Output, output
-from samcli.cli.ranking import Place, RowFile, RowFormat, SafeCells
 from samcli.cli.train.check import Data
 from samcli.errors import UsageError
 from samcli.writers.rows import Columns
@@ -33,7 +33,7 @@ SHOWN = ("label", "recordings", "sources", "threshold", *FIGURES)
 
 
 @dataclass(kw_only=True)
-class CalibrateFlags(ModelFlags):
+class CalibrateFlags(ModelFlags, RowFlags):
     """For `sam calibrate`."""
 
     save: Annotated[
@@ -47,9 +47,6 @@ class CalibrateFlags(ModelFlags):
         ),
     ] = None
     seed: Annotated[int, typer.Option(help="Seed of the held-out choice.", min=0)] = 0
-    format: RowFormat = None
-    output: RowFile = None
-    safe_cells: SafeCells = True
 
 
 @spread
@@ -67,7 +64,8 @@ def calibrate(data: Data, flags: CalibrateFlags) -> ExitCode:
     from samcli.training.tune.recordings import read_data
 
     streams = output()
-    place = Place.of(flags.output, flags.format, flags.safe_cells)
+    destination = Destination.of(flags)
+    destination.check_rows()
     folder, base = where_to_keep(flags)
     found = read_data(data)
     done = calibrate(
@@ -78,8 +76,8 @@ def calibrate(data: Data, flags: CalibrateFlags) -> ExitCode:
         progress=lambda what, done, total: streams.status(f"{what}: {done}/{total}"),
     )
     tell(streams, done)
-    rows = [for_people(row) if place.for_people(streams) else row for row in done.rows()]
-    place.put(streams, COLUMNS, rows, SHOWN)
+    rows = [for_people(row) if destination.shows_table(streams) else row for row in done.rows()]
+    destination.write_rows(streams, COLUMNS, rows, SHOWN)
     if folder is None:
         streams.note(f"nothing is stored: {flags.model} is not yours to change; --save FOLDER keeps the thresholds")
     else:

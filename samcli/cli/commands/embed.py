@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from samcli.cli.destination import Destination
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import OUTPUT, InputFlags, ModelFlags, spread
 from samcli.cli.output import Output, output
-from samcli.cli.ranking import check_file
 
 if TYPE_CHECKING:
     from samcli.tasks.embed import Vector
@@ -46,13 +46,13 @@ def embed(flags: EmbedFlags) -> ExitCode:
     from samcli.tasks.embed_files import check_suffix, json_line, save
 
     streams = output()
-    to_file = flags.output if flags.output not in (None, "-") else None
+    destination = Destination(flags.output)
+    to_file = destination.name
     if to_file is not None:
         check_suffix(to_file)
     inputs = inputs_of(flags)
-    if to_file is not None:
-        check_file(to_file, inputs)
-    vectors = Told(streams, embedded(inputs, load_here(flags), flags.windows), len(inputs))
+    destination.check_file(item.path for item in inputs)
+    vectors = ReportedVectors(streams, embedded(inputs, load_here(flags), flags.windows), len(inputs))
     if to_file is None:
         for one in vectors:
             streams.write(json_line(one))
@@ -69,7 +69,7 @@ def embed(flags: EmbedFlags) -> ExitCode:
     return vectors.code
 
 
-class Told:
+class ReportedVectors:
     """The vectors as they come; what failed is said on standard error, and how far they are on a terminal."""
 
     def __init__(self, streams: Output, vectors: Iterator[Vector], files: int) -> None:

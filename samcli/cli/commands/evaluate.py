@@ -127,9 +127,7 @@ def heard_folder(streams: Output, folder: Path, flags: EvalFlags) -> dict[str, A
     if not folder.is_dir():
         raise UsageError(f"There is no file or folder named {str(folder)!r}.")
     read_data(folder)  # refused before the model is loaded
-    return folder_figures(
-        load_here(flags), folder, lambda what, done, total: streams.status(f"{what}: {done}/{total}")
-    )
+    return folder_figures(load_here(flags), folder, lambda what, done, total: streams.status(f"{what}: {done}/{total}"))
 
 
 def heard_data(streams: Output, references: Path, sounds: Path, flags: EvalFlags) -> dict[str, Any]:

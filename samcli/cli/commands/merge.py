@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from itertools import chain
 from typing import Annotated
 
 import typer
 
+from samcli.cli.destination import Destination
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import TalkFlags, spread
 from samcli.cli.output import output
@@ -25,22 +26,19 @@ def merge(
     sam merge tags.csv part1.jsonl part2.jsonl
     """
     from samcli.engine.shard import merge as merged
-    from samcli.writers.base import Layout
-    from samcli.writers.files import FileSink
     from samcli.writers.formats import format_of_file
 
-    format = format_of_file(out)
+    streams, destination = output(), Destination(out)
+    format_of_file(out)  # no --format may stand in for its suffix
+    destination.check_file()
     records = merged(parts)
     first = next(records, None)
-    layout = Layout(first.task if first else "tag", timed=first is not None and first.end != first.duration)
+    task, timed = (first.task, first.end != first.duration) if first else ("tag", False)
     count = 0
-    with FileSink(Path(out), format, layout) as sink:
-        for record in [first] if first else []:
-            sink.write(record)
-            count += 1
-        for record in records:
+    with destination.open(streams, task, timed=timed) as sink:
+        for record in chain([first] if first else [], records):
             sink.write(record)
             count += 1
         sink.keep()
-    output().note(f"{count} records of {len(parts)} parts are in {out}.")
+    streams.note(f"{count} records of {len(parts)} parts are in {out}.")
     return ExitCode.OK

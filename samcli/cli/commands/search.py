@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from samcli._version import __version__
+from samcli.cli.destination import Destination, RowFlags
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import INPUT, InputFlags, ModelFlags, spread
 from samcli.cli.output import Output, output
-from samcli.cli.ranking import Place, RowFile, RowFormat, SafeCells
 from samcli.errors import InputError, UsageError
 from samcli.records import SCHEMA
 from samcli.writers.rows import Columns
@@ -34,7 +34,7 @@ CAPTIONS = Columns(EVERY, ("path", "caption", "score"), "caption")
 
 
 @dataclass(kw_only=True)
-class SearchFlags(ModelFlags, InputFlags):
+class SearchFlags(ModelFlags, InputFlags, RowFlags):
     """For `sam search`."""
 
     audio: Annotated[
@@ -57,9 +57,6 @@ class SearchFlags(ModelFlags, InputFlags):
     normalise: Annotated[
         bool, typer.Option("--normalise/--raw-scores", help="Scores relative to each caption's usual one.", metavar="")
     ] = True
-    format: RowFormat = None
-    output: RowFile = None
-    safe_cells: SafeCells = True
 
 
 @spread
@@ -99,7 +96,8 @@ def sounds_for(queries: Sequence[str], paths: Sequence[str], flags: SearchFlags)
     inputs: list[Input] = []
     if paths or flags.files_from or flags.files0_from or not flags.index:
         inputs = inputs_of(flags, paths)
-    place = Place.of(flags.output, flags.format, flags.safe_cells, inputs)
+    destination = Destination.of(flags)
+    destination.check_rows(inputs)
     name = index_name(flags, paths)
     if name is None:
         rankings, model, code = heard_now(streams, queries, inputs, flags)
@@ -114,9 +112,9 @@ def sounds_for(queries: Sequence[str], paths: Sequence[str], flags: SearchFlags)
     ]  # fmt: skip
     say_what_fits_nothing(streams, queries, rankings)
     shown = ["rank", "fit", "path", "time", *(["caption"] if any(one["caption"] for one in rows) else [])]
-    if place.for_people(streams):
+    if destination.shows_table(streams):
         rows = [one | for_eyes(one) for one in rows]
-    place.put(streams, SOUNDS, rows, ["query", *shown] if len(queries) > 1 else shown)
+    destination.write_rows(streams, SOUNDS, rows, ["query", *shown] if len(queries) > 1 else shown)
     return code
 
 
@@ -231,7 +229,8 @@ def captions_for(captions: str, flags: SearchFlags) -> ExitCode:
         raise UsageError("With --audio there is one file of captions: sam search --audio clip.wav CAPTIONS.txt")
     texts = read_texts(captions)
     inputs = find_inputs(flags.audio or (), recursive=flags.recursive, glob=flags.glob or (), stdin=streams.stdin)
-    place = Place.of(flags.output, flags.format, flags.safe_cells, inputs)
+    destination = Destination.of(flags)
+    destination.check_rows(inputs)
     model = load_here(flags)
     usual = usual_losses(texts, model) if flags.normalise else None
     rows: list[dict[str, Any]] = []
@@ -251,9 +250,10 @@ def captions_for(captions: str, flags: SearchFlags) -> ExitCode:
             for (item, _), matches in zip(waves, found, strict=True)
             for rank, match in enumerate(matches, 1)
         ]
-    if place.for_people(streams):
+    if destination.shows_table(streams):
         rows = [one | {"score": f"{one['score']:.2f}"} for one in rows]
-    place.put(streams, CAPTIONS, rows, (*(("path",) if len(inputs) > 1 else ()), "rank", "score", "caption"))
+    shown = ["rank", "score", "caption"]
+    destination.write_rows(streams, CAPTIONS, rows, ["path", *shown] if len(inputs) > 1 else shown)
     return ExitCode.FAILED if failed else ExitCode.OK
 
 

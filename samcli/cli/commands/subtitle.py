@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from samcli.cli.completion import complete_labels
+from samcli.cli.destination import Destination
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import INPUT, OUTPUT, ModelFlags, spread
 from samcli.cli.output import Output, output
-from samcli.errors import OutputError, UsageError
+from samcli.errors import UsageError
 
 if TYPE_CHECKING:
     from samcli.subtitle.ass import AssScript
@@ -141,10 +142,11 @@ def make(streams: Output, film: str, flags: SubtitleFlags, guide: Guide) -> Exit
     place = placing(facts, script, flags.style or guide.style, guide)
     place.put(sounds)
     data = written(script, place.placed, format)
-    if flags.output and flags.output != "-":
+    name = Destination(flags.output).name
+    if name is not None:
         from samcli.writers.files import write_whole
 
-        write_whole(flags.output, data)
+        write_whole(name, data)
     else:
         streams.write(data.decode("utf-8", "surrogateescape"))
     lost = f"; {len(place.left_out)} found no room in the dialogue" if place.left_out else ""
@@ -167,23 +169,14 @@ def placing(facts: Film, script: Script | AssScript | None, style: str, guide: G
 
 def format_for(film: str, flags: SubtitleFlags) -> str:
     """The format to write, refused before any work where it cannot be."""
-    from samcli.cli.destination import is_folder
     from samcli.subtitle.making import FORMATS
-    from samcli.writers.files import AtomicFile
 
-    name = flags.output
-    format = flags.format or (Path(name).suffix.lower().lstrip(".") if name and name != "-" else "srt")
+    destination = Destination(flags.output)
+    suffix = "srt" if destination.name is None else Path(destination.name).suffix.lower().lstrip(".")
+    format = flags.format or suffix
     if format not in FORMATS:
         raise UsageError(f"Subtitles are written as {', '.join(FORMATS[:-1])}, not {format or 'without a suffix'!r}.")
-    if name and name != "-":
-        if is_folder(name):
-            raise UsageError(f"{name!r} is a folder: name a file.")
-        if not Path(name).parent.is_dir():
-            raise OutputError(f"Cannot write {name!r}: there is no folder {str(Path(name).parent)!r}.")
-        read = [Path(source).resolve() for source in (film, flags.dialogue) if source]
-        if Path(name).resolve() in read:
-            raise UsageError(f"{name!r} is what is read: choose another name for the subtitles.")
-        AtomicFile(Path(name)).discard()
+    destination.check_file(source for source in (film, flags.dialogue) if source)
     return format
 
 

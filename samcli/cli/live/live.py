@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from samcli.cli.destination import Destination
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import spread
 from samcli.cli.live.flags import LiveFlags
@@ -56,7 +57,8 @@ def live(
         place = open_source(streams, source, flags, factor, model.sample_rate)
         listener = Listener(model, options, place.name)
         listener.ear.warm_up()
-    lines = None if flags.output is None else Lines(flags.output)
+    name = Destination(flags.output).name
+    lines = None if name is None else Lines(name)
     state = None if flags.state is None else StateFile(flags.state, listener, lines, flags.state_every)
     clips = _clips(flags, model.sample_rate)
     view = View(streams, listener, shown=lines is None)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from samcli.cli.destination import open_sink
+from samcli.cli.destination import Destination
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import ListenFlags
 from samcli.cli.output import Output
 from samcli.errors import UsageError
-from samcli.writers.base import Layout
 
 if TYPE_CHECKING:
     from samcli.engine.inputs.find import Input
@@ -19,17 +18,19 @@ def recall(streams: Output, task: str, flags: ListenFlags, question: str) -> Exi
     """A record for each state; nothing is heard again."""
     from samcli.cli.engines import load_here
     from samcli.engine.inputs.find import find_inputs
-    from samcli.live.recall import recall as told
+    from samcli.live.recall import recall as recalled
     from samcli.live.state import read_state
 
     if flags.segment is not None:
         raise UsageError("A state is of all that was heard, and has no segments: leave out --segment.")
     inputs: list[Input] = find_inputs(flags.paths or [])
+    destination = Destination.of(flags)
+    destination.check_records(inputs)
     states = [(item.display, read_state(item.path)) for item in inputs]
     model = load_here(flags)
     streams.clear_status()
-    with open_sink(streams, flags, inputs, Layout(task, safe_cells=flags.safe_cells)) as sink:
+    with destination.open(streams, task, inputs) as sink:
         for path, state in states:
-            sink.write(told(task, state, path, model, question))
+            sink.write(recalled(task, state, path, model, question))
         sink.keep()
     return ExitCode.OK

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from samcli.cli.destination import Destination
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import (
     INPUT,
@@ -109,7 +110,7 @@ def _check(folders: list[str], flags: WatchFlags) -> None:
     missing = must_exist(folders)
     if missing is not None:
         raise UsageError(f"There is no folder named {missing!r}.")
-    if not flags.output or flags.output == "-":
+    if Destination(flags.output).name is None:
         raise UsageError("A watch adds to a file: give -o FILE.jsonl too.")
     if flags.poll is not None and flags.poll <= 0:
         raise UsageError(f"--poll must be more than 0, not {flags.poll:g}.")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from samcli.cli.destination import Destination, RowFlags
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import InputFlags, ModelFlags, spread
 from samcli.cli.output import output
-from samcli.cli.ranking import Place, RowFile, RowFormat, SafeCells
 from samcli.writers.rows import Columns
 
 if TYPE_CHECKING:
@@ -21,15 +21,12 @@ COLUMNS = Columns(EVERY, EVERY, "path")
 
 
 @dataclass(kw_only=True)
-class DuplicateFlags(ModelFlags, InputFlags):
+class DuplicateFlags(ModelFlags, InputFlags, RowFlags):
     """For `sam duplicates`."""
 
     alike: Annotated[
         float, typer.Option(help="Likeness of near copies.", metavar="SCORE", min=0.5, max=1.0, show_default=True)
     ] = 0.995
-    format: RowFormat = None
-    output: RowFile = None
-    safe_cells: SafeCells = True
 
 
 @spread
@@ -46,7 +43,8 @@ def duplicates(flags: DuplicateFlags) -> ExitCode:
 
     streams = output()
     inputs = inputs_of(flags)
-    place = Place.of(flags.output, flags.format, flags.safe_cells, inputs)
+    destination = Destination.of(flags)
+    destination.check_rows(inputs)
     failures = 0
 
     def failed(vector: Vector) -> None:
@@ -57,5 +55,5 @@ def duplicates(flags: DuplicateFlags) -> ExitCode:
     rows = [asdict(copy) for copy in groups(inputs, load_here(flags), flags.alike, failed)]
     if not rows:
         streams.note("no two of these recordings are the same.")
-    place.put(streams, COLUMNS, rows, EVERY)
+    destination.write_rows(streams, COLUMNS, rows, EVERY)
     return ExitCode.FAILED if failures else ExitCode.OK

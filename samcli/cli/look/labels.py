@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from samcli.cli.destination import Destination, RowFlags
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import ModelFlags, spread
 from samcli.cli.output import output
-from samcli.cli.ranking import Place, RowFile, RowFormat, SafeCells
 from samcli.errors import UsageError
 from samcli.writers.rows import Columns
 
@@ -20,13 +20,10 @@ BUNDLED = "sam-nano"
 
 
 @dataclass(kw_only=True)
-class LabelFlags(ModelFlags):
+class LabelFlags(ModelFlags, RowFlags):
     """For `sam labels`."""
 
     word: Annotated[str, typer.Argument(metavar="[WORD]", help="Only what it names, and what that holds.")] = ""
-    format: RowFormat = None
-    output: RowFile = None
-    safe_cells: SafeCells = True
 
 
 @spread
@@ -38,11 +35,12 @@ def labels(flags: LabelFlags) -> ExitCode:
     sam labels "car horn" -f json
     """
     streams = output()
-    place = Place.of(flags.output, flags.format, flags.safe_cells)
+    destination = Destination.of(flags)
+    destination.check_rows()
     rows = list(rows_of(known_labels(flags), flags.word))
     if not rows:
         raise UsageError(f"No label is called {flags.word!r}; sam labels shows all.")
-    place.put(streams, COLUMNS, rows, ("label", "words", "under", "holds"))
+    destination.write_rows(streams, COLUMNS, rows, ("label", "words", "under", "holds"))
     return ExitCode.OK
 
 
@@ -63,12 +61,12 @@ def rows_of(known: Sequence[str], word: str) -> Iterator[dict[str, Any]]:
 
     there = set(known)
     for label in known:
-        told = is_described(label)
-        words = synonyms(label) if told else ()
-        under = sorted(broader(label) & there) if told else []
+        described = is_described(label)
+        words = synonyms(label) if described else ()
+        under = sorted(broader(label) & there) if described else []
         if word and not any(matches(word, name) for name in (label, *words, *under)):
             continue
-        holds = sorted(narrower(label) & there) if told else []
+        holds = sorted(narrower(label) & there) if described else []
         yield {"label": label, "words": "; ".join(words), "under": "; ".join(under), "holds": "; ".join(holds)}
 
 

@@ -24,9 +24,9 @@ class PlotFlags(ModelFlags):
     start: Annotated[float, typer.Option(help="Where it begins.", metavar="SECONDS", min=0)] = 0.0
     end: Annotated[float | None, typer.Option(help="Where it ends.", metavar="SECONDS", min=0)] = None
     width: Annotated[float, typer.Option(help="Of the figure, in inches.", metavar="INCHES", min=2, max=60)] = 10.0
-    height: Annotated[
-        float | None, typer.Option(help="The same; else as needed.", metavar="INCHES", min=1, max=60)
-    ] = None
+    height: Annotated[float | None, typer.Option(help="The same; else as needed.", metavar="INCHES", min=1, max=60)] = (
+        None
+    )
     dark: Annotated[bool, typer.Option("--dark", help="Light on dark.", metavar="")] = False
 
 
@@ -41,8 +41,8 @@ def plot(
     sam plot night.flac --start 3600 --end 3660 -o minute.pdf
     sam plot street.flac --dark --width 7 -o slide.svg
     """
+    from samcli.cli.destination import Destination
     from samcli.cli.engines import load_here
-    from samcli.cli.ranking import check_file
     from samcli.engine.inputs.find import find_inputs
     from samcli.engine.inputs.recorded_at import Clock
     from samcli.engine.options import RunOptions
@@ -57,7 +57,7 @@ def plot(
     target = flags.output or Path(sound.name).with_suffix(".png")
     check_figure(target)
     inputs = find_inputs([str(sound)])
-    check_file(str(target), inputs)
+    Destination(str(target)).check_file(item.path for item in inputs)
     if len(inputs) != 1:
         from samcli.errors import UsageError
 

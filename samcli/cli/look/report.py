@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from samcli.cli.destination import Destination
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import INPUT, OUTPUT, InputFlags, ModelFlags, spread
-from samcli.cli.look.summary import StartTime, TimeZone
+from samcli.cli.flags import INPUT, OUTPUT, InputFlags, ModelFlags, StartTime, TimeZone, spread
 from samcli.cli.look.transcripts import Transcripts
 from samcli.cli.output import Output, output
-from samcli.cli.ranking import check_file
 from samcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,24 +60,24 @@ def report(flags: ReportFlags) -> ExitCode:
 
     streams = output()
     page = flags.output
-    told = Told(streams, flags)
+    entries = ReportEntries(streams, flags)
     title = flags.title or f"Heard in {', '.join(Path(path).name or path for path in (flags.paths or ())[:3])}"
     about = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
     file = AtomicFile(page)
     try:
         for piece in write_page(
-            told, title=title, about=about, labels=told.labels, key=key_of(page), learned=told.learned
+            entries, title=title, about=about, labels=entries.labels, key=key_of(page), learned=entries.learned
         ):
             file.write(piece)
         file.keep()
     finally:
         file.discard()
-    for name in told.transcripts.unused:
+    for name in entries.transcripts.unused:
         streams.note(f"{name} goes with none of the recordings: give it the name of one.")
-    if not told.count:
+    if not entries.count:
         streams.note("there was nothing to show")
-    streams.note(f"{told.count} recordings are in {page}.")
-    return ExitCode.FAILED if told.failed else ExitCode.OK
+    streams.note(f"{entries.count} recordings are in {page}.")
+    return ExitCode.FAILED if entries.failed else ExitCode.OK
 
 
 def key_of(page: Path) -> str:
@@ -88,7 +87,7 @@ def key_of(page: Path) -> str:
     return hashlib.sha256(str(page.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-class Told:
+class ReportEntries:
     """The recordings as they come; what failed is said on standard error."""
 
     def __init__(self, streams: Output, flags: ReportFlags) -> None:
@@ -101,7 +100,7 @@ class Told:
 
     def __iter__(self) -> Iterator[Entry]:
         from samcli.cli.listen import named
-        from samcli.report.opus import as_opus
+        from samcli.report.build import as_opus
 
         for entry in self._entries:
             self.count += 1
@@ -117,18 +116,15 @@ class Told:
         """Everything that can be refused is refused here, before any work."""
         from samcli.engine.inputs.recorded_at import Clock
         from samcli.report.build import remembered
-        from samcli.report.reading import is_records, read_records
+        from samcli.report.reading import are_records, read_records
 
         flags = self._flags
         clock = Clock.of(flags.start_time, flags.time_zone)
         paths = flags.paths or []
-        files = [path for path in paths if is_records(path)]
-        if not files:
+        if not are_records(paths):
             return self._hear()
-        if len(files) < len(paths):
-            raise UsageError("Name recordings or files of records, not both.")
-        check_file(str(flags.output), ())
-        records = (record for path in files for record in read_records(path))
+        Destination(str(flags.output)).check_file(paths)
+        records = (record for path in paths for record in read_records(path))
         return remembered(records, flags.sounds or (), flags.output, clock)
 
     def _hear(self) -> Iterator[Entry]:
@@ -143,7 +139,7 @@ class Told:
             raise UsageError("--sounds says where the recordings of records lie; these are recordings.")
         inputs = inputs_of(flags)
         self.transcripts.alone = len(inputs) == 1
-        check_file(str(flags.output), inputs)
+        Destination(str(flags.output)).check_file(item.path for item in inputs)
         if flags.start_time is not None and len(inputs) > 1:
             raise UsageError(f"--start-time is that of one recording, and there are {len(inputs)}.")
         options = RunOptions(start_time=flags.start_time, time_zone=flags.time_zone)

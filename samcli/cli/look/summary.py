@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from samcli.cli.destination import Destination, RowFlags
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import INPUT, OUTPUT, InputFlags, ModelFlags, spread
+from samcli.cli.flags import OUTPUT, InputFlags, ModelFlags, StartTime, TimeZone, spread
 from samcli.cli.output import output
 from samcli.cli.progress import span
-from samcli.cli.ranking import Place, RowFile, RowFormat, SafeCells
-from samcli.errors import UsageError
 from samcli.writers.rows import Columns
 
 if TYPE_CHECKING:
@@ -30,16 +29,8 @@ def complete_way(incomplete: str) -> list[str]:
     return [name for name in WAYS if name.startswith(incomplete)]
 
 
-StartTime = Annotated[
-    str | None, typer.Option(help="When the recording began. [from its name]", metavar="TIME", rich_help_panel=INPUT)
-]
-TimeZone = Annotated[
-    str | None, typer.Option(help="Of times without one. [this computer's]", metavar="ZONE", rich_help_panel=INPUT)
-]
-
-
 @dataclass(kw_only=True)
-class SummaryFlags(ModelFlags, InputFlags):
+class SummaryFlags(ModelFlags, InputFlags, RowFlags):
     """For `sam summary`."""
 
     by: Annotated[
@@ -50,9 +41,6 @@ class SummaryFlags(ModelFlags, InputFlags):
     ] = None
     start_time: StartTime = None
     time_zone: TimeZone = None
-    format: RowFormat = None
-    output: RowFile = None
-    safe_cells: SafeCells = True
 
 
 @spread
@@ -69,19 +57,20 @@ def summary(flags: SummaryFlags) -> ExitCode:
     from samcli.report.summary import Summary
 
     streams = output()
-    place = Place.of(flags.output, flags.format, flags.safe_cells)
+    destination = Destination.of(flags)
+    destination.check_rows()
     added = Summary(flags.by, Clock.of(flags.start_time, flags.time_zone))
     added.add_all(records_of(flags))
     rows = list(added.rows())
     by = (flags.by,) if flags.by else ()
-    if place.for_people(streams):
+    if destination.shows_table(streams):
         shown = [
             row | {"seconds": span(row["seconds"]), "share": "" if row["share"] is None else f"{row['share']:.1%}"}
             for row in rows
         ]
-        place.put(streams, Columns((*by, *EVERY), (*by, *FEW), "label"), shown, (*by, *EVERY))
+        destination.write_rows(streams, Columns((*by, *EVERY), (*by, *FEW), "label"), shown, (*by, *EVERY))
     else:
-        place.put(streams, Columns((*by, *EVERY), (*by, *FEW), "label"), rows, (*by, *EVERY))
+        destination.write_rows(streams, Columns((*by, *EVERY), (*by, *FEW), "label"), rows, (*by, *EVERY))
     failed = f", {added.failed} of them unreadable" if added.failed else ""
     streams.detail(f"{added.files} recordings{failed}.")
     return ExitCode.FAILED if added.failed else ExitCode.OK
@@ -90,15 +79,12 @@ def summary(flags: SummaryFlags) -> ExitCode:
 def records_of(flags: SummaryFlags) -> Iterator[Record]:
     """The records that are named, or those of the recordings that are."""
     from samcli.engine.options import RunOptions
-    from samcli.report.reading import is_records, read_records
+    from samcli.report.reading import are_records, read_records
 
     paths = flags.paths or []
-    files = [path for path in paths if is_records(path)]
-    if not files:
+    if not are_records(paths):
         return heard(flags, RunOptions(timeline=True, start_time=flags.start_time, time_zone=flags.time_zone))
-    if len(files) < len(paths):
-        raise UsageError("Name recordings or files of records, not both.")
-    return (record for path in files for record in read_records(path))
+    return (record for path in paths for record in read_records(path))
 
 
 def heard(flags: SummaryFlags, options: RunOptions) -> Iterator[Record]:

@@ -34,14 +34,13 @@ def transcribe(flags: TranscribeFlags) -> ExitCode:
     sounds with sam report --with-transcript FILE.srt, or sam subtitle.
     """
     from samcli.checkpoints.catalogue import DEFAULT
-    from samcli.cli.destination import check, open_sink
+    from samcli.cli.destination import Destination
     from samcli.cli.engines import stay_offline
-    from samcli.cli.listen import Journey, check_stdin, farewell, inputs_of, tell
+    from samcli.cli.listen import RunJournal, check_stdin, farewell, inputs_of, tell
     from samcli.cli.progress import Progress
     from samcli.engine.options import RunOptions, RunReport
     from samcli.tasks.transcribe import NO_MODEL, load_recogniser
     from samcli.tasks.transcribe import transcribe as transcribed
-    from samcli.writers.base import Layout
 
     streams = output()
     if flags.model == DEFAULT:
@@ -51,23 +50,23 @@ def transcribe(flags: TranscribeFlags) -> ExitCode:
         raise UsageError(f"sam transcribe computes in float32, not in {flags.dtype}.")
     stay_offline(flags)
     inputs = [as_given(item, flags) for item in inputs_of(flags)]
-    check(flags, inputs)
+    destination = Destination.of(flags)
+    destination.check_records(inputs)
     report = RunReport()
     with Progress(streams, report), ExitStack() as stack:
         recogniser: Any = load_recogniser(flags.model, device=flags.device, offline=flags.offline)
-        journey = stack.enter_context(Journey(flags, "transcribe", recogniser, RunOptions()))
-        layout = Layout("transcribe", timed=True, safe_cells=flags.safe_cells)
-        sink = stack.enter_context(open_sink(streams, flags, inputs, layout))
+        journal = stack.enter_context(RunJournal(destination, "transcribe", recogniser, RunOptions()))
+        sink = stack.enter_context(destination.open(streams, "transcribe", inputs, timed=True))
         try:
-            for record in transcribed(inputs, recogniser, report, journey.open, flags.fail_fast):
+            for record in transcribed(inputs, recogniser, report, journal.open, flags.fail_fast):
                 sink.write(record)
                 tell(streams, record, sink.shows_failures)
         except KeyboardInterrupt:
             sink.keep()
-            streams.farewell = farewell(flags, report)
+            streams.farewell = farewell(destination, report)
             raise
         sink.keep()
-        journey.finished = not report.files_failed
+        journal.finished = not report.files_failed
     return ExitCode.FAILED if report.files_failed else ExitCode.OK
 
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from samcli.cli.completion import complete_model
+from samcli.cli.completion import complete_model, completes
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import MODEL, spread
 from samcli.cli.output import output
-from samcli.cli.train.shared import CourseFlags, course_options, end, reporter, teaching
+from samcli.cli.train.shared import TrainingFlags, end, loop_options, reporter, settings_of, teaching
 from samcli.errors import UsageError
 from samcli.writers.disk import own_file
 
 if TYPE_CHECKING:
+    from samcli.training.align.network import AlignRecipe
     from samcli.training.align.openaqa import Questions
-    from samcli.training.align.pupil import AlignRecipe
     from samcli.training.team import Team
 
 CONNECTORS = {
@@ -35,16 +35,8 @@ METHODS = ("lora", "dora", "full")
 STAGES = 4
 
 
-def complete_connector(incomplete: str) -> list[str]:
-    return [name for name in CONNECTORS if name.startswith(incomplete)]
-
-
-def complete_method(incomplete: str) -> list[str]:
-    return [name for name in METHODS if name.startswith(incomplete)]
-
-
 @dataclass(kw_only=True)
-class AlignFlags(CourseFlags):
+class AlignFlags(TrainingFlags):
     """For `sam train align`."""
 
     audio: Annotated[Path | None, typer.Option(help="Folder of the recordings.", metavar="FOLDER")] = None
@@ -65,13 +57,15 @@ class AlignFlags(CourseFlags):
         typer.Option(
             help="concat (a), time-major (b), frequency-major (c), convolution, scan.",
             metavar="KIND",
-            autocompletion=complete_connector,
+            autocompletion=completes(CONNECTORS),
             rich_help_panel=MODEL,
         ),
     ] = "concat"
     method: Annotated[
         str,
-        typer.Option(help="lora, dora or full.", metavar="NAME", autocompletion=complete_method, rich_help_panel=MODEL),
+        typer.Option(
+            help="lora, dora or full.", metavar="NAME", autocompletion=completes(METHODS), rich_help_panel=MODEL
+        ),
     ] = "lora"
     rank: Annotated[int, typer.Option(help="Rank of the adapters.", metavar="N", min=1, rich_help_panel=MODEL)] = 256
     dropout: Annotated[
@@ -114,7 +108,7 @@ def align(
     with teaching(flags) as (out, team):
         from samcli.training.align import recipe as alignment
         from samcli.training.align.openaqa import find_audio, read_questions
-        from samcli.training.workshop import Workshop
+        from samcli.training.model_folder import ModelFolder
 
         streams = output()
         recipe = recipe_of(flags, team)
@@ -126,26 +120,28 @@ def align(
         parts, revisions = alignment.load_parts(
             flags.encoder, flags.language, offline=flags.offline, progress=team.leads and streams.shows_status
         )
-        workshop = Workshop(out)
+        folder = ModelFolder(out)
         if team.leads:
-            begun = {"encoder": flags.encoder, "language": flags.language, "revisions": revisions}
-            workshop.open(begun | settings(recipe) | {"items": len(questions), "recordings": len(found)})
-        team.wait()
+            origin = {"encoder": flags.encoder, "language": flags.language, "revisions": revisions}
+            settings = settings_of(recipe)
+            del settings["recompute"]  # makes no difference to what is learned
+            folder.open(origin | settings | {"items": len(questions), "recordings": len(found)})
+        team.barrier()
         places = [found.get(name) for name in questions.ids]
-        network, finished = alignment.align(parts, questions, places, workshop.state, recipe, team, reporter())
+        network, finished = alignment.align(parts, questions, places, folder.state, recipe, team, reporter())
         if finished and team.leads:
             network = alignment.without_stale_head(network.cpu(), recipe)
-            path = parts.tokenizer.save(workshop.state / "tokenizer.json")
+            path = parts.tokenizer.save(folder.state / "tokenizer.json")
             labels = parts.labels if network.config.encoder.classes else ()
-            workshop.deliver(network, network.config, labels=labels, tokenizer=path, card=card(flags, questions))
-            say_unread(workshop.state / "unread.txt")
+            folder.deliver(network, network.config, labels=labels, tokenizer=path, card=card(flags, questions))
+            say_unread(folder.state / "unread.txt")
         return end(finished, out, team)
 
 
 def recipe_of(flags: AlignFlags, team: Team) -> AlignRecipe:
     """The recipe these flags ask for."""
     from samcli.models.connector_base import ConnectorConfig
-    from samcli.training.align.pupil import AlignRecipe
+    from samcli.training.align.network import AlignRecipe
 
     if flags.connector not in CONNECTORS:
         raise UsageError(f"There is no --connector {flags.connector!r}: choose {', '.join(CONNECTORS)}.")
@@ -166,7 +162,7 @@ def recipe_of(flags: AlignFlags, team: Team) -> AlignRecipe:
         rate=flags.rate or plain.rate,
         warm_up=plain.warm_up if flags.warm_up is None else flags.warm_up,
         recompute=flags.recompute,
-        course=course_options(flags, team, plain.course.batch, plain.course.at_once),
+        loop=loop_options(flags, team, plain.loop.batch, plain.loop.at_once),
     )
 
 
@@ -180,15 +176,6 @@ def four_numbers(text: str, name: str) -> tuple[float, ...]:
     if len(numbers) != STAGES or not all(0 <= number < 1e9 for number in numbers) or not any(numbers):
         raise UsageError(f"--{name} takes a number for each of the four stages, such as 2,2,1,1, not {text!r}.")
     return numbers
-
-
-def settings(recipe: AlignRecipe) -> dict[str, Any]:
-    """What the same course must have the same."""
-    from samcli.checkpoints.configs import config_to_json
-
-    plain = config_to_json(recipe)
-    course = {name: plain["course"][name] for name in ("batch", "bfloat16", "seed")}
-    return {name: value for name, value in plain.items() if name != "recompute"} | {"course": course}
 
 
 def must_find(questions: Questions, found: dict[str, str]) -> None:

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from samcli.cli.completion import completes
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import TalkFlags, spread
 from samcli.cli.output import output
-from samcli.cli.progress import span
 from samcli.cli.train.align import align
 from samcli.cli.train.check import check
 from samcli.cli.train.distill import distill
 from samcli.cli.train.plot import plot
 from samcli.cli.train.pretrain import pretrain
+from samcli.cli.train.shared import reporter
 from samcli.cli.train.speech import speech
 from samcli.cli.train.tune import tune
 from samcli.errors import UsageError
 
 if TYPE_CHECKING:
+    from samcli.models.sam import SamNetwork
+    from samcli.training.nano.corpus import Corpus
     from samcli.training.nano.settings import NanoRecipe
 
 SIZES = ("nano", "small", "base")
@@ -39,21 +42,18 @@ def about() -> None:
     """
 
 
-def complete_size(incomplete: str) -> list[str]:
-    return [size for size in SIZES if size.startswith(incomplete)]
-
-
 def complete_variant(incomplete: str) -> list[str]:
-    from samcli.training.nano.settings import VARIANTS
+    from samcli.training.nano.settings import PLAIN, VARIANTS
 
-    return [name for name in VARIANTS if name.startswith(incomplete)]
+    before, comma, last = incomplete.rpartition(",")
+    return [before + comma + name for name in (PLAIN, *VARIANTS) if name.startswith(last)]
 
 
 @dataclass(kw_only=True)
 class NanoFlags(TalkFlags):
     """For `sam train nano`."""
 
-    size: Annotated[str, typer.Option(help="nano, small or base.", autocompletion=complete_size)] = "nano"
+    size: Annotated[str, typer.Option(help="nano, small or base.", autocompletion=completes(SIZES))] = "nano"
     steps: Annotated[int | None, typer.Option(help="Steps of the whole training.", metavar="N", min=10)] = None
     start: Annotated[
         str | None, typer.Option("--from", help="Trained model to continue: sam-nano or folder.", metavar="MODEL")
@@ -70,7 +70,7 @@ class NanoFlags(TalkFlags):
     tags_only: Annotated[bool, typer.Option("--tags-only", help="Tagger only, without words.", metavar="")] = False
     variant: Annotated[
         str | None,
-        typer.Option(help="Variant for comparison, such as no-scan.", metavar="NAME", autocompletion=complete_variant),
+        typer.Option(help="Variants to compare, such as no-scan.", metavar="NAMES", autocompletion=complete_variant),
     ] = None
     both_cores: Annotated[
         bool, typer.Option("--both-cores", help="Both cores; faster, but not reproducible.", metavar="")
@@ -92,7 +92,11 @@ def nano(
     sam train nano corpus/ work/ --tags-only
     sam train nano corpus/ work/ --from sam-nano --steps 5000
     sam train nano corpus/ work/ --ears sam-nano --variant connector-b
+    sam train nano corpus/ work/ --variant plain,mixture,mambaout
     sam eval corpus/ --model work/model
+
+    Of several variants, each has its folder, OUT/mixture/model, and OUT/variants.md says what each loses on scenes of
+    the sources left out, or of the development clips.
 
     Stopped, the same command goes on from the last save.
     """
@@ -102,9 +106,12 @@ def nano(
         raise UsageError(f"There is no --size {flags.size!r}: choose {', '.join(SIZES)}.")
     from samcli.checkpoints.loading import locate
     from samcli.text.labels import labels
+    from samcli.text.tokenizer import Tokenizer
+    from samcli.training.nano.comparison import judged, table
     from samcli.training.nano.corpus import Corpus
     from samcli.training.nano.recipe import train_nano
-    from samcli.training.nano.release import attribution, card, release
+    from samcli.training.nano.settings import PLAIN
+    from samcli.writers.files import write_whole
 
     if flags.start is not None and (flags.ears is not None or flags.variant is not None):
         raise UsageError("--from goes on with a model as it is: neither --ears nor --variant goes with it.")
@@ -113,22 +120,30 @@ def nano(
     start, ears = (locate(name, offline=True).folder if name else None for name in (flags.start, flags.ears))
     streams = output()
     streams.farewell = "stopped; the same command goes on from the last save."
-    recipe = recipe_of(flags)
-
-    def report(line: dict[str, Any]) -> None:
-        words = describe(line, recipe.steps)
-        if streams.shows_status:
-            streams.status(words)
-        else:
-            streams.note(words)
+    names = [name.strip() for name in (flags.variant or PLAIN).split(",")]
+    recipes = {name: recipe_of(replace(flags, variant=name)) for name in names}
 
     streams.note("reading the corpus")
     material = Corpus.read(corpus, labels())
-    network = train_nano(material, out, recipe, trunk_file(flags.trunk), start, ears, report=report)
-    made, tokenizer = (network.encoder, None) if flags.tags_only else (network, out / "tokenizer.json")
-    release(made, tokenizer, out / "model", card(made, recipe, flags.start), attribution(material, recipe.without))
-    streams.write(f"{out / 'model'}\n")
+    trunk, rows = trunk_file(flags.trunk), []
+    for name, recipe in recipes.items():
+        place = out if len(recipes) == 1 else out / name
+        network = train_nano(material, place, recipe, trunk, start, ears, reporter(), out / "features")
+        deliver(network, place, recipe, material, flags)
+        if len(recipes) > 1 and not flags.tags_only:
+            rows.append(judged(name, network, recipe, material, out / "features", Tokenizer.load(place)))
+            write_whole(out / "variants.md", table(rows).encode())
     return ExitCode.OK
+
+
+def deliver(network: SamNetwork, place: Path, recipe: NanoRecipe, corpus: Corpus, flags: NanoFlags) -> None:
+    """The trained model, as a folder of its own."""
+    from samcli.training.nano.release import attribution, card, release
+
+    made, tokenizer = (network.encoder, None) if flags.tags_only else (network, place / "tokenizer.json")
+    words = card(made, recipe, flags.start), attribution(corpus, recipe.without)
+    release(made, tokenizer, place / "model", *words)
+    output().write(f"{place / 'model'}\n")
 
 
 def trunk_file(name: str | None) -> Path | None:
@@ -146,18 +161,18 @@ def trunk_file(name: str | None) -> Path | None:
 
 def recipe_of(flags: NanoFlags) -> NanoRecipe:
     """The recipe these flags ask for."""
-    from dataclasses import replace
-
-    from samcli.training.nano.settings import VARIANTS, NanoRecipe, bigger
+    from samcli.training.nano.settings import PLAIN, VARIANTS, NanoRecipe, bigger
 
     recipe = NanoRecipe(seed=flags.seed)
-    recipe = replace(recipe, loop=replace(recipe.loop, second_core=flags.both_cores))
+    recipe = replace(recipe, second_core=flags.both_cores)
     if flags.size != "nano":
         recipe = bigger(recipe, flags.size)
-    if flags.variant is not None:
+    if flags.variant not in (None, PLAIN):
         if flags.variant not in VARIANTS:
-            raise UsageError(f"There is no --variant {flags.variant!r}: choose {', '.join(VARIANTS)}.")
-        recipe = VARIANTS[flags.variant](recipe)
+            raise UsageError(f"There is no --variant {flags.variant!r}: choose {PLAIN}, {', '.join(VARIANTS)}.")
+        plain, recipe = recipe, VARIANTS[flags.variant](recipe)
+        if flags.ears is not None and recipe.encoder != plain.encoder:
+            raise UsageError(f"--ears keeps an encoder as it is, and --variant {flags.variant} has another one.")
     if flags.without is not None:
         recipe = replace(recipe, without=tuple(part.strip() for part in flags.without.split(",")))
     if flags.start is not None or flags.ears is not None:  # reading from targets is behind it
@@ -167,15 +182,6 @@ def recipe_of(flags: NanoFlags) -> NanoRecipe:
     if flags.tags_only:
         recipe = replace(recipe, read_steps=0, word_steps=0)
     return recipe if flags.steps is None else recipe.scaled(flags.steps / recipe.steps)
-
-
-def describe(line: dict[str, Any], steps: int) -> str:
-    """A line of the training's log, in words."""
-    if "opinions" in line:
-        return f"hearing the clips again, {line['opinions']} of {line['of']}"
-    figures = [f"{name} {value:.4g}" for name, value in line.items() if name not in ("step", "seconds")]
-    words = f"step {line.get('step', 0)} of {steps}  " + "  ".join(figures)
-    return words + (f"  after {span(line['seconds'])}" if "seconds" in line else "")
 
 
 train.command("align", no_args_is_help=True)(align)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +13,16 @@ from samcli.cli.completion import complete_model
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import MODEL, spread
 from samcli.cli.output import output
-from samcli.cli.train.shared import CourseFlags, course_options, end, find_sounds, reporter, say_skipped, teaching
+from samcli.cli.train.shared import (
+    TrainingFlags,
+    end,
+    find_sounds,
+    loop_options,
+    reporter,
+    say_skipped,
+    settings_of,
+    teaching,
+)
 from samcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +42,7 @@ def complete_student(incomplete: str) -> list[str]:
 
 
 @dataclass(kw_only=True)
-class DistillFlags(CourseFlags):
+class DistillFlags(TrainingFlags):
     """For `sam train distill`."""
 
     teacher: Annotated[
@@ -86,34 +95,34 @@ def distill(
         from samcli.training.distill import recipe as distillation
         from samcli.training.distill.teacher import known_targets
         from samcli.training.frames import FrameStore, make_frames
-        from samcli.training.workshop import Workshop
+        from samcli.training.model_folder import ModelFolder
 
         streams = output()
         recipe = recipe_of(flags, team)
-        workshop = Workshop(out)
+        folder = ModelFolder(out)
         if team.leads:
-            begun = {"teacher": teacher, "student": flags.student, "recordings": len(inputs)}
-            workshop.open(begun | settings(recipe))
+            origin = {"teacher": teacher, "student": flags.student, "recordings": len(inputs)}
+            folder.open(origin | settings_of(recipe))
             streams.note(f"reading {len(inputs)} recordings")
             made = make_frames(
                 inputs,
-                workshop.state / "frames",
+                folder.state / "frames",
                 lambda done, of: streams.status(f"reading {done} of {of}"),
                 distillation.front_end_of(flags.student),
             )
             say_skipped(made.skipped)
             if not teacher.endswith(".npz"):
-                said_by(teacher, inputs, made, workshop.state, flags, team)
-        team.wait()
-        store = FrameStore(workshop.state / "frames")
-        said = said_by(teacher, inputs, store, workshop.state, flags, team)
+                said_by(teacher, inputs, made, folder.state, flags, team)
+        team.barrier()
+        store = FrameStore(folder.state / "frames")
+        said = said_by(teacher, inputs, store, folder.state, flags, team)
         known = known_targets(Path(folders[0]), store, said) if len(folders) == 1 else {}
         network, _ = distillation.make_student(flags.student, len(said.labels), flags.seed)
         streams.note(f"learning from {store.seconds / 3600:.2f} hours of sound, {len(known)} windows with labels")
-        finished = distillation.distill(network, store, said, known, workshop.state, recipe, team, reporter())
+        finished = distillation.distill(network, store, said, known, folder.state, recipe, team, reporter())
         if finished and team.leads:
             text = distillation.card(flags.student, teacher, store)
-            workshop.deliver(network.cpu(), network.config, labels=said.labels, card=text)
+            folder.deliver(network.cpu(), network.config, labels=said.labels, card=text)
         return end(finished, out, team)
 
 
@@ -130,7 +139,7 @@ def said_by(
 ) -> TeacherLabels:
     """What the teacher says of every ten seconds; it listens once."""
     from samcli.checkpoints.loading import load_model
-    from samcli.training.distill.teacher import heard_by, read_labels
+    from samcli.training.distill.teacher import read_labels, teacher_labels
 
     if teacher.endswith(".npz"):
         return read_labels(Path(teacher), store)
@@ -140,7 +149,7 @@ def said_by(
     def progress(done: int, of: int) -> None:
         streams.status(f"{teacher} hears {done} of {of} windows")
 
-    return heard_by(model, inputs, store, folder, progress)
+    return teacher_labels(model, inputs, store, folder, progress)
 
 
 def recipe_of(flags: DistillFlags, team: Team) -> DistillRecipe:
@@ -159,13 +168,5 @@ def recipe_of(flags: DistillFlags, team: Team) -> DistillRecipe:
         steps=flags.steps or 0,
         epochs=flags.epochs,
         pace=replace(plain.pace, rate=flags.rate or rate, warm_up=warm_up),
-        course=course_options(flags, team, plain.course.batch, average=plain.course.average),
+        loop=loop_options(flags, team, plain.loop.batch, average=plain.loop.average),
     )
-
-
-def settings(recipe: DistillRecipe) -> dict[str, Any]:
-    """What the same course must have the same."""
-    from samcli.checkpoints.configs import config_to_json
-
-    plain = config_to_json(recipe)
-    return plain | {"course": {name: plain["course"][name] for name in ("batch", "bfloat16", "seed")}}

@@ -9,16 +9,18 @@ from typing import Annotated, Any
 
 import typer
 
+from samcli.cli.completion import completes
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import spread
 from samcli.cli.output import output
 from samcli.cli.train.shared import (
-    CourseFlags,
-    course_options,
+    TrainingFlags,
     end,
     find_sounds,
+    loop_options,
     reporter,
     say_skipped,
+    settings_of,
     teaching,
 )
 from samcli.errors import UsageError
@@ -26,16 +28,12 @@ from samcli.errors import UsageError
 SIZES = ("nano", "tiny", "small", "base")
 
 
-def complete_size(incomplete: str) -> list[str]:
-    return [size for size in SIZES if size.startswith(incomplete)]
-
-
 @dataclass(kw_only=True)
-class PretrainFlags(CourseFlags):
+class PretrainFlags(TrainingFlags):
     """For `sam train pretrain`."""
 
     size: Annotated[
-        str, typer.Option(help="nano, tiny, small, base.", metavar="SIZE", autocompletion=complete_size)
+        str, typer.Option(help="nano, tiny, small, base.", metavar="SIZE", autocompletion=completes(SIZES))
     ] = "tiny"
     seconds: Annotated[float, typer.Option(help="Length of a window.", min=0.32, max=120.0)] = 10.24
     hidden: Annotated[float, typer.Option(help="Share of the patches hidden.", min=0.01, max=0.99)] = 0.78125
@@ -69,8 +67,8 @@ def pretrain(
     inputs = find_sounds(folders)
     with teaching(flags) as (out, team):
         from samcli.training.frames import FrameStore, make_frames
+        from samcli.training.model_folder import ModelFolder
         from samcli.training.pretrain import recipe as pretraining
-        from samcli.training.workshop import Workshop
 
         streams = output()
         recipe = pretraining.PretrainRecipe()
@@ -85,34 +83,25 @@ def pretrain(
                 rate=flags.rate or recipe.pace.rate,
                 warm_up=recipe.pace.warm_up if flags.warm_up is None else flags.warm_up,
             ),
-            course=course_options(flags, team, recipe.course.batch),
+            loop=loop_options(flags, team, recipe.loop.batch),
         )
-        workshop = Workshop(out)
+        folder = ModelFolder(out)
         if team.leads:
-            workshop.open(settings(recipe, len(inputs)))
+            folder.open({"recipe": "pretrain", **settings_of(recipe), "recordings": len(inputs)})
             streams.note(f"reading {len(inputs)} recordings")
             made = make_frames(
-                inputs, workshop.state / "frames", lambda done, of: streams.status(f"reading {done} of {of}")
+                inputs, folder.state / "frames", lambda done, of: streams.status(f"reading {done} of {of}")
             )
             say_skipped(made.skipped)
-        team.wait()
-        store = FrameStore(workshop.state / "frames")
+        team.barrier()
+        store = FrameStore(folder.state / "frames")
         streams.note(f"learning from {store.seconds / 3600:.2f} hours of sound")
-        network, finished = pretraining.pretrain(store, workshop.state, recipe, team, reporter())
+        network, finished = pretraining.pretrain(store, folder.state, recipe, team, reporter())
         if finished and team.leads:
-            workshop.deliver(network, network.config, card=pretraining.card(recipe, store))
+            folder.deliver(network, network.config, card=pretraining.card(recipe, store))
             if flags.probe is not None:
                 judge(flags.probe, pretraining.fresh(recipe), network.cpu())
         return end(finished, out, team)
-
-
-def settings(recipe: Any, recordings: int) -> dict[str, Any]:
-    """What the same course must have the same."""
-    from samcli.checkpoints.configs import config_to_json
-
-    plain = config_to_json(recipe)
-    course = {name: plain["course"][name] for name in ("batch", "bfloat16", "seed")}
-    return {"recipe": "pretrain", **plain, "course": course, "recordings": recordings}
 
 
 def judge(corpus: Path, before: Any, after: Any) -> None:

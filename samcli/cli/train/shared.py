@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from samcli.cli.completion import completes
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import MACHINE, OUTPUT, Device, TalkFlags
 from samcli.cli.output import output
@@ -18,20 +19,16 @@ from samcli.errors import UsageError
 
 if TYPE_CHECKING:
     from samcli.engine.inputs.find import Input
-    from samcli.training.lesson import CourseOptions
+    from samcli.training.stage import LoopOptions
     from samcli.training.team import Team
 
 TYPES = ("auto", "float32", "bfloat16")
 MOST_NAMED = 3  # of the recordings that could not be read
 
 
-def complete_type(incomplete: str) -> list[str]:
-    return [name for name in TYPES if name.startswith(incomplete)]
-
-
 @dataclass(kw_only=True)
-class CourseFlags(TalkFlags):
-    """For every course."""
+class TrainingFlags(TalkFlags):
+    """For every training of a whole model."""
 
     output: Annotated[
         Path | None,
@@ -52,7 +49,7 @@ class CourseFlags(TalkFlags):
     dtype: Annotated[
         str,
         typer.Option(
-            help="auto, float32, bfloat16.", metavar="TYPE", autocompletion=complete_type, rich_help_panel=MACHINE
+            help="auto, float32, bfloat16.", metavar="TYPE", autocompletion=completes(TYPES), rich_help_panel=MACHINE
         ),
     ] = "auto"
     workers: Annotated[
@@ -63,8 +60,16 @@ class CourseFlags(TalkFlags):
     ] = 300.0
 
 
+def settings_of(recipe: Any) -> dict[str, Any]:
+    """What a training that goes on must have the same."""
+    from samcli.checkpoints.configs import config_to_json
+
+    plain = config_to_json(recipe)
+    return plain | {"loop": {name: plain["loop"][name] for name in ("batch", "bfloat16", "seed")}}
+
+
 @contextmanager
-def teaching(flags: CourseFlags) -> Iterator[tuple[Path, Team]]:
+def teaching(flags: TrainingFlags) -> Iterator[tuple[Path, Team]]:
     """The output folder and the processes at work; of several, the first one speaks."""
     if flags.output is None:
         raise UsageError("Say where the model goes: -o FOLDER.")
@@ -72,21 +77,21 @@ def teaching(flags: CourseFlags) -> Iterator[tuple[Path, Team]]:
         raise UsageError(f"There is no --dtype {flags.dtype!r} to learn in: choose {', '.join(TYPES)}.")
     if flags.rate is not None and not 0 < flags.rate < 1:
         raise UsageError(f"A learning rate of {flags.rate} cannot be: give one such as 0.0001.")
-    from samcli.training.team import gathered
+    from samcli.training.team import join_team
 
     streams = output()
     streams.farewell = "stopped; the same command goes on from the last save."
-    with gathered(flags.device) as team:
+    with join_team(flags.device) as team:
         if not team.leads:
             streams.quiet = True
         yield flags.output, team
 
 
-def course_options(flags: CourseFlags, team: Team, batch: int, at_once: int = 0, average: float = 0.0) -> CourseOptions:
+def loop_options(flags: TrainingFlags, team: Team, batch: int, at_once: int = 0, average: float = 0.0) -> LoopOptions:
     """These flags as options; bfloat16 by itself on a GPU only, where it is quicker and was published so."""
-    from samcli.training.lesson import CourseOptions
+    from samcli.training.stage import LoopOptions
 
-    return CourseOptions(
+    return LoopOptions(
         batch=flags.batch_size or batch,
         at_once=flags.at_once or at_once,
         workers=flags.workers,
@@ -135,6 +140,8 @@ def reporter() -> Callable[[dict[str, Any]], None]:
 
 def describe(line: dict[str, Any]) -> str:
     """A line of the log, in words."""
+    if "clips" in line:
+        return f"scoring the clips again, {line['clips']} of {line['of']}"
     known = ("step", "of", "stage", "rate", "norm", "seconds", "examples/s", "left")
     words = f"{line['stage']}  step {line['step']} of {line['of']}"
     words += "".join(f"  {name} {value:.4g}" for name, value in line.items() if name not in known)
@@ -143,7 +150,7 @@ def describe(line: dict[str, Any]) -> str:
 
 
 def end(finished: bool, out: Path, team: Team) -> ExitCode:
-    """The last line of a finished course: where the model is."""
+    """The last line of a finished training: where the model is."""
     if not finished:
         return ExitCode.INTERRUPTED
     if team.leads:

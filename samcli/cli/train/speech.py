@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from samcli.cli.completion import completes
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import spread
 from samcli.cli.output import output
-from samcli.cli.train.shared import CourseFlags, course_options, end, reporter, say_skipped, teaching
+from samcli.cli.train.shared import TrainingFlags, end, loop_options, reporter, say_skipped, settings_of, teaching
 from samcli.errors import UsageError
 
 SIZES = ("tiny", "small", "base", "large")
 
 
-def complete_size(incomplete: str) -> list[str]:
-    return [size for size in SIZES if size.startswith(incomplete)]
-
-
 @dataclass(kw_only=True)
-class SpeechFlags(CourseFlags):
+class SpeechFlags(TrainingFlags):
     """For `sam train speech`."""
 
     size: Annotated[
-        str, typer.Option(help="tiny, small, base, large.", metavar="SIZE", autocompletion=complete_size)
+        str, typer.Option(help="tiny, small, base, large.", metavar="SIZE", autocompletion=completes(SIZES))
     ] = "base"
     joined: Annotated[int, typer.Option(help="Most utterances of an example.", metavar="N", min=1)] = 1
     plain: Annotated[bool, typer.Option("--plain", help="Recordings as they are, unvaried.", metavar="")] = False
@@ -57,9 +54,9 @@ def speech(
     utterances = read_speech(data)
     with teaching(flags) as (out, team):
         from samcli.training.frames import FrameStore, make_frames
+        from samcli.training.model_folder import ModelFolder
         from samcli.training.speech import recipe as teaching_speech
         from samcli.training.speech.frames import NONE
-        from samcli.training.workshop import Workshop
 
         streams = output()
         recipe = teaching_speech.SpeechRecipe(teaching_speech.sized(flags.size, utterances))
@@ -74,32 +71,23 @@ def speech(
                 rate=flags.rate or recipe.pace.rate,
                 warm_up=recipe.pace.warm_up if flags.warm_up is None else flags.warm_up,
             ),
-            course=course_options(flags, team, recipe.course.batch, average=recipe.course.average),
+            loop=loop_options(flags, team, recipe.loop.batch, average=recipe.loop.average),
         )
-        workshop = Workshop(out)
+        folder = ModelFolder(out)
         if team.leads:
-            workshop.open(settings(recipe, len(utterances)))
+            folder.open({"recipe": "speech", **settings_of(recipe), "utterances": len(utterances)})
             streams.note(f"reading {len(utterances)} utterances")
             made = make_frames(
                 inputs_of(utterances),
-                workshop.state / "frames",
+                folder.state / "frames",
                 lambda done, of: streams.status(f"reading {done} of {of}"),
             )
             say_skipped(made.skipped)
-        team.wait()
-        store = FrameStore(workshop.state / "frames")
+        team.barrier()
+        store = FrameStore(folder.state / "frames")
         streams.note(f"learning from {store.seconds / 3600:.2f} hours of speech")
-        network, finished = teaching_speech.teach(store, utterances, workshop.state, recipe, team, reporter())
+        network, finished = teaching_speech.teach(store, utterances, folder.state, recipe, team, reporter())
         if finished and team.leads:
             words = teaching_speech.card(recipe, len(utterances), store.seconds)
-            workshop.deliver(network, network.config, card=words)
+            folder.deliver(network, network.config, card=words)
         return end(finished, out, team)
-
-
-def settings(recipe: Any, utterances: int) -> dict[str, Any]:
-    """What the same course must have the same."""
-    from samcli.checkpoints.configs import config_to_json
-
-    plain = config_to_json(recipe)
-    course = {name: plain["course"][name] for name in ("batch", "bfloat16", "seed")}
-    return {"recipe": "speech", **plain, "course": course, "utterances": utterances}

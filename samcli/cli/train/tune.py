@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from samcli.cli.completion import complete_model
+from samcli.cli.completion import complete_model, completes
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import OUTPUT, TalkFlags, spread
 from samcli.cli.output import Output, output
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 METHODS = ("lora", "dora", "full", "head")
 
 
-def complete_method(incomplete: str) -> list[str]:
-    return [name for name in METHODS if name.startswith(incomplete)]
-
-
 @dataclass(kw_only=True)
 class TuneFlags(TalkFlags):
     """For `sam train tune`."""
@@ -44,7 +40,7 @@ class TuneFlags(TalkFlags):
         "sam-nano"
     )
     method: Annotated[
-        str, typer.Option(help="lora, dora, full or head.", metavar="METHOD", autocompletion=complete_method)
+        str, typer.Option(help="lora, dora, full or head.", metavar="METHOD", autocompletion=completes(METHODS))
     ] = "lora"
     rank: Annotated[int, typer.Option(help="Rank of lora and dora.", metavar="N", min=1, max=1024)] = 8
     epochs: Annotated[float | None, typer.Option(help="Passes over all recordings.", metavar="N")] = None
@@ -75,7 +71,7 @@ def tune(data: Data, flags: TuneFlags) -> ExitCode:
     from samcli.models.adapters.tuned import encoder_of
     from samcli.training.tune.base import TuneRecipe, load_base
     from samcli.training.tune.folder import check_new, open_folder, settings_of
-    from samcli.training.tune.recipe import hear_others, tune
+    from samcli.training.tune.recipe import read_others, tune
 
     if not flags.resume:
         check_new(out)
@@ -86,7 +82,7 @@ def tune(data: Data, flags: TuneFlags) -> ExitCode:
     recipe = TuneRecipe(
         method=method, rank=flags.rank, epochs=flags.epochs, minutes=flags.minutes, seed=flags.seed
     ).of_size(flags.batch_size)
-    others = hear_others(flags.others, flags.seed, front_end) if flags.others else []
+    others = read_others(flags.others, flags.seed, front_end) if flags.others else []
     if not open_folder(out, settings_of(examined, base, recipe, others), flags.resume):
         streams.note(f"{out} is finished already.")
         streams.write(f"{out}\n")

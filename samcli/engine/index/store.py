@@ -23,7 +23,7 @@ from samcli.engine.index.file import damaged, in_time, open_to_read, open_to_wri
 from samcli.engine.index.task import File, IndexTask
 from samcli.engine.inputs.find import Input
 from samcli.engine.run import gathered
-from samcli.errors import OutputError, UsageError
+from samcli.errors import OutputError, UsageError, reason_of
 from samcli.models.interface import SoundModel
 from samcli.writers.files import explain
 
@@ -165,7 +165,7 @@ class Index:
             try:
                 status = os.stat(place)  # noqa: PTH116
             except OSError as error:
-                changes.fail(item, f"{item.display!r} cannot be read: {(error.strerror or 'unknown cause').lower()}.")
+                changes.fail(item, f"{item.display!r} cannot be read: {reason_of(error)}.")
                 self._drop([entry] if entry is not None else [])
                 continue
             if entry is None or (status.st_size, status.st_mtime_ns) != entry[2:4]:

@@ -18,8 +18,7 @@ from types import TracebackType
 
 from samcli.engine.inputs.decoder import Decoder, supported
 from samcli.engine.inputs.find import Input
-from samcli.engine.inputs.reading import Ended, heard
-from samcli.engine.inputs.sources import input_error
+from samcli.engine.inputs.sources import Ended, input_error, pieces_of
 from samcli.engine.journal import Journal
 from samcli.engine.windows import Cut, Piece
 from samcli.records import Record
@@ -159,8 +158,11 @@ class DecodeAhead:
             put((job, self._read(job, put, decoder)))
 
     def _read(self, job: Job, put: Callable[[Event], None], decoder: Decoder | None) -> Ended | Failed:
-        apart = decoder is not None and job.item.source is None and job.item.raw is None and not job.item.flows
-        events = decoder.heard(job.item) if decoder is not None and apart else heard(job.item, self.how, self.expect)
+        item = job.item
+        if decoder is not None and item.source is None and item.raw is None and not item.flows:
+            events = decoder.pieces_of(item)
+        else:
+            events = pieces_of(item, self.how, self.expect)
         try:
             with closing(events):
                 for event in events:

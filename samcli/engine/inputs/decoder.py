@@ -22,7 +22,7 @@ import numpy as np
 
 from samcli.engine.inputs.decoder_process import SLOTS, slot_bytes
 from samcli.engine.inputs.find import Input
-from samcli.engine.inputs.reading import Ended
+from samcli.engine.inputs.sources import Ended
 from samcli.engine.windows import Cut, Piece
 from samcli.errors import InputError
 
@@ -45,7 +45,7 @@ class Decoder:
         self._file: IO[bytes] | None = None
         self._memory: mmap.mmap | None = None
 
-    def heard(self, item: Input) -> Generator[Piece | Ended, None, None]:
+    def pieces_of(self, item: Input) -> Generator[Piece | Ended, None, None]:
         """As `reading.heard`, by that process."""
         try:
             self._start()

@@ -16,8 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from samcli.engine.inputs.find import Input
-from samcli.engine.inputs.reading import Ended, heard
-from samcli.engine.inputs.sources import input_error
+from samcli.engine.inputs.sources import Ended, input_error, pieces_of
 from samcli.engine.windows import Cut, Piece
 
 SLOTS = 3  # windows on their way
@@ -59,7 +58,7 @@ class Worker:
 
     def _hear(self, item: Input) -> None:
         try:
-            for event in heard(item, self.how):
+            for event in pieces_of(item, self.how):
                 if isinstance(event, Ended):
                     self._answer({"ended": [event.duration, event.covered, event.warning]})
                 else:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from samcli.engine.inputs.globs import Glob
-from samcli.errors import UsageError
+from samcli.errors import UsageError, reason_of
 
 if TYPE_CHECKING:
     from samcli.audio.pcm import RawSound
@@ -41,7 +41,7 @@ class Input:
     relative: str  # where a file of results for this input belongs below an output folder; unique in a run
     source: Any = None  # an open binary stream, or (array, rate); None: open `path`
     problem: tuple[str, str] | None = None  # (kind, sentence): known to fail before it is opened
-    flows: bool = False  # a stream to be told of while it still comes
+    flows: bool = False  # to be told of while it still comes, or is still being heard
     raw: RawSound | None = None  # bare samples, and of which kind
 
 
@@ -104,7 +104,7 @@ def _folder(root: str, recursive: bool, patterns: Sequence[Glob]) -> Iterator[In
             stack.append((prefix, real, iter(found)))
         except OSError as error:
             kind = "permission" if error.errno in (errno.EACCES, errno.EPERM) else "unreadable"
-            sentence = f"The folder {folder!r} cannot be listed: {(error.strerror or 'unknown cause').lower()}."
+            sentence = f"The folder {folder!r} cannot be listed: {reason_of(error)}."
             yield Input(folder, folder, root, prefix.rstrip("/") or "folder", problem=(kind, sentence))
 
     yield from enter(root, "", top)
@@ -161,7 +161,7 @@ def _read(name: str | os.PathLike[str], stdin: BinaryIO | None) -> bytes:
         with open(name, "rb") as file:
             return file.read()
     except OSError as error:
-        reason = (error.strerror or "unknown cause").lower()
+        reason = reason_of(error)
         raise UsageError(f"The list {os.fsdecode(name)!r} cannot be read: {reason}.") from None
 
 

@@ -1,9 +1,10 @@
-"""One way to open every kind of input: a file, an open stream, or samples already in memory."""
+"""One way to read every kind of input: a file, an open stream, or samples already in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -12,10 +13,12 @@ from numpy.typing import NDArray
 
 from samcli.audio.resample import Resampler
 from samcli.engine.inputs.find import Input
-from samcli.engine.windows import Wave
+from samcli.engine.windows import Cut, Piece, Wave, cut
 from samcli.errors import InputError
 
 BLOCK_SECONDS = 10.0
+
+EMPTY = "empty"  # the kind of the error of an input without samples
 
 
 class Reader(Protocol):
@@ -32,18 +35,46 @@ def open_input(item: Input, rate: int) -> AbstractContextManager[Reader]:
     """The sound of an input. Raises InputError, here or while it is read."""
     if isinstance(item.source, tuple):
         samples, source_rate = item.source
-        return ArrayReader(samples, source_rate, rate)
+        arrays = isinstance(samples, np.ndarray)
+        return ArrayReader(samples, source_rate, rate) if arrays else BlockReader(samples, source_rate, rate)
     if item.raw is not None:
         from samcli.audio.pcm import open_raw
 
         return open_raw(item.path if item.source is None else item.source, item.raw, rate)
-    if item.flows:
+    if item.flows and item.source is not None and not item.source.seekable():
         from samcli.audio.flow import open_flow
 
         return open_flow(item.source, rate)
     from samcli.audio.decode import open_sound
 
     return open_sound(item.path if item.source is None else item.source, rate, BLOCK_SECONDS)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """All pieces of an input were handed on."""
+
+    duration: float
+    covered: float
+    warning: str | None
+
+
+def pieces_of(
+    item: Input, how: Cut, expect: Callable[[float | None], None] = lambda seconds: None
+) -> Generator[Piece | Ended, None, None]:
+    """The pieces of an input and, at last, how it ended. Raises whatever a decoder may come up with."""
+    samples = 0
+    with open_input(item, how.rate) as reader:
+        expect(reader.duration)
+        for piece in cut(reader, how):
+            samples += len(piece.wave)
+            yield piece
+        covered = reader.covered
+        duration = covered if reader.duration is None else reader.duration
+        warning = reader.warning
+    if not samples:
+        raise InputError(f"{item.display!r} holds no sound.", EMPTY)
+    yield Ended(duration, covered, warning)
 
 
 def input_error(error: Exception, item: Input) -> InputError:
@@ -63,33 +94,47 @@ def array_input(samples: NDArray[Any], rate: int, name: str = "array") -> Input:
     return Input(name, name, None, name, source=(samples, rate))
 
 
-class ArrayReader:
-    """Samples in memory, mixed to mono and resampled, in blocks."""
+class BlockReader:
+    """Blocks of samples as somebody gives them, mixed to mono and resampled."""
 
-    def __init__(self, samples: NDArray[Any], source_rate: int, rate: int) -> None:
+    def __init__(self, blocks: Iterable[NDArray[Any]], source_rate: int, rate: int) -> None:
         if source_rate <= 0:
             raise InputError(f"A sample rate of {source_rate} cannot be.", "not-audio")
-        self.wave = mono(np.asarray(samples))
-        if not self.wave.size:
-            raise InputError("The array holds no samples.", "no-samples")
-        if not np.isfinite(self.wave).all():
-            raise InputError("The array holds samples that are not numbers (NaN or infinity).", "non-finite")
-        self.source_rate, self.rate = source_rate, rate
-        self.duration: float | None = len(self.wave) / source_rate
+        self.blocks, self.source_rate, self.rate = blocks, source_rate, rate
+        self.duration: float | None = None
         self.covered = 0.0
         self.warning: str | None = None
 
-    def __enter__(self) -> ArrayReader:
+    def __enter__(self) -> BlockReader:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         pass
 
     def __iter__(self) -> Iterator[Wave]:
-        step = round(BLOCK_SECONDS * self.source_rate)
-        blocks = (self.wave[start : start + step] for start in range(0, len(self.wave), step))
-        yield from resampled(blocks, self.source_rate, self.rate)
-        self.covered = len(self.wave) / self.source_rate
+        return resampled(self._taken(), self.source_rate, self.rate)
+
+    def _taken(self) -> Iterator[Wave]:
+        samples = 0
+        for block in self.blocks:
+            wave = mono(np.asarray(block))
+            samples += len(wave)
+            self.covered = samples / self.source_rate
+            yield wave
+
+
+class ArrayReader(BlockReader):
+    """Samples in memory: how long they last is known."""
+
+    def __init__(self, samples: NDArray[Any], source_rate: int, rate: int) -> None:
+        wave = mono(np.asarray(samples))
+        if not wave.size:
+            raise InputError("The array holds no samples.", "no-samples")
+        if not np.isfinite(wave).all():
+            raise InputError("The array holds samples that are not numbers (NaN or infinity).", "non-finite")
+        step = max(1, round(BLOCK_SECONDS * source_rate))
+        super().__init__((wave[at : at + step] for at in range(0, len(wave), step)), source_rate, rate)
+        self.duration = len(wave) / source_rate
 
 
 def resampled(blocks: Iterable[Wave], source_rate: int, rate: int) -> Iterator[Wave]:

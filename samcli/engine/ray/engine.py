@@ -20,7 +20,7 @@ from samcli.engine.inputs.decode_ahead import Job
 from samcli.engine.inputs.find import Input
 from samcli.engine.journal import Journal
 from samcli.engine.options import RunOptions, RunReport
-from samcli.engine.ray.lots import Lots, Shift
+from samcli.engine.ray.lots import Lots, WorkerRun
 from samcli.engine.task import Task
 from samcli.errors import ModelError, UsageError
 from samcli.models.facts import ModelFacts
@@ -63,7 +63,7 @@ class Worker:
             heard = report.audio_seconds
 
 
-class Crew:
+class RayWorkers:
     """The workers of a run. A context manager; `about` is known once it is entered."""
 
     about: ModelFacts
@@ -88,10 +88,10 @@ class Crew:
         self.address, self.wanted = address, workers
         self.gpus, self.cpus = gpus_per_worker, cpus_per_worker
         self._owned = False
-        self._shifts: list[Shift] = []
+        self._runs: list[WorkerRun] = []
         self._first: Any = None  # the worker that told about the model
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> RayWorkers:
         if not self.ray.is_initialized():
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
             more: dict[str, Any] = {} if self.address else {"include_dashboard": False}
@@ -101,7 +101,7 @@ class Crew:
                 raise UsageError(f"The Ray cluster cannot be reached: {error}") from None
             self._owned = True
         try:
-            self._first = self.hire()
+            self._first = self.start_worker()
             self.about = self.ray.get(self._first.about.remote())
         except self.ray.exceptions.RayActorError as error:
             self._leave()
@@ -118,8 +118,8 @@ class Crew:
         self._leave()
 
     def _leave(self) -> None:
-        for shift in self._shifts:
-            shift.stop()
+        for run in self._runs:
+            run.stop()
         if self._first is not None:
             self.ray.kill(self._first)
             self._first = None
@@ -127,7 +127,7 @@ class Crew:
             self.ray.shutdown()
             self._owned = False
 
-    def hire(self) -> Any:
+    def start_worker(self) -> Any:
         """A new worker, on whichever machine has room."""
         worker, self._first = self._first, None
         if worker is not None:
@@ -153,7 +153,7 @@ class Crew:
         report: RunReport | None = None,
     ) -> Iterator[Record]:
         """Like `engine.run.run`, on all workers."""
-        from samcli.engine.run import told
+        from samcli.engine.run import ordered_records
 
         report = report if report is not None else RunReport()
         report.files_total = len(inputs) if isinstance(inputs, Sized) else None
@@ -161,6 +161,6 @@ class Crew:
         lot = MOST_IN_LOT
         if report.files_total is not None:
             lot = max(1, min(MOST_IN_LOT, report.files_total // (workers * LOTS_PER_WORKER)))
-        shift = Shift(self, task, options, report, Lots(inputs, lot, journal))
-        self._shifts.append(shift)
-        return told(shift.finished(workers), options, journal, report)
+        run = WorkerRun(self, task, options, report, Lots(inputs, lot, journal))
+        self._runs.append(run)
+        return ordered_records(run.finished(workers), options, journal, report)

@@ -20,16 +20,16 @@ from samcli.models.facts import ModelFacts
 
 MOST_TRIES = 2  # deaths of a worker that one file may be held to account for
 PATIENCE_SECONDS = 5.0
-HIRINGS = 3  # workers that may die one after the other before they have finished anything
+MOST_DEATHS = 3  # workers that may die one after the other before they have finished anything
 
 
-class Employer(Protocol):
-    """Who hires workers on a cluster."""
+class WorkerSource(Protocol):
+    """Starts workers on a cluster."""
 
     ray: Any
     about: ModelFacts
 
-    def hire(self) -> Any: ...
+    def start_worker(self) -> Any: ...
 
 
 class Lots:
@@ -95,18 +95,18 @@ class Lots:
                 self.put(Done(Job(index, item, key), known, known=True))
 
 
-class Shift:
+class WorkerRun:
     """Looks after the workers of one run, a thread for each."""
 
-    def __init__(self, crew: Employer, task: Task, options: RunOptions, report: RunReport, lots: Lots) -> None:
-        self.crew, self.task, self.report, self.lots = crew, task, report, lots
+    def __init__(self, source: WorkerSource, task: Task, options: RunOptions, report: RunReport, lots: Lots) -> None:
+        self.source, self.task, self.report, self.lots = source, task, report, lots
         self.options = replace(options, ordered=False, fail_fast=False)  # both are the driver's to keep
         self.results: queue.SimpleQueue[Done | Exception | None] = queue.SimpleQueue()
         lots.put = self.results.put
         self._workers: list[Any] = []
         self._threads: list[threading.Thread] = []
         self._heard, self._deaths = 0, 0
-        problems = crew.ray.exceptions
+        problems = source.ray.exceptions
         self._fatal = (
             problems.RayActorError,
             problems.WorkerCrashedError,
@@ -138,7 +138,7 @@ class Shift:
         if not self.lots.stopped:
             self.lots.stop()
             for worker in list(self._workers):
-                self.crew.ray.kill(worker)
+                self.source.ray.kill(worker)
             for thread in self._threads:  # none may outlive the connection to the cluster
                 thread.join(PATIENCE_SECONDS)
 
@@ -147,21 +147,21 @@ class Shift:
         try:
             while lot := lots.take():
                 if worker is None:
-                    worker = self.crew.hire()
+                    worker = self.source.start_worker()
                     self._workers.append(worker)
                 left, died = self._hear(worker, lot)
                 if lots.stopped:
                     break
                 if died:
-                    self._bury(worker)
+                    self._kill(worker)
                     worker = None
                 for job in lots.give_back(left, died):
-                    self.results.put(self._set_aside(job))
+                    self.results.put(self._crashed(job))
         except Exception as error:
             self.results.put(error)
         finally:
             if worker is not None and not lots.stopped:
-                self._bury(worker)  # its place may be wanted by one that still waits for room
+                self._kill(worker)  # its place may be wanted by one that still waits for room
             self.results.put(None)
 
     def _hear(self, worker: Any, lot: list[Job]) -> tuple[list[Job], bool]:
@@ -170,25 +170,25 @@ class Shift:
         try:
             answers = worker.hear.options(num_returns="streaming").remote(self.task, lot, self.options)
             for answer in answers:
-                place, records, seconds = self.crew.ray.get(answer)
+                place, records, seconds = self.source.ray.get(answer)
                 self.report.audio_seconds += seconds
                 self._heard += 1
                 self.results.put(Done(left.pop(place), records))
         except self._fatal as error:
             self._deaths += 1
-            if not self._heard and self._deaths >= HIRINGS:
+            if not self._heard and self._deaths >= MOST_DEATHS:
                 raise ModelError(f"Workers die before they have heard anything: {error}") from None
             return list(left.values()), True
-        except self.crew.ray.exceptions.RayTaskError as error:
+        except self.source.ray.exceptions.RayTaskError as error:
             raise error.cause if isinstance(error.cause, Exception) else error from None
         return list(left.values()), False
 
-    def _bury(self, worker: Any) -> None:
+    def _kill(self, worker: Any) -> None:
         self._workers.remove(worker)
-        self.crew.ray.kill(worker)
+        self.source.ray.kill(worker)
 
-    def _set_aside(self, job: Job) -> Done:
+    def _crashed(self, job: Job) -> Done:
         sentence = f"{job.item.display!r} took down {MOST_TRIES} workers and was set aside."
-        about = self.crew.about
+        about = self.source.about
         record = error_record(job, self.task.name, about.name, about.revision, InputError(sentence, "crash"))
         return Done(job, [record])

@@ -81,18 +81,18 @@ def spice_scores(candidates: Sequence[Words], references: Sequence[Sequence[Word
     jar = _jar("spice", "spice-1.0.jar")
     assert jar is not None
     with tempfile.TemporaryDirectory() as name:
-        asked, told = Path(name, "in.json"), Path(name, "out.json")
+        inputs, outputs = Path(name, "in.json"), Path(name, "out.json")
         entries = [
             {"image_id": place, "test": " ".join(candidate), "refs": [" ".join(other) for other in others]}
             for place, (candidate, others) in enumerate(zip(candidates, references, strict=True))
         ]
-        asked.write_text(json.dumps(entries), encoding="utf-8")
-        command = [_java(), "-Xmx8G", "-jar", str(jar), str(asked), "-out", str(told), "-subset", "-silent"]
+        inputs.write_text(json.dumps(entries), encoding="utf-8")
+        command = [_java(), "-Xmx8G", "-jar", str(jar), str(inputs), "-out", str(outputs), "-subset", "-silent"]
         done = subprocess.run(command, cwd=jar.parent, capture_output=True)
-        if done.returncode or not told.is_file():
+        if done.returncode or not outputs.is_file():
             lines = done.stderr.decode(errors="replace").strip().splitlines() or ["it says nothing"]
             raise UsageError(f"SPICE failed: {lines[-1]}")
-        found = json.loads(told.read_text(encoding="utf-8"))
+        found = json.loads(outputs.read_text(encoding="utf-8"))
     scores = {int(entry["image_id"]): float(entry["scores"]["All"]["f"] or 0) for entry in found}
     each: Floats = np.nan_to_num(np.array([scores[place] for place in range(len(candidates))], np.float64))
     return each

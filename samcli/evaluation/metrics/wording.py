@@ -21,7 +21,7 @@ NOT_NAMES = frozenset({"Liquid", "Burst, pop", "Hiss", "Water", "Wood", "Glass",
 SILENCES = frozenset({"Silence", "silence"})
 
 WORD = re.compile(r"[a-z0-9&]+(?:[-'][a-z0-9]+)*")
-# Between two sounds, these say that the one told last came first.
+# Between two sounds, these say that the one named last came first.
 TIME_ADVERBS = re.compile(r"\bafter (that|this|which|an? (\w+ )?(while|moment|pause|silence|time|second))\b")
 TURNED = re.compile(r"\b(after|preceded by|following)\b")
 ENDS_WITH = re.compile(r"\b(begin|start|open|end|finish|close|conclude)\w* (off )?with\b|\bas (if|well as|though)\b")
@@ -65,8 +65,8 @@ def shares_words(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
     )
 
 
-def told_order(text: str, first: Sequence[str], second: Sequence[str]) -> Order | None:
-    """How a text orders two sounds in time; None unless both are named. A plain list is told in its order."""
+def stated_order(text: str, first: Sequence[str], second: Sequence[str]) -> Order | None:
+    """How a text orders two sounds in time; None unless both are named. A plain list is in the order of time."""
     words = WORD.findall(text.lower())
     spans = {True: _span(words, first), False: _span(words, second)}
     one, other = spans[True], spans[False]

@@ -126,7 +126,7 @@ def distinguishable(one: DevClip, other: DevClip) -> bool:
     return not shares_words(one.names, other.names)
 
 
-def liveliest(wave: Wave, seconds: float) -> Wave:
+def loudest_part(wave: Wave, seconds: float) -> Wave:
     """The stretch of a sound that holds most of its energy, faded at its ends."""
     size = round(seconds * RATE)
     if len(wave) > size:
@@ -173,7 +173,7 @@ def _one_after_another(first: DevClip, second: DevClip, chance: np.random.Genera
     scene = room_tone(10 * RATE, chance)
     at = chance.uniform(0.2, 0.8)
     for clip in (first, second):
-        wave = at_level(liveliest(clip.wave, chance.uniform(2.5, 4.0)), chance.uniform(-26, -18))
+        wave = at_level(loudest_part(clip.wave, chance.uniform(2.5, 4.0)), chance.uniform(-26, -18))
         start = round(at * RATE)
         scene[start : start + len(wave)] += wave[: len(scene) - start]
         at += len(wave) / RATE + chance.uniform(0.3, 0.8)

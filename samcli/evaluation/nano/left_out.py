@@ -19,7 +19,7 @@ from samcli.evaluation.calibration.error import calibration_error
 from samcli.evaluation.figures import Figure, interval_over
 from samcli.evaluation.nano.dev_sounds import RATE
 from samcli.evaluation.nano.dev_tags import POSITIVES
-from samcli.evaluation.nano.targets import marked
+from samcli.evaluation.nano.targets import table_figure
 from samcli.models.interface import SoundModel
 from samcli.training.nano.corpus import Clip, Corpus
 from samcli.training.precision import mean_precision
@@ -48,7 +48,7 @@ def left_out_figures(model: SoundModel, corpus: Corpus, every: int, progress: Pr
     """A right tag among the first five, mean average precision, and how far scores are from being probabilities."""
     clips = left_out_clips(corpus)[::every]
     if not clips:
-        return [marked(key, None, note="the corpus has none of these sources") for key in KEYS]
+        return [table_figure(key, None, note="the corpus has none of these sources") for key in KEYS]
     scores, sources = scores_of(model, corpus, clips, progress), [clip.source for clip in clips]
     named = truth_of(clips, corpus, ancestors=False)
     hits = first_hits(scores, named)
@@ -63,10 +63,10 @@ def left_out_figures(model: SoundModel, corpus: Corpus, every: int, progress: Pr
     for key, (measure, note) in zip(KEYS, measures, strict=True):
         value = measure(np.arange(len(clips)))
         if not np.isfinite(value):
-            figures.append(marked(key, None, note="too few clips of any class"))
+            figures.append(table_figure(key, None, note="too few clips of any class"))
             continue
         low, high = interval_over(measure, sources, DRAWS)
-        figures.append(marked(key, value, low=low, high=high, count=len(clips), note=note))
+        figures.append(table_figure(key, value, low=low, high=high, count=len(clips), note=note))
     return figures
 
 

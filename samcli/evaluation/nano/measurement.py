@@ -22,12 +22,12 @@ class Measurement:
             corpus_of(Path(corpus_folder)), every, lambda done, total: progress("reading the clips", done, total)
         )
 
-    def report(self, extent: dict[str, Any], figures: Sequence[Figure], details: dict[str, Any]) -> dict[str, Any]:
+    def report(self, size: dict[str, Any], figures: Sequence[Figure], details: dict[str, Any]) -> dict[str, Any]:
         """What all suites report: who was measured, on how much, in what time, and what was found."""
         return {
             "model": self._model.name,
             "revision": self._model.revision,
-            **extent,
+            **size,
             "seconds_taken": round(time.monotonic() - self._began, 1),
             "figures": [figure.to_dict() for figure in figures],
             "details": details,

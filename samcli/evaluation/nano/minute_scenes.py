@@ -22,7 +22,7 @@ from samcli.evaluation.nano.dev_sounds import (
     DevSounds,
     at_level,
     frame_levels,
-    liveliest,
+    loudest_part,
     room_tone,
 )
 from samcli.tasks.tag import Choice
@@ -129,7 +129,7 @@ def _scene(groups: dict[str, list[DevClip]], chance: np.random.Generator) -> Min
     part = SECONDS / count
     for order, label in enumerate(chance.permutation(labels)[:count]):
         clip = groups[str(label)][int(chance.integers(len(groups[str(label)])))]
-        sound = at_level(liveliest(clip.wave, chance.uniform(2.0, 6.0)), chance.uniform(-28, -16))
+        sound = at_level(loudest_part(clip.wave, chance.uniform(2.0, 6.0)), chance.uniform(-28, -16))
         start = order * part + chance.uniform(0, max(0.0, part - len(sound) / RATE))
         at = round(start * RATE)
         sound = sound[: samples - at]

@@ -16,23 +16,23 @@ from typing import Any
 from samcli.engine.hearing import Progress
 from samcli.engine.options import RunOptions
 from samcli.evaluation import figures as tables
+from samcli.evaluation.answers import long_figures as nano_long
+from samcli.evaluation.answers.phrasings import asked_figures, phrasing_figures
+from samcli.evaluation.answers.quiz import quiz_of
+from samcli.evaluation.answers.replies import replies
 from samcli.evaluation.figures import Figure
 from samcli.evaluation.nano import tags as nano_tags
 from samcli.evaluation.nano import words as nano_words
 from samcli.evaluation.nano.dev_sounds import RATE
 from samcli.evaluation.nano.left_out import left_out_figures
 from samcli.evaluation.nano.measurement import Measurement
-from samcli.evaluation.nano.targets import MARKS
-from samcli.evaluation.told import long_words as nano_long
-from samcli.evaluation.told.phrasings import asked_figures, phrasing_figures
-from samcli.evaluation.told.quiz import exam
-from samcli.evaluation.told.replies import replies
+from samcli.evaluation.nano.targets import TARGETS
 from samcli.models.interface import SoundModel
 from samcli.tasks.composed import composed
 
 
 @dataclass(frozen=True)
-class Extent:
+class SuiteSize:
     """How much is measured."""
 
     every: int = 1  # n-th development clip
@@ -42,36 +42,36 @@ class Extent:
     long: int = 60  # scenes of half a minute to two hours
 
     @classmethod
-    def of(cls, quick: bool) -> Extent:
+    def of(cls, quick: bool) -> SuiteSize:
         return cls(every=4, scenes=60, minutes=12, variants=60, long=8) if quick else cls()
 
 
-def _quietly(what: str, done: int, total: int) -> None:
+def _no_progress(what: str, done: int, total: int) -> None:
     """Progress that nobody watches."""
 
 
 def nano_figures(
-    model: SoundModel, corpus_folder: str | Path, quick: bool = False, progress: Progress = _quietly
+    model: SoundModel, corpus_folder: str | Path, quick: bool = False, progress: Progress = _no_progress
 ) -> dict[str, Any]:
     """Every figure the model's tasks allow, with the captions and answers behind it.
 
-    `quick` asks about a quarter of the clips. `progress` is told what is being done, and how far.
+    `quick` asks about a quarter of the clips. `progress` is called with what is being done, and how far.
     """
-    return measure(model, corpus_folder, Extent.of(quick), progress) | {"quick": quick}
+    return measure(model, corpus_folder, SuiteSize.of(quick), progress) | {"quick": quick}
 
 
 def measure(
-    model: SoundModel, corpus_folder: str | Path, extent: Extent, progress: Progress = _quietly
+    model: SoundModel, corpus_folder: str | Path, size: SuiteSize, progress: Progress = _no_progress
 ) -> dict[str, Any]:
-    """The same to any extent."""
-    measurement = Measurement(model, corpus_folder, extent.every, progress)
+    """The same, as much as `size` says."""
+    measurement = Measurement(model, corpus_folder, size.every, progress)
     sounds = measurement.sounds
     speaks = {"caption", "ask"} <= model.tasks
-    exams = [exam(clip, sounds.corpus.names) if clip.single else None for clip in sounds.clips]
+    quizzes = [quiz_of(clip, sounds.corpus.names) if clip.single else None for clip in sounds.clips]
     heard = replies(
         model,
         [clip.wave for clip in sounds.clips],
-        [("", *(sheet.prompts if sheet else ())) if speaks else () for sheet in exams],
+        [("", *(quiz.prompts if quiz else ())) if speaks else () for quiz in quizzes],
         rate=RATE,
         progress=lambda done: progress("hearing the clips", done, len(sounds.clips)),
     )
@@ -80,24 +80,24 @@ def measure(
     if speaks:
         for name, (found, entries) in {
             "captions": nano_words.caption_figures(sounds, heard),
-            "answers": nano_words.answer_figures(sounds, heard, exams),
-            "scenes": nano_words.scene_figures(sounds, model, extent.scenes, progress),
+            "answers": nano_words.answer_figures(sounds, heard, quizzes),
+            "scenes": nano_words.scene_figures(sounds, model, size.scenes, progress),
             "special": nano_words.special_figures(sounds, model, progress),
         }.items():
             figures += found
             details[name] = entries
     task = composed("caption", model, RunOptions()) if speaks else None
     if task is not None:
-        found, details["long"] = nano_long.long_figures(sounds, model, task, extent.long, progress)
-        figures += found + phrasing_figures(sounds, model, task, heard, exams)
+        found, details["long"] = nano_long.long_figures(sounds, model, task, size.long, progress)
+        figures += found + phrasing_figures(sounds, model, task, heard, quizzes)
         found, details["asked"] = asked_figures()
         figures += found
     if "tag" in model.tasks:
         figures += nano_tags.tag_figures(sounds, model, heard)
-        figures += left_out_figures(model, sounds.corpus, extent.every, progress)
-        figures += nano_tags.timeline_figures(sounds, model, extent.minutes, progress)
-        figures += nano_tags.variant_figures(sounds, model, heard, extent.variants, progress)
-    order = list(MARKS)
+        figures += left_out_figures(model, sounds.corpus, size.every, progress)
+        figures += nano_tags.timeline_figures(sounds, model, size.minutes, progress)
+        figures += nano_tags.variant_figures(sounds, model, heard, size.variants, progress)
+    order = list(TARGETS)
     figures.sort(key=lambda figure: order.index(figure.key))
     seconds = round(sum(clip.clip.seconds for clip in sounds.clips), 1)
     return measurement.report({"clips": len(sounds.clips), "seconds_of_audio": seconds}, figures, details)

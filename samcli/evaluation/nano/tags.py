@@ -13,7 +13,7 @@ from samcli.evaluation.metrics.events import Counts, collar_counts
 from samcli.evaluation.nano.dev_sounds import RATE, DevSounds
 from samcli.evaluation.nano.dev_tags import cross_source_hits, everyday_hits, teacher_truth
 from samcli.evaluation.nano.minute_scenes import found_events, minute_scenes, timeline_classes
-from samcli.evaluation.nano.targets import MARKS, marked, marked_share
+from samcli.evaluation.nano.targets import TARGETS, share_figure, table_figure
 from samcli.evaluation.nano.variants import VARIANTS
 from samcli.models.interface import SoundModel
 from samcli.tasks.run import timeline_threshold
@@ -32,17 +32,17 @@ def tag_figures(sounds: DevSounds, model: SoundModel, heard: Sequence[Heard]) ->
     for key, hits in (("everyday_accuracy", everyday_hits), ("cross_source_accuracy", cross_source_hits)):
         by_teacher = hits(clips, teacher, targets)
         reference = f"teacher {percent(float(by_teacher.mean()))}" if by_teacher.size else ""
-        figures.append(marked_share(key, hits(clips, scores, targets), reference=reference))
+        figures.append(share_figure(key, hits(clips, scores, targets), reference=reference))
     truth, wanted = teacher_truth(clips, corpus)
     value = mean_precision(truth, scores, wanted)
     if not np.isfinite(value):
-        figures.append(marked("teacher_map", None, note="the teacher is not sure of any class five times"))
+        figures.append(table_figure("teacher_map", None, note="the teacher is not sure of any class five times"))
     else:
         low, high = interval(
             lambda rows: mean_precision(truth[rows], scores[rows], wanted), len(clips), PRECISION_DRAWS
         )
         figures.append(
-            marked("teacher_map", value, low=low, high=high, count=len(clips), note=f"over {len(wanted)} classes")
+            table_figure("teacher_map", value, low=low, high=high, count=len(clips), note=f"over {len(wanted)} classes")
         )
     return figures
 
@@ -65,7 +65,7 @@ def timeline_figures(sounds: DevSounds, model: SoundModel, count: int, progress:
         low, high = interval(_f1_of(counts), len(counts))
         note = f"precision {percent(total.precision)}, recall {percent(total.recall)}"
         events = total.hits + total.misses
-        figures.append(marked(key, total.f1, low=low, high=high, count=events, note=note))
+        figures.append(table_figure(key, total.f1, low=low, high=high, count=events, note=note))
     return figures
 
 
@@ -86,13 +86,13 @@ def variant_figures(
             model,
             [change(wave) for wave, _ in chosen],
             rate=RATE,
-            progress=_telling(progress, MARKS[key].name, chosen),
+            progress=_telling(progress, TARGETS[key].name, chosen),
         )
         same = [
             one.tags is not None and int(one.tags.argmax()) == top
             for one, (_, top) in zip(changed, chosen, strict=True)
         ]
-        figures.append(marked_share(key, same))
+        figures.append(share_figure(key, same))
     return figures
 
 

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from samcli.engine.hearing import Heard, Progress
+from samcli.evaluation.answers.quiz import Quiz
+from samcli.evaluation.answers.replies import replies
 from samcli.evaluation.figures import Figure
 from samcli.evaluation.metrics.sentences import faults
-from samcli.evaluation.metrics.wording import commonest_share, distinct_share, invented, names_any, told_order
+from samcli.evaluation.metrics.wording import commonest_share, distinct_share, invented, names_any, stated_order
 from samcli.evaluation.nano.dev_sounds import RATE, DevSounds
 from samcli.evaluation.nano.special_inputs import captioned_as, recorded_waves, special_waves
-from samcli.evaluation.nano.targets import marked, marked_share
-from samcli.evaluation.told.quiz import Exam
-from samcli.evaluation.told.replies import replies
+from samcli.evaluation.nano.targets import share_figure, table_figure
 from samcli.models.interface import SoundModel
 from samcli.text.labels import mentions
 
@@ -39,44 +39,44 @@ def caption_figures(sounds: DevSounds, heard: Sequence[Heard]) -> tuple[list[Fig
     named = [(clip, entry["named"]) for clip, entry in zip(sounds.clips, details, strict=True) if clip.single]
     single = [entry for entry in details if entry["named"] is not None]
     figures = [
-        marked_share("captions_name_sound", [hit for _, hit in named]),
-        marked_share("captions_name_everyday", [hit for clip, hit in named if clip.clip.curated]),
-        marked_share("captions_name_cross_source", [hit for clip, hit in named if not clip.clip.curated]),
-        marked_share("captions_nothing", [not mentions(entry["caption"]) for entry in single]),
-        marked_share("captions_invent", [bool(entry["invented"]) for entry in details]),
-        marked_share("captions_repeat", ["repeated" in faults(entry["caption"]) for entry in details]),
+        share_figure("captions_name_sound", [hit for _, hit in named]),
+        share_figure("captions_name_everyday", [hit for clip, hit in named if clip.clip.curated]),
+        share_figure("captions_name_cross_source", [hit for clip, hit in named if not clip.clip.curated]),
+        share_figure("captions_nothing", [not (entry["named"] or mentions(entry["caption"])) for entry in single]),
+        share_figure("captions_invent", [bool(entry["invented"]) for entry in details]),
+        share_figure("captions_repeat", ["repeated" in faults(entry["caption"]) for entry in details]),
     ]
     captions = [one.texts[0] for one in heard if not one.silent]
     if captions:
         figures += [
-            marked("captions_distinct", distinct_share(captions), count=len(captions)),
-            marked("captions_commonest", commonest_share(captions), count=len(captions)),
+            table_figure("captions_distinct", distinct_share(captions), count=len(captions)),
+            table_figure("captions_commonest", commonest_share(captions), count=len(captions)),
         ]
     return figures, details
 
 
 def answer_figures(
-    sounds: DevSounds, heard: Sequence[Heard], exams: Sequence[Exam | None]
+    sounds: DevSounds, heard: Sequence[Heard], quizzes: Sequence[Quiz | None]
 ) -> tuple[list[Figure], Details]:
     """Of the answers in each sound's texts after the first."""
     rights: list[tuple[bool, bool, bool]] = []
     details: Details = []
-    for clip, one, sheet in zip(sounds.clips, heard, exams, strict=True):
-        if sheet is None:
+    for clip, one, quiz in zip(sounds.clips, heard, quizzes, strict=True):
+        if quiz is None:
             continue
         _, present, absent, choice = one.texts
-        right = sheet.present.right(present), sheet.absent.right(absent), sheet.choice.right(choice)
+        right = quiz.present.right(present), quiz.absent.right(absent), quiz.choice.right(choice)
         rights.append(right)
         details += [
             {"file": clip.clip.file, "question": question, "answer": answer, "right": fits}
-            for question, answer, fits in zip(sheet.prompts, one.texts[1:], right, strict=True)
+            for question, answer, fits in zip(quiz.prompts, one.texts[1:], right, strict=True)
         ]
     hits = np.array(rights, np.float64).reshape(-1, 3)
     return [
-        marked_share("yes_no", hits[:, :2].mean(1)),  # by clip: its two answers are not independent
-        marked_share("yes_no_present", hits[:, 0]),
-        marked_share("yes_no_absent", hits[:, 1]),
-        marked_share("multiple_choice", hits[:, 2]),
+        share_figure("yes_no", hits[:, :2].mean(1)),  # by clip: its two answers are not independent
+        share_figure("yes_no_present", hits[:, 0]),
+        share_figure("yes_no_absent", hits[:, 1]),
+        share_figure("multiple_choice", hits[:, 2]),
     ], details
 
 
@@ -93,7 +93,7 @@ def scene_figures(sounds: DevSounds, model: SoundModel, count: int, progress: Pr
     details: Details = []
     for scene, one in zip(scenes, heard, strict=True):
         first, second = scene.first.clip, scene.second.clip
-        order = told_order(one.texts[0], scene.first.names, scene.second.names)
+        order = stated_order(one.texts[0], scene.first.names, scene.second.names)
         details.append(
             {
                 "first": first.file,
@@ -105,8 +105,8 @@ def scene_figures(sounds: DevSounds, model: SoundModel, count: int, progress: Pr
         )
     orders = [entry["order"] for entry in details]
     return [
-        marked_share("scenes_both_named", [order is not None for order in orders]),
-        marked_share("scenes_order", [order == "forward" for order in orders if order is not None]),
+        share_figure("scenes_both_named", [order is not None for order in orders]),
+        share_figure("scenes_order", [order == "forward" for order in orders if order is not None]),
     ], details
 
 
@@ -131,6 +131,6 @@ def special_figures(sounds: DevSounds, model: SoundModel, progress: Progress) ->
         for (kind, _), one in zip(entries, heard, strict=True)
     ]
     return [
-        marked_share(f"special_{kind}", [entry["right"] for entry in details if entry["kind"] == kind])
+        share_figure(f"special_{kind}", [entry["right"] for entry in details if entry["kind"] == kind])
         for kind in groups
     ], details

@@ -1,46 +1,24 @@
 """Adapters as small folders: adapter.json (what it is, for which base) and adapter.safetensors.
 
-A folder is written aside and moved into place. Reading is strict: a file that is no adapter, or one for another base
-model, is refused with a sentence, and nothing in it is ever executed.
+Reading is strict: a file that is no adapter, or one for another base model, is refused with a sentence, and nothing in
+it is ever executed.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from samcli.errors import ModelError
-from samcli.models.adapters.lora import AdapterConfig, adapter_state, load_adapter_state
-from samcli.writers.disk import put_back, put_in_place
+from samcli.models.adapters.lora import AdapterConfig, load_adapter_state
 
 CONFIG, WEIGHTS = "adapter.json", "adapter.safetensors"
 MOST_CONFIG_BYTES = 100_000
-
-
-def save_adapter(model: nn.Module, config: AdapterConfig, folder: Path, name: str = "default") -> None:
-    """Write one adapter of the model as a folder, replacing an adapter that is there."""
-    state = adapter_state(model, name)
-    if not state:
-        raise ModelError(f"The model has no adapter named {name!r} to save.")
-    folder = folder.absolute()
-    put_back(folder)
-    if folder.exists() and not ((folder / CONFIG).exists() or (folder.is_dir() and not any(folder.iterdir()))):
-        raise ModelError(f"{folder} already exists and is not an adapter; name another folder.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as place:
-        aside = Path(place) / "adapter"
-        aside.mkdir()
-        save_file({key: value.cpu().contiguous() for key, value in state.items()}, aside / WEIGHTS, {"format": "pt"})
-        text = json.dumps({"model_type": "adapter", **dataclasses.asdict(config)}, indent=2)
-        (aside / CONFIG).write_text(text + "\n", encoding="utf-8")
-        put_in_place(aside, folder)
 
 
 def read_adapter_config(folder: Path) -> AdapterConfig:

@@ -5,7 +5,7 @@
 
 An adapted layer keeps the name and the tensor of its weight, so base checkpoints load as before; its adapters are
 small, named, and applied in the order in which they were added. Merging writes W' into the weight, for inference and
-for kernels that read the weight itself; unmerging brings back the very bits that were there.
+for kernels that read the weight itself.
 """
 
 from __future__ import annotations
@@ -86,7 +86,6 @@ class AdaptedLinear(FastLinear):
     """A linear layer with a stack of named adapters."""
 
     adapters: nn.ModuleDict
-    base_weight: Tensor | None = None  # what `merge` overwrote
 
     @classmethod
     def around(cls, plain: nn.Linear) -> AdaptedLinear:
@@ -106,7 +105,7 @@ class AdaptedLinear(FastLinear):
 
     def _adapted(self, x: Tensor) -> Tensor:
         stack = self.stack()
-        if self.base_weight is not None or not stack:
+        if not stack:
             return super().forward(x)
         # a bias comes last: DoRA scales what is before it
         base = y = super().forward(x) if self.bias is None else linear(x, self.weight)
@@ -128,21 +127,9 @@ class AdaptedLinear(FastLinear):
         return weight
 
     @torch.no_grad()
-    def merge(self, keep_base: bool) -> None:
-        if self.base_weight is not None:
-            return
-        base = self.weight.detach().clone() if keep_base else self.weight
+    def merge(self) -> None:
         self.weight.copy_(self.effective_weight())
-        if keep_base:
-            self.base_weight = base
-        else:
-            self.adapters = nn.ModuleDict()
-
-    @torch.no_grad()
-    def unmerge(self) -> None:
-        if self.base_weight is not None:
-            self.weight.copy_(self.base_weight)
-            self.base_weight = None
+        self.adapters = nn.ModuleDict()
 
 
 def adapted_layers(model: nn.Module) -> Iterator[tuple[str, AdaptedLinear]]:
@@ -162,8 +149,6 @@ def add_adapter(model: nn.Module, config: AdapterConfig, name: str = "default") 
         raise ModelError(f"The model already has an adapter named {name!r}; choose another name.")
     if not name or "." in name:
         raise ModelError(f"{name!r} cannot name an adapter: the name must not be empty nor hold a dot.")
-    if is_merged(model):
-        raise ModelError("Adapters cannot be added while others are merged; unmerge them first.")
     # an expert of a projection split by modality is adapted under the projection's name
     places = tuple(place + "." for place in config.places) or ("",)
     owners = [
@@ -186,8 +171,6 @@ def remove_adapter(model: nn.Module, name: str) -> None:
     if name not in adapter_names(model):
         known = ", ".join(adapter_names(model)) or "none"
         raise ModelError(f"The model has no adapter named {name!r}; it has {known}.")
-    if is_merged(model):
-        raise ModelError("Adapters cannot be removed while merged; unmerge them first.")
     for _, layer in adapted_layers(model):
         if name in layer.adapters:
             del layer.adapters[name]
@@ -207,20 +190,10 @@ def train_only_adapters(model: nn.Module, names: Iterable[str] = ("default",)) -
     return parameters
 
 
-def is_merged(model: nn.Module) -> bool:
-    return any(layer.base_weight is not None for _, layer in adapted_layers(model))
-
-
-def merge_adapters(model: nn.Module, keep_base: bool = True) -> None:
-    """Write all adapters into the weights. Without `keep_base` they are gone afterwards, and so is their memory."""
+def merge_adapters(model: nn.Module) -> None:
+    """Write all adapters into the weights; they are gone afterwards, and so is their memory."""
     for _, layer in adapted_layers(model):
-        layer.merge(keep_base)
-
-
-def unmerge_adapters(model: nn.Module) -> None:
-    """The weights as they were before `merge_adapters`, bit for bit; the adapters act on the side again."""
-    for _, layer in adapted_layers(model):
-        layer.unmerge()
+        layer.merge()
 
 
 def adapter_state(model: nn.Module, name: str = "default") -> dict[str, Tensor]:

@@ -160,7 +160,7 @@ def load_learned(model: nn.Module, known: Sequence[str], folder: Path) -> tuple[
                 weight[:, places] = part.to(weight)
     if config.kind != "head":
         load_adapter_state(model, config, state, "default")
-        merge_adapters(model, keep_base=False)
+        merge_adapters(model)
     elif state:
         raise ModelError(f"{folder / WEIGHTS} was made for another model: {min(state)} has no place in it.")
     return names

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import reduce
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ from samcli.models.encoders.mobilenet import BAND_STRIDE, TRUNKS, MobileNet
 from samcli.models.encoders.parts import BLOCK, Blocks, in_their_part, without_empty
 from samcli.models.interface import Encoding
 from samcli.ssm.bidirectional import BidirectionalConfig, BidirectionalMamba2
+from samcli.ssm.mambaout import MambaOutMixer
 from samcli.ssm.norms import RMSNorm
 
 FRAMES_PER_TOKEN = 8  # three halvings in time: 100 frames/s become 12.5 tokens/s
@@ -36,6 +38,7 @@ class NanoConfig:
     trunk: str = "mn04"  # of mobilenet.TRUNKS
     layers: int = 4
     mixer: BidirectionalConfig = field(default_factory=BidirectionalConfig)
+    mixing: Literal["mamba2", "mambaout"] = "mamba2"  # mambaout: of `mixer` only the width is used
     hidden: int = 512  # of the head that judges a whole window
     classes: int = 527
     dropout: float = 0.0
@@ -56,7 +59,8 @@ class Layer(nn.Module):
     def __init__(self, config: NanoConfig) -> None:
         super().__init__()
         self.norm = RMSNorm(config.width, 1e-5)
-        self.mixer = BidirectionalMamba2(config.mixer)
+        out = config.mixing == "mambaout"
+        self.mixer = MambaOutMixer(config.width) if out else BidirectionalMamba2(config.mixer)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:

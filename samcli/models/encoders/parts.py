@@ -58,20 +58,27 @@ class Blocks(NamedTuple):
         return Blocks(F.pad(self.sums, beyond), F.pad(self.peaks, beyond, value=NOTHING))
 
 
+def number_of_parts(tokens: int, blocks: int) -> int:
+    """How many of a size begin within so many tokens."""
+    count, hop = -(-tokens // BLOCK), blocks // 2
+    return (count - count % hop) // hop + 1
+
+
 def parts_of(tokens: int) -> list[tuple[int, int]]:
     """First token and length of each part that `Blocks.pools` gives, in its order."""
-    count = -(-tokens // BLOCK)
-    found = []
-    for blocks in SIZES:
-        hop = blocks // 2
-        filled = count + blocks - count % hop
-        found += [(first * BLOCK, blocks * BLOCK) for first in range(0, filled - blocks + 1, hop)]
-    return found
+    return [
+        (place * (blocks // 2) * BLOCK, blocks * BLOCK)
+        for blocks in SIZES
+        for place in range(number_of_parts(tokens, blocks))
+    ]
 
 
 def without_empty(logits: Tensor, lengths: Tensor, tokens: int) -> Tensor:
     """(batch, 1 + parts, classes) with the parts taken out that a row does not fill by half, or that are all of it."""
-    begin, size = (torch.tensor(part, device=lengths.device) for part in zip(*parts_of(tokens), strict=True))
+    device = lengths.device  # made there: a copy from the processor would have to wait for the card
+    counts = [(number_of_parts(tokens, blocks), blocks) for blocks in SIZES]
+    begin = torch.cat([torch.arange(count, device=device) * (blocks // 2 * BLOCK) for count, blocks in counts])
+    size = torch.cat([torch.full((count,), blocks * BLOCK, device=device) for count, blocks in counts])
     real = (lengths[:, None] > size) & (begin + size // 2 < lengths[:, None])
     real = F.pad(real, (1, 0), value=True)  # the whole window counts always
     return logits.masked_fill(~real[..., None], NOTHING)
@@ -83,7 +90,7 @@ def in_their_part(steps: Tensor, parts: Tensor) -> Tensor:
     The chance of a step is the root of both chances' product: a step alone mishears, a part does not say when.
     """
     tokens, size = steps.shape[1], SIZES[0] * BLOCK
-    count = sum(length == size for _, length in parts_of(tokens))
+    count = number_of_parts(tokens, SIZES[0])
     longest = parts[:, 1 : 1 + count]  # each half of one is held by it and by the second half of the one before
     light = torch.maximum(longest, F.pad(longest[:, :-1], (0, 0, 1, 0), value=NOTHING))
     light = torch.where(light == NOTHING, parts[:, :1], light).repeat_interleave(size // 2, 1)[:, :tokens]

@@ -7,11 +7,12 @@ from typing import Any
 
 from samcli.errors import ModelError
 from samcli.models import mixture, scan_connector
-from samcli.models.encoders import dass, eat, nano, ssamba
+from samcli.models.encoders import aum, dass, eat, nano, ssamba
 from samcli.models.encoders.base import Encoder, EncoderKind
 
-EncoderConfig = nano.NanoConfig | eat.EatConfig | dass.DassConfig | ssamba.SsambaConfig
-ENCODERS: dict[str, EncoderKind] = {kind.name: kind for kind in (nano.KIND, eat.KIND, dass.KIND, ssamba.KIND)}
+EncoderConfig = nano.NanoConfig | eat.EatConfig | dass.DassConfig | ssamba.SsambaConfig | aum.AumConfig
+KINDS = (nano.KIND, eat.KIND, dass.KIND, ssamba.KIND, aum.KIND)
+ENCODERS: dict[str, EncoderKind] = {kind.name: kind for kind in KINDS}
 
 SIZES: dict[str, Any] = {name: config for kind in ENCODERS.values() for name, config in kind.sizes.items()}
 PARTS = {"mlmamba-connector": scan_connector.LAYOUT, "mixture": mixture.LAYOUT}  # published, but no models

@@ -19,10 +19,8 @@ from torch.nn import functional as F
 
 from samcli.errors import ModelError
 from samcli.models.encoders.base import EncoderKind, PaddingEncoder, Published, Reading
+from samcli.models.encoders.vim import VimMixer
 from samcli.models.layouts import Layout, Shapes, count_classes, count_layers, shape_of
-from samcli.ssm.convolution import causal_convolution
-from samcli.ssm.mamba2 import initial_dt_bias
-from samcli.ssm.scan import selective_scan
 
 
 @dataclass(frozen=True)
@@ -53,50 +51,13 @@ class SsambaConfig:
             raise ValueError("SSAMBA needs patches of at least one frame that fit into its mel bins")
 
 
-class VimMixer(nn.Module):
-    """A Mamba mixer in both directions: shared projections, own convolution and scan, sum halved (Vim's "v2")."""
-
-    def __init__(self, config: SsambaConfig) -> None:
-        super().__init__()
-        inner, rank = config.expand * config.width, -(-config.width // 16)
-        self.rank, self.d_state = rank, config.d_state
-        self.in_proj = nn.Linear(config.width, 2 * inner, bias=False)
-        for way in ("", "_b"):
-            setattr(self, f"conv1d{way}", nn.Conv1d(inner, inner, config.d_conv, groups=inner))
-            setattr(self, f"x_proj{way}", nn.Linear(inner, rank + 2 * config.d_state, bias=False))
-            dt_proj = nn.Linear(rank, inner)
-            dt_proj.bias = nn.Parameter(initial_dt_bias(inner))
-            setattr(self, f"dt_proj{way}", dt_proj)
-            spread = torch.arange(1, config.d_state + 1, dtype=torch.float32).repeat(inner, 1)
-            setattr(self, f"A_log{way}", nn.Parameter(spread.log()))
-            setattr(self, f"D{way}", nn.Parameter(torch.ones(inner)))
-        self.out_proj = nn.Linear(inner, config.width, bias=False)
-
-    def one_way(self, x: Tensor, z: Tensor, way: str) -> Tensor:
-        """(batch, tokens, inner) gated, in the order it was given."""
-        conv, dt_proj = self.get_submodule(f"conv1d{way}"), self.get_submodule(f"dt_proj{way}")
-        x = F.silu(causal_convolution(x, conv.weight, conv.bias)[0])  # type: ignore[arg-type]
-        mixed = self.get_submodule(f"x_proj{way}")(x)
-        dt, B, C = torch.split(mixed, [self.rank, self.d_state, self.d_state], dim=-1)
-        A = -self.get_parameter(f"A_log{way}").float().exp()
-        y, _ = selective_scan(x, F.softplus(dt_proj(dt).float()), A, B, C, self.get_parameter(f"D{way}"))
-        return y.to(z.dtype) * F.silu(z)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x, z = self.in_proj(x).chunk(2, dim=-1)
-        forward = self.one_way(x, z, "")
-        backward = self.one_way(x.flip(1), z.flip(1), "_b").flip(1)
-        out: Tensor = self.out_proj((forward + backward) / 2)
-        return out
-
-
 class SsambaBlock(nn.Module):
     """Adds first and mixes after; hidden and residual are returned un-added."""
 
     def __init__(self, config: SsambaConfig) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(config.width, eps=config.norm_eps)
-        self.mixer = VimMixer(config)
+        self.mixer = VimMixer(config.width, config.d_state, config.d_conv, config.expand)
 
     def forward(self, hidden: Tensor, residual: Tensor | None) -> tuple[Tensor, Tensor]:
         residual = hidden if residual is None else residual + hidden

@@ -14,7 +14,7 @@ class Detail {
     this.at = 0; // the event under judgement
   }
 
-  /** @param {Recording} recording @param {Event} [event] */
+  /** @param {Recording} recording @param {Sound} [event] */
   open(recording, event) {
     this.recording = recording;
     this.at = Math.max(0, event ? soundsOf(recording).indexOf(event) : 0);

@@ -2,11 +2,11 @@
 // What the page knows: the recordings, and which of them are wanted. Nothing here touches the document.
 
 /**
- * @typedef {[label: string, start: number, end: number, score: number]} Event
+ * @typedef {[label: string, start: number, end: number, score: number]} Sound
  * @typedef {[label: string, score: number]} Tag
  * @typedef {[start: number, end: number, text: string]} Words
  * @typedef {{path: string, name: string, source: string, duration: number, clock: string | null, tags: Tag[],
- *   events: Event[], words: Words[], said: Words[], evidence: Event[], error: string, warning: string, number: number}} Recording
+ *   events: Sound[], words: Words[], said: Words[], evidence: Sound[], error: string, warning: string, number: number}} Recording
  * @typedef {{text: string, label: string, folder: string, score: number, shortest: number, longest: number,
  *   judged: string, order: string}} Wanted
  */
@@ -39,7 +39,7 @@ function countLabels(recordings) {
   return [...counts].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));
 }
 
-/** The sounds of a recording, as events or else as tags of all of it. @param {Recording} recording @returns {Event[]} */
+/** The sounds of a recording, as events or else as tags of all of it. @param {Recording} recording @returns {Sound[]} */
 function soundsOf(recording) {
   if (recording.events.length) return recording.events;
   return recording.tags.map(([label, score]) => [label, 0, recording.duration, score]);
@@ -129,10 +129,10 @@ function hourOf(recording, seconds) {
 
 /** The lanes of a recording: its most frequent labels, each with its events. @param {Recording} recording @param {number} most */
 function lanesOf(recording, most) {
-  /** @type {Map<string, Event[]>} */
+  /** @type {Map<string, Sound[]>} */
   const lanes = new Map();
   for (const event of recording.events) lanes.set(event[0], [...(lanes.get(event[0]) ?? []), event]);
-  const length = (/** @type {Event[]} */ events) => events.reduce((sum, e) => sum + e[2] - e[1], 0);
+  const length = (/** @type {Sound[]} */ events) => events.reduce((sum, e) => sum + e[2] - e[1], 0);
   return [...lanes].sort((a, b) => length(b[1]) - length(a[1])).slice(0, most);
 }
 

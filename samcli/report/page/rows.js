@@ -21,7 +21,7 @@ class Rows {
   /**
    * @param {HTMLElement} list
    * @param {{pictures: ArrayLike<Element>, colours: Map<string, number>, verdicts: Verdicts,
-   *   play: (recording: Recording, seconds: number) => void, open: (recording: Recording, event?: Event) => void}} page
+   *   play: (recording: Recording, seconds: number) => void, open: (recording: Recording, event?: Sound) => void}} page
    */
   constructor(list, page) {
     this.list = list;
@@ -171,7 +171,7 @@ class Rows {
     return make("div", { class: "picture", "data-number": String(recording.number) }, [button, ...rows]);
   }
 
-  /** @param {Recording} recording @param {string} label @param {Event[]} events */
+  /** @param {Recording} recording @param {string} label @param {Sound[]} events */
   lane(recording, label, events) {
     const colour = this.page.colours.get(label) ?? 0;
     const bars = events.map((event) => {

@@ -2,7 +2,7 @@
 
 /** @typedef {{kind: "right" | "wrong" | "other", label: string}} Verdict */
 
-/** The name an event goes by. @param {Recording} recording @param {Event} event */
+/** The name an event goes by. @param {Recording} recording @param {Sound} event */
 function eventKey(recording, event) {
   return `${recording.path}\u0000${event[0]}\u0000${event[1]}`;
 }
@@ -20,7 +20,7 @@ class Verdicts {
     }
   }
 
-  /** @param {Recording} recording @param {Event} event @returns {Verdict | undefined} */
+  /** @param {Recording} recording @param {Sound} event @returns {Verdict | undefined} */
   of(recording, event) {
     return this.given.get(eventKey(recording, event));
   }
@@ -30,7 +30,7 @@ class Verdicts {
     return soundsOf(recording).map((event) => this.given.has(eventKey(recording, event)));
   }
 
-  /** Give one, or take it back with null. @param {Recording} recording @param {Event} event @param {Verdict | null} verdict */
+  /** Give one, or take it back with null. @param {Recording} recording @param {Sound} event @param {Verdict | null} verdict */
   give(recording, event, verdict) {
     if (verdict) this.given.set(eventKey(recording, event), verdict);
     else this.given.delete(eventKey(recording, event));

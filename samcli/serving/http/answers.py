@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from samcli.engine.inputs.find import Input
 from samcli.engine.options import RunOptions
+from samcli.engine.task import Task
 from samcli.errors import ModelError, UsageError
 from samcli.records import ErrorInfo, Record
 from samcli.serving.desk import BusyError, Desk, Order
@@ -19,10 +21,32 @@ from samcli.serving.gate import RefusedError
 from samcli.serving.http.addresses import AllowList
 from samcli.serving.http.bodies import Asked, read
 from samcli.serving.http.wishes import TASKS, WISHES, options_of
+from samcli.tasks.run import task_for
 from samcli.writers.json import to_json
 
 LINES = "application/x-ndjson"
 LOOK_SECONDS = 1.0  # between two looks whether the client is still there
+
+
+class Followed(Order):
+    """An order whose client is told of each record when it is there."""
+
+    def __init__(self, item: Input, task: Task, options: RunOptions) -> None:
+        super().__init__(item, task, options)
+        self.news: asyncio.Queue[Record | None] = asyncio.Queue()  # None: that was all
+        self._loop = asyncio.get_running_loop()
+        self.records.add_done_callback(lambda future: self._put(None))
+
+    def tell(self, record: Record) -> None:
+        self._put(record)
+
+    def _put(self, record: Record | None) -> None:
+        if not self._loop.is_closed():  # the desk may outlive the server
+            self._loop.call_soon_threadsafe(self.news.put_nowait, record)
+
+
+AnOrder = TypeVar("AnOrder", bound=Order)
+News = TypeVar("News")
 
 
 @dataclass(frozen=True)
@@ -38,15 +62,13 @@ class Hearing:
         """`POST /v1/tag` and its like."""
         task = request.url.path.rpartition("/")[2]
         asked = await self.read_sounds(request)
-        orders = self._orders(task, asked, lambda wishes: options_of(task, wishes))
-        try:
-            first = await self.heard(orders[0], request)
-        except BaseException:
-            leave(orders)
-            raise
-        status = 422 if len(orders) == 1 and first[0].error is not None else 200
-        lines = self._lines(orders, first, request)
-        if _wants_lines(request):
+        wants_lines = _wants_lines(request)
+        orders = self.orders(asked, lambda item: self._followed(task, item, asked.wishes, wants_lines))
+        records = self._told(orders, request)
+        first = await anext(records)
+        status = 422 if len(orders) == 1 and first.error is not None else 200
+        lines = _lines(first, records)
+        if wants_lines:
             return StreamingResponse(lines, status, media_type=LINES)
         body = "[" + ",\n".join([line.rstrip("\n") async for line in lines]) + "]\n"
         return Response(body, status, media_type="application/json")
@@ -61,7 +83,7 @@ class Hearing:
         asked.wishes.pop("language", None)
         if asked.wishes.get("top_k") == "0":  # there: the default
             del asked.wishes["top_k"]
-        order, *more = self._orders("tag", asked, lambda wishes: options_of("tag", wishes))
+        order, *more = self.orders(asked, lambda item: self.desk.order("tag", item, options_of("tag", asked.wishes)))
         leave(more)
         try:
             (record, *_) = await self.heard(order, request)
@@ -81,12 +103,17 @@ class Hearing:
             raise _busy(error) from None
         return await read(request, self.allowed, self.most_bytes)
 
-    def _orders(self, task: str, asked: Asked, options: Callable[[Mapping[str, str]], RunOptions]) -> list[Order]:
-        return self.orders(asked, lambda item: self.desk.order(TASKS[task], item, options(asked.wishes)))
+    def _followed(self, task: str, item: Input, wishes: Mapping[str, str], wants_lines: bool) -> Followed:
+        """Of lines each comes when its segment is heard; an array tells of each what is known in the end."""
+        options = options_of(task, wishes)
+        item = replace(item, flows=wants_lines and options.segment is not None)
+        order = Followed(item, task_for(TASKS[task], self.desk.model, options), options)
+        self.desk.take(order)
+        return order
 
-    def orders(self, asked: Asked, order: Callable[[Input], Order]) -> list[Order]:
+    def orders(self, asked: Asked, order: Callable[[Input], AnOrder]) -> list[AnOrder]:
         """One for each sound; all of them or none."""
-        orders: list[Order] = []
+        orders: list[AnOrder] = []
         try:
             for item in asked.sounds:
                 orders.append(order(item))
@@ -105,34 +132,47 @@ class Hearing:
 
     async def heard(self, order: Order, request: Request) -> list[Record]:
         """The records of one sound, unless that takes too long or the client goes away."""
-        waiting = asyncio.ensure_future(asyncio.wrap_future(order.records))
-        spent = 0.0
-        while True:
-            done, _ = await asyncio.wait([waiting], timeout=LOOK_SECONDS)
-            if done:
-                return waiting.result()
-            spent += LOOK_SECONDS
-            if spent >= self.answer_seconds:
-                order.cancel()
-                raise RefusedError(504, "time", f"This was not heard within {self.answer_seconds:.0f} s.")
-            if await request.is_disconnected():
-                order.cancel()
-                raise RefusedError(499, "gone", "The client went away.")
+        return await self._in_time(order, asyncio.wrap_future(order.records), time.monotonic(), request)
 
-    async def _lines(self, orders: Sequence[Order], first: list[Record], request: Request) -> AsyncIterator[str]:
+    async def _in_time(self, order: Order, news: Awaitable[News], since: float, request: Request) -> News:
+        waiting = asyncio.ensure_future(news)
         try:
-            for record in first:
-                yield to_json(record) + "\n"
-            for order in orders[1:]:
+            while True:
+                done, _ = await asyncio.wait([waiting], timeout=LOOK_SECONDS)
+                if done:
+                    return waiting.result()
+                if time.monotonic() - since >= self.answer_seconds:
+                    raise RefusedError(504, "time", f"This was not heard within {self.answer_seconds:.0f} s.")
+                if await request.is_disconnected():
+                    raise RefusedError(499, "gone", "The client went away.")
+        except BaseException:
+            waiting.cancel()
+            order.cancel()
+            raise
+
+    async def _told(self, orders: Sequence[Followed], request: Request) -> AsyncIterator[Record]:
+        """Each record when it is there. A refusal once something was told is a record, too."""
+        told = False
+        try:
+            for order in orders:
+                since = time.monotonic()
                 try:
-                    records = await self.heard(order, request)
+                    while (record := await self._in_time(order, order.news.get(), since, request)) is not None:
+                        told = True
+                        yield record
                 except RefusedError as refusal:
+                    if not told:
+                        raise
                     info = ErrorInfo(refusal.kind, refusal.message)
-                    records = [Record(task=order.task.name, path=order.item.display, error=info)]
-                for record in records:
-                    yield to_json(record) + "\n"
+                    yield Record(task=order.task.name, path=order.item.display, error=info)
         finally:
             leave(orders)
+
+
+async def _lines(first: Record, more: AsyncIterator[Record]) -> AsyncIterator[str]:
+    yield to_json(first) + "\n"
+    async for record in more:
+        yield to_json(record) + "\n"
 
 
 def _busy(error: BusyError) -> RefusedError:

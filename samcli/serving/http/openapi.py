@@ -68,7 +68,7 @@ def description() -> dict[str, Any]:
 def _hearing(task: str, about: str) -> dict[str, Any]:
     record = {"$ref": "#/components/schemas/Record"}
     answer = {
-        "application/x-ndjson": {"schema": {"type": "string", "description": "A record a line."}},
+        "application/x-ndjson": {"schema": {"type": "string", "description": "A record a line, each when it is there"}},
         "application/json": {"schema": {"type": "array", "items": record}},
     }
     files = {

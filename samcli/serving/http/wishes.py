@@ -77,7 +77,7 @@ WISHES = {
     ),
     "segment": Wish(
         _number(0.5, 3600), {"type": "number", "minimum": 0.5, "maximum": 3600},
-        "A record for every so many seconds.", ("caption", "tag", "ask"),
+        "A record for every so many seconds; a line comes when it is heard.", ("caption", "tag", "ask"),
     ),
 }  # fmt: skip
 

@@ -61,10 +61,12 @@ class _Search:
         if penalty != 1:
             used = torch.zeros_like(scores, dtype=torch.bool).scatter_(1, spoken, True)
             scores = torch.where(used, torch.where(scores > 0, scores / penalty, scores * penalty), scores)
-        if self.options.no_repeat_ngram:
-            scores = scores.masked_fill(self._repeated(spoken), NEVER)
         if step <= self.options.min_new_tokens:
             scores = scores.masked_fill(self.stops, NEVER)
+        if self.options.no_repeat_ngram:
+            others = scores.masked_fill(self._repeated(spoken), NEVER)
+            # a word said twice is better than none to choose from
+            scores = torch.where((others > NEVER).any(-1, keepdim=True), others, scores)
         return scores.log_softmax(-1).view(self.rows, -1, self.vocabulary)
 
     def _repeated(self, spoken: Tensor) -> Tensor:

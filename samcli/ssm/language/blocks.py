@@ -12,10 +12,11 @@ from samcli.ssm.gated import GatedConvolution, GatedConvolutionConfig
 from samcli.ssm.language.reader import RecurrentBackbone
 from samcli.ssm.mamba import Mamba, MambaConfig
 from samcli.ssm.mamba2 import Mamba2, Mamba2Config
+from samcli.ssm.mamba3 import Mamba3, Mamba3Config
 from samcli.ssm.norms import RMSNorm
 from samcli.ssm.state import BlockState, State, scan_dtype
 
-Mixer = Mamba2 | Mamba | GatedConvolution
+Mixer = Mamba3 | Mamba2 | Mamba | GatedConvolution
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,18 @@ class LanguageConfig:
     d_state: int = 128  # state dimension (N); 16 is usual for "mamba"
     d_conv: int = 4  # width of the causal convolution
     expand: int = 2  # inner width over d_model (E)
-    headdim: int = 64  # mamba2: channels per head (P)
-    ngroups: int = 1  # mamba2: groups of heads sharing B and C (G)
+    headdim: int = 64  # mamba2 and mamba3: channels per head (P)
+    ngroups: int = 1  # mamba2 and mamba3: groups of heads sharing B and C (G)
     chunk_size: int | None = None  # tokens per chunk (Q); None chooses by length, and it only affects rounding
     pad_vocab_size_multiple: int = 16  # rows of the embedding are rounded up to this
     tie_embeddings: bool = True
     norm_eps: float = 1e-5
-    layer: str = "mamba2"  # "mamba2", "mamba", or "convolution": the control without a scan
+    layer: str = "mamba2"  # "mamba3", "mamba2", "mamba", or "convolution": the control without a scan
     dt_rank: int | None = None  # mamba: bottleneck before dt (R); None: d_model / 16
+    inner_norm_eps: float | None = None  # mamba: dt, B and C are normed (Falcon-Mamba); None: they are not
+    bias: bool = False  # mamba and mamba2: of the first and the last projection
+    conv_bias: bool = True  # mamba and mamba2: of the convolution
+    turned: float = 0.5  # mamba3: share of the state that angles turn
 
     @property
     def padded_vocab_size(self) -> int:
@@ -53,13 +58,18 @@ def build_mixer(config: LanguageConfig) -> Mixer:
                 ngroups=c.ngroups,
                 chunk_size=c.chunk_size,
                 norm_eps=c.norm_eps,
+                bias=c.bias,
+                conv_bias=c.conv_bias,
             )
         )
+    if c.layer == "mamba3":
+        return Mamba3(Mamba3Config(c.d_model, c.d_state, c.expand, c.headdim, c.ngroups, c.turned, c.chunk_size))
     if c.layer == "mamba":
-        return Mamba(MambaConfig(c.d_model, c.d_state, c.d_conv, c.expand, c.dt_rank))
+        sizes = c.d_model, c.d_state, c.d_conv, c.expand, c.dt_rank
+        return Mamba(MambaConfig(*sizes, c.bias, c.conv_bias, c.inner_norm_eps))
     if c.layer == "convolution":
         return GatedConvolution(GatedConvolutionConfig(c.d_model, c.d_conv, c.expand))
-    raise ValueError(f"'{c.layer}' is not a kind of layer; the kinds are mamba2, mamba and convolution")
+    raise ValueError(f"'{c.layer}' is not a kind of layer; the kinds are mamba3, mamba2, mamba and convolution")
 
 
 class ResidualBlock(nn.Module):

@@ -84,9 +84,13 @@ def controlled(logits: Tensor, spoken: Sequence[Sequence[int]], vocab_size: int,
             old = scores[row, used]
             # dividing a negative score would reward it
             scores[row, used] = torch.where(old > 0, old / options.repetition_penalty, old * options.repetition_penalty)
-        scores[row, repeated_continuations(tokens, options.no_repeat_ngram)] = -torch.inf
         if len(tokens) < options.min_new_tokens:
             scores[row, list(options.stop_tokens)] = -torch.inf
+        if repeated := repeated_continuations(tokens, options.no_repeat_ngram):
+            others = scores[row].clone()
+            others[repeated] = -torch.inf
+            if bool((others > -torch.inf).any()):  # else a word said twice is better than none to choose from
+                scores[row] = others
     return scores
 
 

@@ -1,6 +1,6 @@
 """SAM at the paper's scale (arXiv 2509.15680): a published encoder, a fresh connector, a published language model.
 
-Taught by LTU's curriculum (arXiv 2305.10790) on OpenAQA:
+Trained by LTU's curriculum (arXiv 2305.10790) on OpenAQA:
 
     1  the connector alone              classification            rate 1e-3, 2 epochs
     2  encoder, connector, adapters     classification            rate 1e-4, 2 epochs
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +28,22 @@ from samcli.models.encoders.registry import ENCODERS
 from samcli.models.sam import SamNetwork
 from samcli.text.prompts import Example, caption_prompt, question_prompt
 from samcli.text.tokenizer import Tokenizer
+from samcli.training.align.network import ADAPTER, AlignedNetwork, AlignRecipe, Parts, QuestionBatch, assemble
 from samcli.training.align.openaqa import CAPTION_ANSWER, PREFIX, Questions
-from samcli.training.align.pupil import ADAPTER, AlignRecipe, Heard, Parts, Pupil, assemble
-from samcli.training.course import Course, Report
-from samcli.training.lesson import Outcome, Pace, Stage
+from samcli.training.loop import STATE, Report, Trainer
+from samcli.training.optimiser import Pace
 from samcli.training.order import Shuffled, generator
 from samcli.training.recompute import recompute
+from samcli.training.stage import Outcome, Stage
 from samcli.training.team import Team
 from samcli.writers.files import append_line
 
 LEAST_ANSWER = 16  # tokens that a long question leaves
-TRIES = 20  # recordings in a row that cannot be read, until a course is given up
+MOST_UNREADABLE = 20  # recordings in a row that cannot be read, until a training is given up
 
 
-class Answers:
-    """The lesson: recordings, questions about them, and their answers."""
+class AlignTask:
+    """The task: recordings, questions about them, and their answers."""
 
     def __init__(
         self,
@@ -52,21 +54,21 @@ class Answers:
         recipe: AlignRecipe,
         unread: Path,
         front_end: FrontEnd = KALDI,
+        network: AlignedNetwork | None = None,
     ) -> None:
         self.questions, self.places, self.chosen, self.recipe, self.unread = questions, places, chosen, recipe, unread
-        self.tokenizer, self.front_end = tokenizer, front_end
-        self.order = Shuffled(len(chosen), recipe.course.seed)
-        self.pupil: Pupil | None = None
+        self.tokenizer, self.front_end, self.network = tokenizer, front_end, network
+        self.order = Shuffled(len(chosen), recipe.loop.seed)
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"pupil": None}  # workers only read
+        return self.__dict__ | {"network": None}  # workers only read
 
-    def outcome(self, batch: Heard) -> Outcome:
-        assert self.pupil is not None
-        total, count = self.pupil(batch)
-        return Outcome(total, count, {"loss": total.detach()})
+    def outcome(self, batch: QuestionBatch) -> Outcome:
+        assert self.network is not None
+        total, count = self.network(batch)
+        return Outcome(total, count, {"loss": total.detach()}, len(batch.lengths))
 
-    def batch(self, places: Sequence[int]) -> Heard:
+    def batch(self, places: Sequence[int]) -> QuestionBatch:
         waves, rows = [], []
         for place in places:
             wave, example = self.example(place)
@@ -76,7 +78,7 @@ class Answers:
         windows = [part for wave in waves for part in _cut(wave, size)]
         mels = [self.front_end.of_wave(part) for part in windows]
         pad = self.tokenizer.pad
-        return Heard(
+        return QuestionBatch(
             pad_sequence(mels, batch_first=True),
             torch.tensor([len(mel) for mel in mels]),
             torch.tensor([len(_cut(wave, size)) for wave in waves]),
@@ -88,7 +90,7 @@ class Answers:
     def example(self, place: int) -> tuple[Tensor, Example]:
         """A recording's beginning and a question; one that cannot be read gives its place to the next."""
         number = self.order[place]
-        for tried in range(TRIES):
+        for tried in range(MOST_UNREADABLE):
             item = self.chosen[(number + tried) % len(self.chosen)]
             path = self.places[self.questions.audio[item]]
             assert path is not None, "only items with a recording are chosen"
@@ -100,13 +102,13 @@ class Answers:
                     append_line(self.unread, f"{path}\t{error}", own=2)
                 continue
             return wave, self.words(item, place)
-        raise InputError(f"{TRIES} recordings in a row cannot be read; {self.unread} names them.")
+        raise InputError(f"{MOST_UNREADABLE} recordings in a row cannot be read; {self.unread} names them.")
 
     def words(self, item: int, place: int) -> Example:
         """The question in one of its forms: people type it without the data set's prefix, or ask for a caption."""
         tokenizer = self.tokenizer
         question, answer = self.questions.questions[item], self.questions.answers[item]
-        plain = generator(self.recipe.course.seed, place).random() < 0.5
+        plain = generator(self.recipe.loop.seed, place).random() < 0.5
         if not question or (self.questions.kinds[item] == "caption" and plain):
             opening, answer = caption_prompt(tokenizer), CAPTION_ANSWER.sub("", answer, count=1)
         else:
@@ -171,24 +173,25 @@ def align(
     team: Team,
     report: Report = lambda line: None,
 ) -> tuple[SamNetwork, bool]:
-    """The network, and whether the course came to its end; `places` are the files of `questions.ids`."""
+    """The network, and whether the training came to its end; `places` are the files of `questions.ids`."""
     front_end = parts.encoder.front_end
-    pupil = assemble(parts, recipe).to(team.device)
+    network = assemble(parts, recipe).to(team.device)
     if recipe.recompute:
-        recompute(pupil)
+        recompute(network)
     learns = (learns_connector, *(learns_everything(recipe),) * 3)
     stages = []
     pools = curriculum(questions, lambda item: places[questions.audio[item]] is not None)
     for number, (pool, learn) in enumerate(zip(pools, learns, strict=True)):
-        lesson = Answers(questions, places, pool, parts.tokenizer, recipe, folder / "unread.txt", front_end)
-        lesson.pupil = pupil
-        steps = recipe.steps[number] if recipe.steps else round(recipe.epochs[number] * len(pool) / recipe.course.batch)
+        task = partial(
+            AlignTask, questions, places, pool, parts.tokenizer, recipe, folder / "unread.txt", front_end, network
+        )
+        steps = recipe.steps[number] if recipe.steps else round(recipe.epochs[number] * len(pool) / recipe.loop.batch)
         if not recipe.steps and recipe.epochs[number]:
             steps = max(1, steps)
         pace = Pace(recipe.rate * (1 if number else 10), recipe.warm_up)
-        stages.append(Stage(f"stage {number + 1}", lesson, steps, pace, learn))
-    finished = Course(pupil.train(), stages, folder, recipe.course, team).run(report)
-    return pupil.eval().settle(), finished
+        stages.append(Stage(f"stage {number + 1}", steps, task, pace, learn))
+    finished = Trainer(network, stages, folder / STATE, recipe.loop, team).run(report)
+    return network.eval().finish(), finished
 
 
 def without_stale_head(network: SamNetwork, recipe: AlignRecipe) -> SamNetwork:
@@ -207,9 +210,9 @@ def load_parts(
     encoder: str, language: str, *, offline: bool = False, progress: bool = False
 ) -> tuple[Parts, dict[str, str]]:
     """Both by catalogue name, Hub id or folder, and their revisions."""
+    from samcli.checkpoints.files import read_tokenizer, tokenizer_file
     from samcli.checkpoints.loading import TINY, load_tokenizer, locate, refetch_if_damaged
     from samcli.checkpoints.modules import LoadedModule, load_folder
-    from samcli.checkpoints.vocabulary import read_tokenizer, tokenizer_file
 
     def load(name: str) -> tuple[LoadedModule, Any, str, int | None]:
         if name == TINY:

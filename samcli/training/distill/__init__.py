@@ -1,1 +1,1 @@
-"""`sam train distill`: a tagger teaches another."""
+"""`sam train distill`: a tagger trains another."""

@@ -2,7 +2,7 @@
 
 Half of the loss is binary cross-entropy against what is known of the sound - labels where there are some, joined with
 the teacher's opinion - and half is the divergence of the student's softmax from the teacher's. Sounds are mixed in
-pairs, and bands and stretches are blotted out.
+pairs, and bands and stretches are masked.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from samcli.models.encoders.base import Encoder
 from samcli.models.encoders.registry import SIZES, build_encoder
 from samcli.models.encoders.ssamba import SsambaConfig
 from samcli.models.sam import SamNetwork
-from samcli.training.course import Course, Report
 from samcli.training.distill.teacher import (
     WINDOW,
     Probabilities,
@@ -35,11 +34,13 @@ from samcli.training.distill.teacher import (
     windows_of,
 )
 from samcli.training.frames import FrameStore
-from samcli.training.lesson import CourseOptions, Outcome, Pace, Stage
+from samcli.training.loop import STATE, Report, Trainer
+from samcli.training.optimiser import Pace
 from samcli.training.order import Weighted, generator
+from samcli.training.stage import LoopOptions, Outcome, Stage
 from samcli.training.team import Team
 
-LEAST = (0.5 / 255) ** 2  # what a score of zero may have been
+LEAST_PROBABILITY = (0.5 / 255) ** 2  # what a score of zero may have been
 
 PACE = Pace(rate=1e-4, warm_up=1000, shape="cosine", betas=(0.95, 0.999), weight_decay=5e-7)
 FRESH_NANO_RATE = 1e-3
@@ -51,28 +52,28 @@ class DistillRecipe:
 
     divergence: float = 0.5  # share of the teacher's softmax in the loss
     mix: float = 0.5  # chance that a sound is mixed with another
-    bands: int = 48  # of 128, blotted out at most
-    frames: int = 192  # of 1000, blotted out at most
+    bands: int = 48  # of 128, masked at most
+    frames: int = 192  # of 1000, masked at most
     balanced: bool = True  # windows of rare sounds are drawn more often
     steps: int = 0  # 0: as many as the epochs ask for
     epochs: float = 5.0
     pace: Pace = PACE
-    course: CourseOptions = field(default_factory=lambda: CourseOptions(batch=12, average=0.999))
+    loop: LoopOptions = field(default_factory=lambda: LoopOptions(batch=12, average=0.999))
 
     def length(self, windows: int) -> int:
-        """Steps of the whole course."""
-        return self.steps or max(1, round(self.epochs * windows / self.course.batch))
+        """Steps of the whole training."""
+        return self.steps or max(1, round(self.epochs * windows / self.loop.batch))
 
 
-class Pair(NamedTuple):
+class DistillBatch(NamedTuple):
     mel: Tensor  # (batch, frames, bands) as the student reads them
     frames: Tensor  # (batch,) valid ones
     target: Tensor  # (batch, classes): what is known
     teacher: Tensor  # (batch, classes): the teacher's probabilities
 
 
-class Imitation:
-    """The lesson: windows mixed in pairs and blotted, with what the teacher says."""
+class DistillTask:
+    """The task: windows mixed in pairs and masked, with what the teacher says."""
 
     def __init__(
         self, network: Encoder, store: FrameStore, teacher: TeacherLabels, known: dict[int, Probabilities],
@@ -82,15 +83,15 @@ class Imitation:
         self.network, self.store, self.teacher, self.known, self.recipe = network, store, teacher, known, recipe
         self.windows = windows_of(store)
         self.order = Weighted(rarity(teacher.scores) if recipe.balanced else np.ones(len(self.windows)),
-                              recipe.course.seed)  # fmt: skip
+                              recipe.loop.seed)  # fmt: skip
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "network"}  # workers only read
 
-    def batch(self, places: Sequence[int]) -> Pair:
+    def batch(self, places: Sequence[int]) -> DistillBatch:
         examples = [self.example(place) for place in places]
         mels, targets, taught = zip(*examples, strict=True)
-        return Pair(
+        return DistillBatch(
             read_all(self.front_end, mels),
             torch.tensor([len(mel) for mel in mels]),
             torch.from_numpy(np.stack(targets)),
@@ -98,7 +99,7 @@ class Imitation:
         )
 
     def example(self, place: int) -> tuple[NDArray[np.float32], Probabilities, Probabilities]:
-        rng = generator(self.recipe.course.seed, place)
+        rng = generator(self.recipe.loop.seed, place)
         window = self.order[place]
         mel, target, taught = self._window(window)
         if rng.random() < self.recipe.mix:
@@ -107,23 +108,23 @@ class Imitation:
             mel = mixed(mel, other, share)
             target = share * target + (1 - share) * other_target
             taught = share * taught + (1 - share) * other_taught
-        blot(mel, rng, self.recipe.bands, self.recipe.frames)
+        mask(mel, rng, self.recipe.bands, self.recipe.frames)
         return mel, target.astype(np.float32), taught.astype(np.float32)
 
     def _window(self, window: int) -> tuple[NDArray[np.float32], Probabilities, Probabilities]:
         taught = self.teacher.of(window)
         return window_frames(self.store, *self.windows[window]), self.known.get(window, taught), taught
 
-    def outcome(self, batch: Pair) -> Outcome:
+    def outcome(self, batch: DistillBatch) -> Outcome:
         logits = self.network(batch.mel, batch.frames).clip_logits.float()
         known = F.binary_cross_entropy_with_logits(logits, batch.target, reduction="none").mean(1).sum()
-        teacher = torch.logit(batch.teacher.clamp(LEAST, 1 - LEAST))
+        teacher = torch.logit(batch.teacher.clamp(LEAST_PROBABILITY, 1 - LEAST_PROBABILITY))
         apart = F.kl_div(
             logits.log_softmax(1), teacher.log_softmax(1), reduction="sum", log_target=True
         )  # over the classes as if one of them must be right, as published
         total = (1 - self.recipe.divergence) * known + self.recipe.divergence * apart
         parts = {"loss": total.detach(), "cross-entropy": known.detach(), "divergence": apart.detach()}
-        return Outcome(total, torch.tensor(float(len(logits))), parts)
+        return Outcome(total, torch.tensor(float(len(logits))), parts, len(logits))
 
 
 def mixed(one: NDArray[np.float32], other: NDArray[np.float32], share: float) -> NDArray[np.float32]:
@@ -134,7 +135,7 @@ def mixed(one: NDArray[np.float32], other: NDArray[np.float32], share: float) ->
     return np.asarray(np.log(power + np.float32(1.2e-7)), np.float32)
 
 
-def blot(mel: NDArray[np.float32], rng: np.random.Generator, bands: int, frames: int) -> None:
+def mask(mel: NDArray[np.float32], rng: np.random.Generator, bands: int, frames: int) -> None:
     """Hide some neighbouring bands and a stretch behind the window's mean, in place."""
     mean = mel.mean()
     width = int(rng.integers(0, bands + 1))
@@ -155,13 +156,16 @@ def distill(
     team: Team,
     report: Report = lambda line: None,
 ) -> bool:
-    """Teach the student in place; whether the course came to its end. Its state is kept in `folder`."""
+    """Teach the student in place; whether the training came to its end. Its state is kept in `folder`."""
     if network.front_end.name != store.front_end:
         raise ModelError(f"This student reads other frames ({network.front_end.name}) than were made of the sound.")
-    network.to(team.device).requires_grad_(True).train()
-    lesson = Imitation(network, store, teacher, known, recipe)
-    stage = Stage("distill", lesson, recipe.length(len(lesson.windows)), recipe.pace)
-    finished = Course(network, [stage], folder, recipe.course, team).run(report)
+    network.to(team.device).requires_grad_(True)
+    task = DistillTask(network, store, teacher, known, recipe)
+    stage = Stage("distill", recipe.length(len(task.windows)), lambda: task, recipe.pace)
+    trainer = Trainer(network, [stage], folder / STATE, recipe.loop, team)
+    finished = trainer.run(report)
+    if finished:
+        trainer.average.give(network)
     network.eval()
     return finished
 

@@ -28,7 +28,7 @@ from samcli.writers.files import explain
 
 WINDOW = 1000  # frames: the teacher judges ten seconds at a time
 AT_ONCE = 8  # windows before the teacher
-CLEAR = 0.1  # probability from which a class counts for how rare a window is
+CLEAR_PROBABILITY = 0.1  # probability from which a class counts for how rare a window is
 SCORES, OWN_FRAMES = "teacher.u8", "teacher-frames"
 
 Probabilities = NDArray[np.float32]  # (windows, classes)
@@ -58,11 +58,11 @@ class TeacherLabels(NamedTuple):
         return np.asarray((self.scores[window].astype(np.float32) / 255) ** 2)
 
 
-def hear_all(
+def label_windows(
     model: Any, store: FrameStore, folder: Path, progress: Callable[[int, int], None] = lambda done, of: None
 ) -> TeacherLabels:
     """The teacher's labels, each window judged once: a stopped run goes on where it was."""
-    encoder = hearing_part(model)
+    encoder = tagging_encoder(model)
     if encoder.front_end.name != store.front_end:
         raise ModelError(f"{model.name} reads other frames ({encoder.front_end.name}) than were made of the sound.")
     windows, width, path = windows_of(store), len(model.labels), folder / SCORES
@@ -73,7 +73,7 @@ def hear_all(
             file.seek(done * width)
             while done < len(windows):
                 part = windows[done : done + AT_ONCE]
-                file.write(ask(encoder, [window_frames(store, *window) for window in part]).tobytes())
+                file.write(predict(encoder, [window_frames(store, *window) for window in part]).tobytes())
                 file.flush()
                 done += len(part)
                 progress(done, len(windows))
@@ -82,7 +82,7 @@ def hear_all(
     return TeacherLabels(np.memmap(path, np.uint8, "r").reshape(-1, width), tuple(model.labels))
 
 
-def heard_by(
+def teacher_labels(
     model: Any,
     inputs: Sequence[Input],
     store: FrameStore,
@@ -90,11 +90,11 @@ def heard_by(
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> TeacherLabels:
     """The teacher's labels of a student's store; a teacher that reads other frames is given its own."""
-    front_end = hearing_part(model).front_end
+    front_end = tagging_encoder(model).front_end
     if front_end.name == store.front_end:
-        return hear_all(model, store, folder, progress)
+        return label_windows(model, store, folder, progress)
     own = make_frames(inputs, folder / OWN_FRAMES, front_end=front_end)
-    said = hear_all(model, own, folder, progress)
+    said = label_windows(model, own, folder, progress)
     rows = {(own.names[number], at): row for row, (number, at) in enumerate(windows_of(own))}
     # At a border the one may have started one window more than the other.
     wanted = [(store.names[number], at) for number, at in windows_of(store)]
@@ -102,7 +102,7 @@ def heard_by(
     return TeacherLabels(np.ascontiguousarray(said.scores[chosen]), said.labels)
 
 
-def hearing_part(model: Any) -> Encoder:
+def tagging_encoder(model: Any) -> Encoder:
     """The encoder of a model that tags."""
     if "tag" not in model.tasks:
         raise ModelError(f"{model.name} cannot tag, so it cannot teach tags: name a tagger, such as dass-medium.")
@@ -111,7 +111,7 @@ def hearing_part(model: Any) -> Encoder:
 
 
 @torch.no_grad()
-def ask(encoder: Encoder, windows: Sequence[NDArray[np.float32]]) -> NDArray[np.uint8]:
+def predict(encoder: Encoder, windows: Sequence[NDArray[np.float32]]) -> NDArray[np.uint8]:
     device = next(encoder.parameters()).device
     frames = torch.tensor([len(window) for window in windows], device=device)
     heard = encoder(read_all(encoder.front_end, windows).to(device), frames)
@@ -180,5 +180,5 @@ def rarity(scores: NDArray[np.uint8]) -> NDArray[np.float64]:
 def _clear(scores: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:
     for start in range(0, len(scores), 4096):
         rows = np.asarray((scores[start : start + 4096] / np.float32(255)) ** 2, np.float32)
-        rows[rows < CLEAR] = 0.0
+        rows[rows < CLEAR_PROBABILITY] = 0.0
         yield rows

@@ -1,7 +1,7 @@
 """Captions by grammar: one sentence in the words of a person who heard the scene.
 
 A caption never mentions what is not in its scene. Order, number, loudness, place and recording quality are said only
-where the scene states them, and the words are drawn anew each time: the same scene is told in hundreds of ways.
+where the scene states them, and the words are drawn anew each time: the same scene is described in hundreds of ways.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _draw(scene: Scene, rng: Random, plain: bool, short: bool) -> str:
         assert behind is not None
         text = _alone(behind, style, rng)
     else:
-        text = _told(scene, parts, style, rng)
+        text = _compose(scene, parts, style, rng)
         if behind is not None and rng.random() < (0.95 if len(parts) < 3 else 0.75):
             loudest = max(event.level_db for part in parts for event in part.events)
             lower = scene.background_level_db < loudest - BACKGROUND_BELOW_DB
@@ -79,7 +79,7 @@ def _level(scene: Scene) -> float:
     return scene.loudest.level_db if scene.loudest is not None else scene.background_level_db
 
 
-def _told(scene: Scene, parts: list[Part], style: str, rng: Random) -> str:
+def _compose(scene: Scene, parts: list[Part], style: str, rng: Random) -> str:
     if len(parts) == 1:
         part = parts[0]
         last = max(part.events, key=lambda event: event.end)

@@ -6,7 +6,7 @@ Batch number n is a function of the seed and n alone, so a resumed run sees what
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
@@ -15,10 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import IterableDataset
 
 from samcli.audio.mel32 import CENTRE, FLOOR, LEVEL_DB, MOST_GAIN_DB, SCALE
-from samcli.training.nano.contest import Contest
 from samcli.training.nano.corpus import Clip, Corpus, Targets
 from samcli.training.nano.features import FeatureStore
 from samcli.training.nano.mixer import (
@@ -32,7 +30,7 @@ from samcli.training.nano.mixer import (
     MixOptions,
     Mixture,
 )
-from samcli.training.order import numbers
+from samcli.training.nano.naming_loss import NamingLoss
 
 if TYPE_CHECKING:
     from samcli.training.nano.words import Words, Writer
@@ -64,7 +62,7 @@ class Batch:
     mel: Tensor  # (scenes * windows, frames, 128), a scene's windows side by side
     clip_target: Tensor  # (scenes * windows, classes)
     step_target: Tensor  # (scenes * windows, steps, classes) float16
-    name: Tensor  # (scenes * windows,): which of the naming contest's names holds of a lone, plain sound; -1: none
+    name: Tensor  # (scenes * windows,): which name of the naming loss holds of a lone, plain sound; -1: none
     surely: Tensor  # (scenes * windows,): how far that name is trusted
     windows: int = 1  # of each scene
     words: Words | None = None  # None: tags only
@@ -85,8 +83,9 @@ class Sampler:
         ]
         weight = np.array([sum(map(len, sources)) ** options.label_power for sources in self.members])
         curated = np.array([key[0] for key in groups])
-        weight[curated] *= options.curated_share / weight[curated].sum()
-        weight[~curated] *= (1 - options.curated_share) / weight[~curated].sum()
+        for kind, share in ((curated, options.curated_share), (~curated, 1 - options.curated_share)):
+            if kind.any():
+                weight[kind] *= share / weight[kind].sum()
         self.edges = _edges(weight)
 
     def draw(self, rng: np.random.Generator) -> Clip:
@@ -112,23 +111,19 @@ def _pick(edges: NDArray[np.float64], rng: np.random.Generator) -> int:
     return min(int(np.searchsorted(edges, rng.random())), len(edges) - 1)
 
 
-class SceneBatches(IterableDataset[Batch]):
+class SceneBatches:
     def __init__(
         self,
         corpus: Corpus,
         store: FeatureStore,
         options: BatchOptions,
         writer: Writer | None = None,
-        start: int = 0,
         targets: Targets | None = None,
     ) -> None:
-        self.corpus, self.store, self.options, self.writer, self.start = corpus, store, options, writer, start
+        self.corpus, self.store, self.options, self.writer = corpus, store, options, writer
         self.targets = targets or Targets(corpus)
-        self.contest = Contest.of(self.targets)
+        self.naming = NamingLoss.of(self.targets)
         self.sampler = Sampler([clip for clip in corpus.split("train") if clip in store], options)
-
-    def __iter__(self) -> Iterator[Batch]:
-        return map(self.batch, numbers(self.start))
 
     def batch(self, number: int) -> Batch:
         options = self.options
@@ -152,7 +147,7 @@ class SceneBatches(IterableDataset[Batch]):
                 absent[row] *= 1 - heard[:, None] * target[None, :]
                 np.maximum(step_target[row], activity[:, None] * target[None, :], out=step_target[row])
             if len(scene.placed) == 1 and scene.weight[0] > PLAIN:
-                name[row], surely[row] = self.contest.entry(scene.placed[0].clip)
+                name[row], surely[row] = self.naming.entry(scene.placed[0].clip)
         clip_target = 1 - absent
         mel = np.stack([scene.mel for scene in scenes]).reshape(len(scenes) * windows, -1, BINS)
         silent = np.repeat([[sound.clip.label for sound in scene.placed] == [QUIET] for scene in scenes], windows)

@@ -87,10 +87,10 @@ class Corpus:
 class Targets:
     """What the head should say for a clip."""
 
-    def __init__(self, corpus: Corpus, opinions: dict[str, NDArray[np.float32]] | None = None) -> None:
-        """`opinions`: of each clip's started 10 s windows, better ones than the teacher's (relabel.py)."""
+    def __init__(self, corpus: Corpus, soft: dict[str, NDArray[np.float32]] | None = None) -> None:
+        """`soft`: of each clip's started 10 s windows, better ones than the teacher's."""
         self.corpus = corpus
-        self.opinions = corpus.teacher if opinions is None else corpus.teacher | opinions
+        self.soft = corpus.teacher if soft is None else corpus.teacher | soft
         self.index = {name: i for i, name in enumerate(corpus.names)}
         self._relatives = _families(corpus.folder / "ontology.json", self.index)
         with (corpus.folder / "freesound_classes.csv").open(encoding="utf-8", newline="") as file:
@@ -110,7 +110,7 @@ class Targets:
         family = {relative for i in self.hard(clip) for relative in self._relatives[i]}
         if not family:
             return 0.0
-        support = float(np.log10(max(self.opinions[clip.file].max(0)[list(family)].max(), 1e-6)))
+        support = float(np.log10(max(self.soft[clip.file].max(0)[list(family)].max(), 1e-6)))
         if clip.trust == "class":
             return float(np.interp(support, [-3.0, -1.5], [0.6, 0.97]))
         # From 0.1 when next to nothing related is heard (one per mille), to 0.95 at 30 per cent.
@@ -118,7 +118,7 @@ class Targets:
 
     def __call__(self, clip: Clip, start: float = 0.0, end: float = 1e9) -> NDArray[np.float32]:
         """Probabilities for the part of the clip between two times."""
-        windows = self.opinions[clip.file]
+        windows = self.soft[clip.file]
         first = min(int(start / TEACHER_WINDOW_SECONDS), len(windows) - 1)
         last = min(int(np.ceil(min(end, clip.seconds) / TEACHER_WINDOW_SECONDS)), len(windows))
         target: NDArray[np.float32] = windows[first : max(last, first + 1)].max(0).copy()

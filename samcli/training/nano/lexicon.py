@@ -23,7 +23,7 @@ from samcli.training.nano.batches import Sampler
 LEAST_TIMES = 3.0  # a token is used with a class before the two are associated
 LEAST_LIFT = 1.0  # nats: a token that is used 2.7 times as often as otherwise when the class is heard
 HIGHEST_LIFT = 5.0
-TELLINGS = 4  # captions of one sound
+TEXTS_PER_SOUND = 4  # captions of one sound
 SECONDS = 5.0
 
 Pair = tuple[Tensor, Iterable[int]]  # how plainly each class is heard, and the tokens of a text about it
@@ -57,6 +57,6 @@ def single_sounds(scripts: Scripts, sampler: Sampler, tokenizer: Tokenizer, coun
         found += 1
         classes = amplify_small(torch.from_numpy(scripts.targets(clip)))
         scene = Scene(SECONDS, (Event(kind, 0.0, SECONDS, rng.uniform(-40, -10)),))
-        for number in range(TELLINGS):
+        for number in range(TEXTS_PER_SOUND):
             caption = write_caption(scene, rng)
             yield classes, tokenizer.encode(caption.lower() if number % 2 else caption)

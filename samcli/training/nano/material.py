@@ -17,7 +17,7 @@ from samcli.training.nano.features import FeatureStore, build_features, log_powe
 from samcli.training.nano.synthetic import RATE as SYNTHETIC_RATE
 from samcli.training.nano.synthetic import synthetic_clips
 
-Opinions = dict[str, NDArray[np.float32]]  # file -> probabilities (started 10 s windows, classes)
+SoftTargets = dict[str, NDArray[np.float32]]  # file -> probabilities (started 10 s windows, classes)
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,16 @@ class Material:
     targets: Targets
     scripts: Scripts
 
-    def with_opinions(self, opinions: Opinions) -> Material:
-        targets = Targets(self.corpus, opinions)
+    def with_soft_targets(self, soft: SoftTargets) -> Material:
+        targets = Targets(self.corpus, soft)
         return Material(self.corpus, self.store, targets, Scripts(targets))
 
 
 def prepare(corpus: Corpus, cache: Path, without: Sequence[str] = ()) -> Material:
     """Compute the corpus' features once, add the synthetic sounds, leave out some sources."""
-    ready = (cache / "index.json").exists()
-    store = FeatureStore(cache) if ready else build_features(corpus.folder, corpus.clips, cache)
+    store = FeatureStore(cache) if (cache / "index.json").exists() else None
+    if store is None or any(clip not in store for clip in corpus.clips):
+        store = build_features(corpus.folder, corpus.clips, cache)
     made = synthetic_clips()
     corpus = corpus.without(without).plus(clip for clip, _ in made)
     for clip, wave in made:
@@ -46,7 +47,7 @@ def prepare(corpus: Corpus, cache: Path, without: Sequence[str] = ()) -> Materia
     return Material(corpus, store, targets, Scripts(targets))
 
 
-def untaught(corpus: Corpus) -> Corpus:
+def without_teacher(corpus: Corpus) -> Corpus:
     """The corpus as it is without the teacher: labels alone, and no clip to learn from that has none."""
     clips = tuple(clip for clip in corpus.clips if clip.split != "train" or clip.label)
     nothing = {file: np.zeros_like(windows) for file, windows in corpus.teacher.items()}

@@ -32,12 +32,12 @@ def card(network: SamNetwork | Encoder, recipe: NanoRecipe, start: str | None = 
     """What is known of a model when its training ends; its figures are for `sam eval` to find."""
     millions = sum(parameter.numel() for parameter in network.parameters()) / 1e6
     speaks = isinstance(network, SamNetwork)
-    what = "an audio encoder, a connector and a Mamba-2 language model" if speaks else "an audio encoder with its tags"
-    begun = f" It began as {start}." if start else ""
+    what = "an audio encoder, a connector and a language model" if speaks else "an audio encoder with its tags"
+    origin = f" It began as {start}." if start else ""
     return (
         f"# A model trained by sam\n\n"
         f"{millions:.1f} million parameters: {what}, trained for\n"
-        f"{recipe.steps:,} steps by `sam train nano` (seed {recipe.seed}).{begun}\n\n"
+        f"{recipe.steps:,} steps by `sam train nano` (seed {recipe.seed}).{origin}\n\n"
         f"Whose sounds it learned from: [ATTRIBUTION.md](ATTRIBUTION.md).\n\n"
         f"Measure it before you trust it: `sam eval CORPUS --model THIS_FOLDER --markdown` prints the table that "
         f"belongs here.\n"

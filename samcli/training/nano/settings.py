@@ -5,15 +5,47 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
-from typing import Literal
+from typing import Any, Literal
+
+from torch import nn
 
 from samcli.models.connector_base import ConnectorConfig, Kind
 from samcli.models.encoders.nano import NanoConfig
 from samcli.models.sam import SamConfig
 from samcli.ssm.language.blocks import LanguageConfig
-from samcli.training.loop import LoopOptions
+from samcli.training.losses import LossWeights
 from samcli.training.nano.batches import BatchOptions
 from samcli.training.nano.words import WordOptions
+from samcli.training.optimiser import Plateau
+from samcli.training.stage import LoopOptions
+
+# A process of its own makes the batches; the state holds everything, for a next training may begin with another trunk.
+NANO_LOOP = LoopOptions(
+    workers=1, bfloat16=True, average=0.999, report_every=50, save_every_seconds=150.0, save_all=True, seed=-1
+)
+
+
+@dataclass(frozen=True)
+class NanoPace(Plateau):
+    rate: float = 1.4e-3
+    weight_decay: float = 0.03
+    encoder_rate: float = 1.0  # share of the rate that the encoder gets
+    trunk_rate: float = 0.6  # share of the encoder's that its trunk gets, which begins with what is known
+
+    def groups(self, network: nn.Module) -> list[dict[str, Any]]:
+        """Of the whole network: all stages share one optimiser."""
+        trunk = self.rate * (self.encoder_rate * self.trunk_rate)
+        rates = {"encoder.trunk.": trunk, "encoder.": self.rate * self.encoder_rate, "": self.rate}
+        places = [(part, flat) for part in rates for flat in (False, True)]
+        groups: dict[tuple[str, bool], list[nn.Parameter]] = {place: [] for place in places}
+        for name, parameter in network.named_parameters():
+            part = next(part for part in rates if name.startswith(part))
+            groups[part, parameter.ndim <= 1].append(parameter)
+        return [
+            {"params": parameters, "weight_decay": 0.0 if flat else self.weight_decay, "lr": rates[part]}
+            for (part, flat), parameters in groups.items()
+            if parameters
+        ]
 
 
 @dataclass(frozen=True)
@@ -24,7 +56,8 @@ class NanoRecipe:
     language_layers: int = 6
     language_width: int = 256
     language_state: int = 64
-    language_layer: Literal["mamba2", "convolution"] = "mamba2"
+    language_layer: Literal["mamba2", "mamba3", "convolution"] = "mamba2"
+    split_projections: bool = False  # audio and text tokens with projections of their own (Mixture-of-Mamba)
     connector: Kind = "concat"
     teacher: bool = True  # learn from its opinion of every clip; False: from labels alone
     stack: int = 4  # encoder steps per audio token: 3.1 tokens a second
@@ -35,10 +68,13 @@ class NanoRecipe:
     without: tuple[str, ...] = ()  # sources of the corpus to leave out, to judge by
     batches: BatchOptions = field(default_factory=BatchOptions)
     words: WordOptions = field(default_factory=WordOptions)
-    loop: LoopOptions = field(default_factory=LoopOptions)
+    weights: LossWeights = field(default_factory=LossWeights)
+    pace: NanoPace = field(default_factory=NanoPace)
+    loop: LoopOptions = NANO_LOOP
+    second_core: bool = False
     vocabulary: int = 2560
-    told: int = 200_000  # sentences that make the vocabulary
-    counted: int = 12_000  # sounds told to make the lexicon
+    sentences: int = 200_000  # written to make the vocabulary
+    counted: int = 12_000  # sounds described to make the lexicon
     seed: int = 0
 
     @property
@@ -48,8 +84,7 @@ class NanoRecipe:
 
     def scaled(self, share: float) -> NanoRecipe:
         """The same stages, shorter or longer; what rounding takes from one it gives to its neighbour."""
-        optimiser = self.loop.optimiser
-        warm_up = max(1, min(optimiser.warm_up, round(self.steps * share / 10)))
+        warm_up = max(1, min(self.pace.warm_up, round(self.steps * share / 10)))
         lasts = accumulate((self.ear_steps, self.ear_steps_again, self.read_steps, self.word_steps), initial=0)
         ears, again, read, words = (last - first for first, last in pairwise(round(at * share) for at in lasts))
         return replace(
@@ -58,7 +93,7 @@ class NanoRecipe:
             ear_steps_again=again,
             read_steps=read,
             word_steps=words,
-            loop=replace(self.loop, optimiser=replace(optimiser, warm_up=warm_up)),
+            pace=replace(self.pace, warm_up=warm_up),
         )
 
     def config(self, vocabulary: int, aligned: bool = False) -> SamConfig:
@@ -70,7 +105,16 @@ class NanoRecipe:
             layer=self.language_layer,
         )
         connector = ConnectorConfig(kind=self.connector)
-        return SamConfig(self.encoder, language, connector, stack=self.stack, reads_tags=True, beams=2, aligned=aligned)
+        return SamConfig(
+            self.encoder,
+            language,
+            connector,
+            stack=self.stack,
+            reads_tags=True,
+            split_projections=self.split_projections,
+            beams=2,
+            aligned=aligned,
+        )
 
 
 def bigger(recipe: NanoRecipe, size: str) -> NanoRecipe:
@@ -82,14 +126,21 @@ def bigger(recipe: NanoRecipe, size: str) -> NanoRecipe:
     return replace(recipe, encoder=encoder, language_width=words, language_layers=language_layers)
 
 
+PLAIN = "plain"  # the recipe as it is, among others
+
 # One choice made otherwise, to see what it is worth.
 VARIANTS: dict[str, Callable[[NanoRecipe], NanoRecipe]] = {
     "connector-b": lambda recipe: replace(recipe, connector="time-major"),
     "connector-c": lambda recipe: replace(recipe, connector="frequency-major"),
+    "connector-convolution": lambda recipe: replace(recipe, connector="convolution"),
+    "connector-scan": lambda recipe: replace(recipe, connector="scan"),
+    "mixture": lambda recipe: replace(recipe, split_projections=True),
     "no-teacher": lambda recipe: replace(recipe, teacher=False),
     "no-scan": lambda recipe: replace(
         recipe, encoder=replace(recipe.encoder, mixer=replace(recipe.encoder.mixer, scan=False))
     ),
+    "mambaout": lambda recipe: replace(recipe, encoder=replace(recipe.encoder, mixing="mambaout")),
+    "language-mamba3": lambda recipe: replace(recipe, language_layer="mamba3"),
     "language-without-scan": lambda recipe: replace(recipe, language_layer="convolution"),
     "small-language": lambda recipe: replace(recipe, language_layers=3),
     "large-language": lambda recipe: replace(recipe, language_layers=10),

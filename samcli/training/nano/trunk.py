@@ -17,20 +17,21 @@ from samcli.errors import ModelError
 from samcli.models.encoders.mobilenet import MN04, WIDEN, ConvNorm, MobileNet
 from samcli.models.encoders.nano import NanoEncoder
 
-FIXED_BLOCKS = 3  # with the stem: edges and onsets are the same everywhere, and their maps are the largest
-YOUNG_STD = 0.01  # of what the window's head reads beside mn04's mean
+# Their weights stay: edges and onsets are the same everywhere, and half of the work of learning would go there.
+FIRST_BLOCKS = ("encoder.trunk.stem.", *(f"encoder.trunk.blocks.{number}." for number in range(3)))
+NEW_WEIGHT_STD = 0.01  # of what the window's head reads beside mn04's mean
 
 Weights = dict[str, Tensor]
 
 
-def begin_with(encoder: NanoEncoder, path: Path) -> None:
+def load_trunk(encoder: NanoEncoder, path: Path) -> None:
     """Give an encoder mn04's weights."""
     try:
         weights = load_file(path)
         encoder.trunk.load_state_dict(renamed(weights))
         with torch.no_grad():
             head = encoder.window_hidden
-            head.weight.normal_(0.0, YOUNG_STD)
+            head.weight.normal_(0.0, NEW_WEIGHT_STD)
             head.weight[:, : WIDEN * MN04[-1].outputs] = weights["classifier.2.weight"]
             head.bias.copy_(weights["classifier.2.bias"])
             encoder.window_head.weight.copy_(weights["classifier.5.weight"])
@@ -69,12 +70,6 @@ def renamed(weights: Weights) -> Weights:
             part += 1
         take(f"blocks.{number}.project", f"{place}.{part}")
     return found
-
-
-def fix_first_blocks(trunk: MobileNet) -> None:
-    """Keep the stem and the first blocks as they are: half of the work of learning would go there."""
-    for part in (trunk.stem, *trunk.blocks[:FIXED_BLOCKS]):
-        part.requires_grad_(False)
 
 
 def learn_statistics(trunk: MobileNet) -> None:

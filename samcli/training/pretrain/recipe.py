@@ -20,10 +20,11 @@ from torch import Tensor
 
 from samcli.models.encoders import ssamba
 from samcli.models.encoders.ssamba import Ssamba, SsambaConfig
-from samcli.training.course import Course, Report
 from samcli.training.frames import FrameStore
-from samcli.training.lesson import CourseOptions, Outcome, Pace, Stage
+from samcli.training.loop import STATE, Report, Trainer
+from samcli.training.optimiser import Pace
 from samcli.training.order import Shuffled, generator
+from samcli.training.stage import LoopOptions, Outcome, Stage
 from samcli.training.team import Team
 
 # `nano` learns on a laptop's processor; the others are the paper's.
@@ -32,7 +33,7 @@ SIZES = {
     **{name.removeprefix("ssamba-"): config for name, config in ssamba.SIZES.items()},
 }
 PACE = Pace(rate=1e-4, warm_up=1000, shape="cosine", betas=(0.95, 0.999), weight_decay=5e-7)
-FEWEST_HIDDEN, MOST_HIDDEN = 3, 5  # sides of the hidden squares, in patches
+SMALLEST_SQUARE, LARGEST_SQUARE = 3, 5  # sides of the hidden squares, in patches
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,11 @@ class PretrainRecipe:
     steps: int = 0  # 0: as many as the epochs ask for
     epochs: float = 10.0  # over every window of the recordings
     pace: Pace = PACE
-    course: CourseOptions = field(default_factory=lambda: CourseOptions(batch=64))
+    loop: LoopOptions = field(default_factory=lambda: LoopOptions(batch=64))
 
     def length(self, windows: int) -> int:
-        """Steps of the whole course."""
-        return self.steps or max(1, round(self.epochs * windows / self.course.batch))
+        """Steps of the whole training."""
+        return self.steps or max(1, round(self.epochs * windows / self.loop.batch))
 
 
 def sized(size: str, seconds: float) -> SsambaConfig:
@@ -63,12 +64,12 @@ class Windows(NamedTuple):
     hidden: Tensor  # (batch, hidden patches): their numbers
 
 
-class HiddenPatches:
-    """The lesson: windows of the recordings, most of their patches hidden."""
+class PretrainTask:
+    """The task: windows of the recordings, most of their patches hidden."""
 
     def __init__(self, network: Ssamba, store: FrameStore, recipe: PretrainRecipe) -> None:
         config = network.config
-        self.network, self.store, self.seed = network, store, recipe.course.seed
+        self.network, self.store, self.seed = network, store, recipe.loop.seed
         self.window = config.window_frames
         self.grid = (network.bands, network.steps(self.window))
         self.hidden = max(1, round(recipe.hidden * self.grid[0] * self.grid[1]))
@@ -99,9 +100,10 @@ class HiddenPatches:
 
     def outcome(self, batch: Windows) -> Outcome:
         loss = self.network.pretrain(batch.frames, batch.hidden)
-        rows = torch.tensor(float(len(batch.frames)))
+        rows = len(batch.frames)
         parts = {"loss": loss.joint, "nce": loss.nce, "mse": loss.mse, "nce accuracy": loss.nce_accuracy}
-        return Outcome(loss.joint * rows, rows, {name: value.detach() * float(rows) for name, value in parts.items()})
+        sums = {name: value.detach() * float(rows) for name, value in parts.items()}
+        return Outcome(loss.joint * rows, torch.tensor(float(rows)), sums, rows)
 
 
 def hide(rng: np.random.Generator, grid: tuple[int, int], count: int) -> NDArray[np.int64]:
@@ -109,7 +111,7 @@ def hide(rng: np.random.Generator, grid: tuple[int, int], count: int) -> NDArray
     bands, steps = grid
     chosen = np.zeros((bands, steps), bool)
     while (held := int(chosen.sum())) < count:
-        side = int(rng.integers(FEWEST_HIDDEN, MOST_HIDDEN + 1))
+        side = int(rng.integers(SMALLEST_SQUARE, LARGEST_SQUARE + 1))
         band, step = int(rng.integers(bands)), int(rng.integers(steps))
         square = np.zeros_like(chosen)
         square[band : band + side, step : step + side] = True
@@ -121,18 +123,18 @@ def hide(rng: np.random.Generator, grid: tuple[int, int], count: int) -> NDArray
 def pretrain(
     store: FrameStore, folder: Path, recipe: PretrainRecipe, team: Team, report: Report = lambda line: None
 ) -> tuple[Ssamba, bool]:
-    """The encoder, and whether the course came to its end; its state is kept in `folder`."""
-    network = fresh(recipe).to(team.device).train()
-    lesson = HiddenPatches(network, store, recipe)
-    stage = Stage("pretrain", lesson, recipe.length(len(lesson.order)), recipe.pace)
-    finished = Course(network, [stage], folder, recipe.course, team).run(report)
+    """The encoder, and whether the training came to its end; its state is kept in `folder`."""
+    network = fresh(recipe).to(team.device)
+    task = PretrainTask(network, store, recipe)
+    stage = Stage("pretrain", recipe.length(len(task.order)), lambda: task, recipe.pace)
+    finished = Trainer(network, [stage], folder / STATE, recipe.loop, team).run(report)
     return network.eval(), finished
 
 
 def fresh(recipe: PretrainRecipe) -> Ssamba:
     """The encoder before it has heard anything."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.course.seed)
+        torch.manual_seed(recipe.loop.seed)
         return Ssamba(recipe.encoder)
 
 

@@ -13,13 +13,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from samcli.models.speech.network import NOTHING, SIZES, STACK, SpeechConfig, SpeechNetwork
-from samcli.training.course import Course, Report
 from samcli.training.frames import FrameStore
-from samcli.training.lesson import CourseOptions, Outcome, Pace, Stage
+from samcli.training.loop import STATE, Report, Trainer
+from samcli.training.optimiser import Pace
 from samcli.training.order import Shuffled, generator
 from samcli.training.speech.frames import Variety, joined, varied
 from samcli.training.speech.material import Utterance, symbols_of
 from samcli.training.speech.transducer import transducer_loss
+from samcli.training.stage import LoopOptions, Outcome, Stage
 from samcli.training.team import Team
 
 PACE = Pace(rate=2e-3, warm_up=500, shape="cosine", betas=(0.9, 0.98), weight_decay=0.01, clip_norm=5.0)
@@ -35,11 +36,11 @@ class SpeechRecipe:
     steps: int = 0  # 0: as many as the epochs ask for
     epochs: float = 30.0
     pace: Pace = PACE
-    course: CourseOptions = field(default_factory=lambda: CourseOptions(batch=32, average=MEAN))
+    loop: LoopOptions = field(default_factory=lambda: LoopOptions(batch=32, average=MEAN))
 
     def length(self, utterances: int) -> int:
-        """Steps of the whole course."""
-        return self.steps or max(1, round(self.epochs * utterances / self.course.batch))
+        """Steps of the whole training."""
+        return self.steps or max(1, round(self.epochs * utterances / self.loop.batch))
 
 
 def sized(size: str, utterances: Sequence[Utterance]) -> SpeechConfig:
@@ -66,7 +67,7 @@ class Dictation:
         self.network, self.store, self.recipe = network, store, recipe
         self.numbers = [numbers[utterance.file] for utterance in heard]
         self.texts = [[codes[symbol] for symbol in utterance.text] for utterance in heard]
-        self.space, self.seed = codes[" "], recipe.course.seed
+        self.space, self.seed = codes[" "], recipe.loop.seed
         self.order = Shuffled(len(heard), self.seed)
 
     def __getstate__(self) -> dict[str, object]:
@@ -104,7 +105,8 @@ class Dictation:
         spelled = F.ctc_loss(alone, batch.texts, batch.steps, batch.symbols, reduction="sum", zero_infinity=True)
         total = (1 - share) * written.float() + share * spelled
         parts = {"loss": total, "transducer": written, "alone": spelled}
-        return Outcome(total, batch.symbols.sum().float(), {name: value.detach() for name, value in parts.items()})
+        sums = {name: value.detach() for name, value in parts.items()}
+        return Outcome(total, batch.symbols.sum().float(), sums, len(batch.steps))
 
 
 def teach(
@@ -115,13 +117,13 @@ def teach(
     team: Team,
     report: Report = lambda line: None,
 ) -> tuple[SpeechNetwork, bool]:
-    """The network, and whether the course came to its end; its state is kept in `folder`."""
+    """The network, and whether the training came to its end; its state is kept in `folder`."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.course.seed)
-        network = SpeechNetwork(recipe.network).to(team.device).train()
+        torch.manual_seed(recipe.loop.seed)
+        network = SpeechNetwork(recipe.network).to(team.device)
     lesson = Dictation(network, store, utterances, recipe)
-    stage = Stage("speech", lesson, recipe.length(len(lesson.order)), recipe.pace)
-    finished = Course(network, [stage], folder, recipe.course, team).run(report)
+    stage = Stage("speech", recipe.length(len(lesson.order)), lambda: lesson, recipe.pace)
+    finished = Trainer(network, [stage], folder / STATE, recipe.loop, team).run(report)
     return network.eval(), finished
 
 

@@ -19,10 +19,9 @@ from samcli.errors import ModelError
 from samcli.models.adapters.files import CONFIG
 from samcli.models.adapters.lora import AdapterConfig, add_adapter, train_only_adapters
 from samcli.models.adapters.tuned import encoder_of, grow, head_layers, reader_layers, vocabulary
-from samcli.training.tune.batches import Remembered, TuneBatches, TuneBatchOptions
+from samcli.training.tune.batches import CachedFeatures, TuneBatches, TuneBatchOptions
 from samcli.training.tune.losses import TuneWeights
 
-STATE = "training"  # the folder in OUT for what a stopped run needs
 FEWEST_STEPS, EPOCHS, MOST_STEPS = 100, 15, 3000  # when neither epochs nor minutes are asked for
 # Linear layers that take an adapter, by their last names: Mamba's, and a transformer's.
 TARGETS = ("in_proj", "out_proj", "qkv", "proj", "fc1", "fc2")
@@ -61,7 +60,7 @@ class TuneRecipe:
 
 @dataclass(frozen=True)
 class Base:
-    """The model that is taught."""
+    """The model that is tuned."""
 
     name: str  # as it will be found again
     revision: str
@@ -117,7 +116,7 @@ def prepare(base: Base, recipe: TuneRecipe, taught: Sequence[str], words: bool) 
     return network, config
 
 
-def taught_parameters(network: nn.Module) -> list[nn.Parameter]:
+def label_parameters(network: nn.Module) -> list[nn.Parameter]:
     """Those with a row or a column for each name."""
     layers = head_layers(encoder_of(network)) + reader_layers(network)
     return [parameter for _, layer in layers for parameter in layer.parameters()]
@@ -143,7 +142,7 @@ def _learn_only(parameter: Tensor, mask: Tensor) -> None:
     hooked.register_hook(lambda gradient: gradient * mask)
 
 
-def remembered(network: nn.Module, batches: TuneBatches, count: int, autocast: bool) -> Remembered:
+def cache_features(network: nn.Module, batches: TuneBatches, count: int, autocast: bool) -> CachedFeatures:
     """The first batches through a frozen encoder, once."""
     encoder = encoder_of(network)
     heard = []
@@ -152,4 +151,4 @@ def remembered(network: nn.Module, batches: TuneBatches, count: int, autocast: b
             batch = batches.batch(number)
             encoding = encoder(batch.mel)
             heard.append(dataclasses.replace(batch, mel=encoding.features.half(), pooled=encoding.pooled))
-    return Remembered(heard)
+    return CachedFeatures(heard)

@@ -7,14 +7,13 @@ all that tells two names apart. Some scenes hold none of the sounds, lest everyt
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import IterableDataset
 
 from samcli.audio.front_end import EVEN_32K, FrontEnd
 from samcli.audio.resample import resampled
@@ -24,14 +23,13 @@ from samcli.training.nano.corpus import Clip
 from samcli.training.nano.mixer import BINS, FRAMES_PER_SECOND, FRAMES_PER_STEP, NATS_PER_DB, Mixer, MixOptions
 from samcli.training.nano.synthetic import RATE, synthetic_clips
 from samcli.training.nano.words import LONGEST, Row, Words, words_of
-from samcli.training.order import numbers
 from samcli.training.tune.recordings import Recording
 
 Mel = NDArray[np.float16]
 LEVEL_DB = 6.0  # spread of scenes' levels
-NOTHING = Recording("")  # a synthetic sound: none of the names is right
+UNLABELLED = Recording("")  # a synthetic sound: none of the names is right
 SHORTEST_FRAMES = FRAMES_PER_SECOND  # of a scene
-GENTLE = MixOptions(
+GENTLE_MIX = MixOptions(
     narrow=0.05, stretch=0.0, shift=0.0, equaliser=0.4, band_limit=0.1, room=0.15, coding=0.1, masks=0.4
 )
 
@@ -44,7 +42,7 @@ class TuneBatchOptions:
     given_others: float = 0.35  # the same when there are real ones to draw from
     pairs: float = 0.15  # chance of a second recording in the scene
     label_power: float = 0.5  # a label with n recordings is drawn n ** power times as often
-    mix: MixOptions = GENTLE
+    mix: MixOptions = GENTLE_MIX
     seed: int = 0
 
 
@@ -55,7 +53,7 @@ class TuneBatch:
     steps: Tensor  # (scenes, steps, names)
     known: Tensor  # (scenes,): whether the names that are not given are absent
     words: Words | None = None
-    pooled: Tensor | None = None  # (scenes, width): beside remembered features, what the window's head reads
+    pooled: Tensor | None = None  # (scenes, width): beside cached features, what the window's head reads
 
 
 def features_of(wave: NDArray[np.float32], front_end: FrontEnd) -> Mel:
@@ -72,7 +70,7 @@ def stretch_of(recording: Recording, sounds: Mapping[str, Mel]) -> Mel:
     return mel[first:last]
 
 
-class TuneBatches(IterableDataset[TuneBatch]):
+class TuneBatches:
     def __init__(
         self,
         recordings: Sequence[Recording],
@@ -86,7 +84,6 @@ class TuneBatches(IterableDataset[TuneBatch]):
         self.front_end = front_end
         self.recordings, self.sounds, self.options, self.tokenizer = list(recordings), sounds, options, tokenizer
         self.place = {name: number for number, name in enumerate(names)}
-        self.start = 0
         groups: dict[tuple[str, ...], list[Recording]] = defaultdict(list)
         for recording in self.recordings:
             groups[recording.labels].append(recording)
@@ -97,9 +94,6 @@ class TuneBatches(IterableDataset[TuneBatch]):
             features_of(resampled(wave, RATE, front_end.sample_rate), front_end) for _, wave in synthetic_clips(each=6)
         ]
         self.given_others = list(others)
-
-    def __iter__(self) -> Iterator[TuneBatch]:
-        return map(self.batch, numbers(self.start))
 
     def batch(self, number: int) -> TuneBatch:
         options = self.options
@@ -125,7 +119,7 @@ class TuneBatches(IterableDataset[TuneBatch]):
                 for place in self._places(recording):
                     absent[row, place] *= 1 - weight
                     np.maximum(tracks[row, :, place], activity * weight, out=tracks[row, :, place])
-                known[row] &= bool(recording.labels or recording.wrong) or recording is NOTHING
+                known[row] &= bool(recording.labels or recording.wrong) or recording is UNLABELLED
             if len(chosen) == 1:
                 rows += [Row(row, example) for example in self._examples(chosen[0][0], rng)]
         return TuneBatch(
@@ -139,7 +133,7 @@ class TuneBatches(IterableDataset[TuneBatch]):
     def _scene(self, rng: np.random.Generator) -> list[tuple[Recording, Mel]]:
         for chance, others in ((self.options.others, self.others), (self.options.given_others, self.given_others)):
             if others and rng.random() < chance:
-                return [(NOTHING, others[int(rng.integers(len(others)))])]
+                return [(UNLABELLED, others[int(rng.integers(len(others)))])]
         first = self._draw(rng)
         chosen = [first]
         if rng.random() < self.options.pairs and first.labels:
@@ -171,17 +165,14 @@ class TuneBatches(IterableDataset[TuneBatch]):
         return None if self.tokenizer is None else words_of(rows, self.tokenizer)
 
 
-class Remembered(IterableDataset[TuneBatch]):
+class CachedFeatures:
     """The first batches, as a frozen encoder heard them, over and over."""
 
     def __init__(self, batches: Sequence[TuneBatch]) -> None:
-        self.batches, self.start = list(batches), 0
+        self.batches = list(batches)
 
-    def __iter__(self) -> Iterator[TuneBatch]:
-        number = self.start
-        while True:
-            yield self.batches[number % len(self.batches)]
-            number += 1
+    def batch(self, number: int) -> TuneBatch:
+        return self.batches[number % len(self.batches)]
 
 
 def _clip(recording: Recording) -> Clip:

@@ -18,15 +18,15 @@ from samcli.errors import UsageError
 from samcli.models.adapters.files import CONFIG, WEIGHTS
 from samcli.models.adapters.lora import AdapterConfig
 from samcli.models.adapters.tuned import learned_state
-from samcli.training.tune.base import STATE, Base, TuneRecipe
+from samcli.training.model_folder import ModelFolder
+from samcli.training.tune.base import Base, TuneRecipe
 from samcli.training.tune.batches import Mel
 from samcli.training.tune.examine import Examined
-from samcli.writers.disk import own_file
-from samcli.writers.files import explain, prepare_own_folder, write_whole
+from samcli.writers.files import write_whole
 
 
 @dataclass(frozen=True)
-class Keeper:
+class BestModelWriter:
     """Writes the best model so far."""
 
     base: Base
@@ -56,11 +56,11 @@ class Keeper:
             files["config.json"] = json_bytes({"model_type": kind_of(about), **config_to_json(about)})
         else:
             files[WEIGHTS] = save(learned_state(network, self.names, self.taught, self.config), {"format": "pt"})
-            files[CONFIG] = json_bytes({"model_type": "adapter", **dataclasses.asdict(self._told())})
+            files[CONFIG] = json_bytes({"model_type": "adapter", **dataclasses.asdict(self._config())})
         for name, data in files.items():  # the description comes last: without it there is no model yet
             write_whole(self.out / name, data, own=1)
 
-    def _told(self) -> AdapterConfig:
+    def _config(self) -> AdapterConfig:
         """With what it learned from; the column `wrong` marks a table of verdicts."""
         learners = self.data.split("train")
         verdicts = len(learners) if "wrong" in self.data.found.columns else 0
@@ -69,34 +69,20 @@ class Keeper:
 
 def open_folder(out: Path, settings: dict[str, Any], resume: bool) -> bool:
     """Make OUT ready for this run; False when the run that is to go on is finished already."""
-    path = out / STATE / "settings.json"
-    if resume:
-        if not path.exists():
-            if (out / CONFIG).exists() or (out / "config.json").exists():
-                return False
-            raise UsageError(f"There is nothing to go on with in {str(out)!r}; start without --resume.")
-        try:
-            with own_file(path, own=2) as file:
-                before = json.load(file)
-        except OSError as error:
-            raise explain(path, error) from error
-        changed = [name for name in settings if before.get(name) != settings[name]]
-        if changed:
-            was, now = before.get(changed[0]), settings[changed[0]]
-            raise UsageError(
-                f"{str(out)!r} was begun with another {changed[0]} ({was}, now {now}): "
-                "go on as it was begun, or name another folder."
-            )
-        return True
-    check_new(out)
-    prepare_own_folder(path.parent)
-    write_whole(path, json_bytes(settings), own=2)
+    folder = ModelFolder(out)
+    if not resume:
+        check_new(out)
+    elif not folder.settings.exists():
+        if (out / CONFIG).exists() or (out / "config.json").exists():
+            return False
+        raise UsageError(f"There is nothing to go on with in {str(out)!r}; start without --resume.")
+    folder.open(settings)
     return True
 
 
 def check_new(out: Path) -> None:
     """Refuse a folder that has something in it."""
-    if (out / STATE / "settings.json").exists():
+    if ModelFolder(out).settings.exists():
         raise UsageError(f"{str(out)!r} holds a run that was stopped: go on with --resume, or name another folder.")
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise UsageError(f"{str(out)!r} is there already: name another folder.")

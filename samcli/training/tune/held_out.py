@@ -44,7 +44,7 @@ def hold_out(
 
 
 def sources_of(recordings: Sequence[Recording], same: Mapping[str, Hashable]) -> tuple[list[Hashable], str]:
-    """The source of each recording, and in words what told it."""
+    """The source of each recording, and in words how it was found."""
     by_label: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for number, recording in enumerate(recordings):
         by_label[recording.labels].append(number)

@@ -1,4 +1,4 @@
-"""What is minimised when a trained model is taught further sounds: the names, the words, and what it knew before.
+"""What is minimised when a trained model learns further sounds: the names, the words, and what it knew before.
 
 The form is that of losses.py: binary cross-entropy against soft targets, summed over classes. For the taught names the
 targets are the person's labels; for every other name they are what the base itself says of the very same scene

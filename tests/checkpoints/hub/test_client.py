@@ -34,7 +34,18 @@ def test_pull_fetches_what_is_needed_and_nothing_else(hub: HubServer, client: Cl
     assert (client.home / "hub/models--org--model/refs/main").read_text() == repo.commit
     assert not hub.seen("modeling|pytorch_model|README")
     assert len(hub.seen()) == len(hub.seen("^/(api/models/)?org/model/|signature=1$"))
+    assert len(hub.seen("^/", server="hub")) == 4  # the listing, and each file once
     assert found["stderr"] == ""
+
+
+def test_a_mirror_that_lists_no_hashes_serves_too(hub: HubServer, client: Client) -> None:
+    repo = hub.repos["org/model"]
+    listing = {"id": "org/model", "sha": repo.commit, "siblings": [{"rfilename": name} for name in repo.files]}
+    hub.faults.append(Fault("/api/", times=9, status=200, body=json.dumps(listing).encode()))
+    found = client.run("resolve", "org/model")
+    assert content(found["folder"]) == repo.files["model.safetensors"]
+    assert client.run("pull", "org/model")["folder"] == found["folder"]
+    assert client.run("resolve", "org/model", offline=True)["folder"] == found["folder"]
 
 
 def test_a_whole_cache_is_used_without_any_request(hub: HubServer, client: Client) -> None:

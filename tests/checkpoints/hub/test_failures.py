@@ -136,10 +136,9 @@ def test_an_index_cannot_name_a_file_outside(hub: HubServer, client: Client, nam
 
 
 def test_a_hostile_mirror_cannot_choose_where_a_file_goes(hub: HubServer, client: Client) -> None:
-    commit = hub.repos["org/model"].commit
-    hub.faults.append(
-        Fault("config.json", "HEAD", status=200, headers={"ETag": '"../../../../owned"', "X-Repo-Commit": commit})
-    )
+    repo = hub.repos["org/model"]
+    headers = {"ETag": '"../../../../owned"', "X-Linked-Etag": '"../../../../owned"', "X-Repo-Commit": "../../owned"}
+    hub.faults.append(Fault("config.json", times=9, status=200, headers=headers, body=repo.files["config.json"]))
     found = client.run("resolve", "org/model")
-    assert "not consistent" in found["error"]
-    assert not list(client.home.parent.rglob("owned"))
+    assert content(found["folder"], "config.json") == repo.files["config.json"]
+    assert not list(client.home.parent.rglob("*owned*"))

@@ -2,7 +2,9 @@
 
 import pytest
 
-from samcli.cli.train.app import NanoFlags, describe, recipe_of
+from samcli.cli.train.app import NanoFlags, complete_variant, recipe_of
+from samcli.cli.train.shared import describe
+from samcli.errors import UsageError
 from samcli.training.nano.settings import NanoRecipe
 
 
@@ -37,7 +39,10 @@ def test_a_bigger_size_is_bigger():
 
 
 def test_a_line_of_the_log_reads_as_words():
-    assert describe({"step": 50, "loss": 1.23456, "seconds": 100.0}, 200) == "step 50 of 200  loss 1.235  after 1m40s"
+    line = {"step": 50, "of": 200, "stage": "words", "loss": 1.23456, "examples/s": 20.0, "seconds": 100.0}
+    assert describe(line) == "words  step 50 of 200  loss 1.235  20 examples/s"
+    assert describe(line | {"left": 100.0}) == "words  step 50 of 200  loss 1.235  20 examples/s  1m40s left"
+    assert describe({"clips": 3, "of": 7}) == "scoring the clips again, 3 of 7"
 
 
 @pytest.mark.parametrize("arguments", [(".", "out"), ("missing", "out")])
@@ -54,8 +59,16 @@ def test_a_size_that_does_not_exist_is_refused(sam):
 
 def test_a_variant_that_does_not_exist_is_refused(sam):
     (sam.folder / "manifest.csv").touch()
-    done = sam("train", "nano", ".", "out", "--variant", "no-ears")
+    done = sam("train", "nano", ".", "out", "--variant", "plain,no-ears")
     assert done.returncode == 2 and b"connector-b" in done.stderr and not (sam.folder / "out").exists()
+    assert complete_variant("plain,connector-c") == ["plain,connector-c", "plain,connector-convolution"]
+
+
+@pytest.mark.parametrize("variant", ["no-scan", "mambaout"])
+def test_ears_that_stay_are_no_others(variant):
+    assert recipe_of(NanoFlags(variant=variant)).encoder != NanoRecipe().encoder
+    with pytest.raises(UsageError, match="--ears keeps an encoder"):
+        recipe_of(NanoFlags(variant=variant, ears="sam-nano"))
 
 
 def test_what_goes_on_as_it_is_takes_no_other_choice(sam):
@@ -72,5 +85,5 @@ def test_nothing_to_learn_is_refused(sam):
 
 
 def test_a_short_training_warms_up_within_a_tenth():
-    assert recipe_of(NanoFlags(steps=100)).loop.optimiser.warm_up == 10
-    assert recipe_of(NanoFlags(steps=10)).loop.optimiser.warm_up == 1
+    assert recipe_of(NanoFlags(steps=100)).pace.warm_up == 10
+    assert recipe_of(NanoFlags(steps=10)).pace.warm_up == 1

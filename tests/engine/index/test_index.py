@@ -98,14 +98,14 @@ def test_what_cannot_be_heard_is_remembered(folder: Path) -> None:
 @pytest.mark.parametrize("error", [RuntimeError("the decoder is lost"), MemoryError(), OSError(5, "I/O error")])
 def test_a_decoder_that_fails_in_its_own_way(folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """One file is noted, and the others go on."""
-    from samcli.engine.inputs import reading
+    from samcli.engine.inputs import sources
 
     def failing(item: Input, rate: int):  # type: ignore[no-untyped-def]
         if item.path.endswith("1.wav"):
             raise error
         return open_input(item, rate)
 
-    monkeypatch.setattr(reading, "open_input", failing)
+    monkeypatch.setattr(sources, "open_input", failing)
     model = tiny_random()
     with Index(folder / NAME, model) as index:
         changes = index.update(find_inputs([folder]), model)

@@ -16,7 +16,7 @@ from samcli.engine.inputs import decoder as decoders
 from samcli.engine.inputs.decode_ahead import DecodeAhead, Failed
 from samcli.engine.inputs.decoder import Decoder
 from samcli.engine.inputs.find import Input, find_inputs
-from samcli.engine.inputs.reading import Ended
+from samcli.engine.inputs.sources import Ended
 from samcli.engine.options import RunOptions
 from samcli.engine.windows import Cut, Piece
 from samcli.errors import InputError, UsageError
@@ -69,7 +69,7 @@ def test_a_decoder_that_dies_takes_one_file_with_it(folder: Path) -> None:
     decoder = Decoder(HOW)
     long, short = (Input(str(folder / name), name, None, name) for name in ("d.ogg", "a.wav"))
     try:
-        going = decoder.heard(long)
+        going = decoder.pieces_of(long)
         assert isinstance(next(going), Piece)
         process = decoder._process
         assert process is not None
@@ -78,7 +78,7 @@ def test_a_decoder_that_dies_takes_one_file_with_it(folder: Path) -> None:
         with pytest.raises(InputError, match=r"The decoder died of 'd\.ogg'") as caught:
             list(going)
         assert caught.value.kind == "decoder"
-        piece, end = decoder.heard(short)
+        piece, end = decoder.pieces_of(short)
         assert isinstance(piece, Piece) and isinstance(end, Ended)
         assert decoder._process is not process
     finally:
@@ -89,8 +89,8 @@ def test_the_run_goes_on_without_the_file(folder: Path, monkeypatch: pytest.Monk
     """With a decoder that a certain file kills, as hostile files have killed some."""
     deadly = (
         "import os, sys; sys.path.insert(0, sys.argv.pop(1)); from samcli.engine.inputs import decoder_process as d; "
-        "real = d.heard; d.heard = lambda item, how: os._exit(11) if 'c.mp3' in item.path else real(item, how); "
-        "d.main()"
+        "real = d.pieces_of; "
+        "d.pieces_of = lambda item, how: os._exit(11) if 'c.mp3' in item.path else real(item, how); d.main()"
     )
     monkeypatch.setattr(decoders, "START", deadly)
     inputs = find_inputs([folder / name for name in ("a.wav", "c.mp3", "b.flac")])

@@ -19,7 +19,7 @@ from toy import Deadly, Fragile, Signed, Toy, no_model
 from samcli.engine.inputs.find import Input, find_inputs
 from samcli.engine.journal import Journal, fingerprint
 from samcli.engine.options import RunOptions, RunReport
-from samcli.engine.ray.engine import Crew
+from samcli.engine.ray.engine import RayWorkers
 from samcli.errors import ModelError, UsageError
 from samcli.records import Record
 from samcli.tasks.run import run
@@ -57,7 +57,7 @@ def lines(records: Sequence[Record]) -> list[str]:
 def hear(
     load: Callable[[], Any], address: str, task: str, inputs: list[Input], options: RunOptions, **more: Any
 ) -> list[Record]:
-    with Crew(load, address=address, workers=2) as crew:
+    with RayWorkers(load, address=address, workers=2) as crew:
         return list(run(task, inputs, crew, options, **more))
 
 
@@ -95,7 +95,7 @@ def test_killed_workers_files_are_heard_by_another(cluster: str, sounds: list[In
         os.kill(victim, signal.SIGKILL)
         killed.append(victim)
 
-    with Crew(partial(Signed, signs), address=cluster, workers=2) as crew:
+    with RayWorkers(partial(Signed, signs), address=cluster, workers=2) as crew:
         killer = threading.Thread(target=kill)
         killer.start()
         records = list(run("tag", sounds, crew, RunOptions(batch_size=2)))
@@ -106,7 +106,7 @@ def test_killed_workers_files_are_heard_by_another(cluster: str, sounds: list[In
 
 def test_results_stream_to_the_journal(cluster: str, sounds: list[Input], tmp_path: Path) -> None:
     options, report = RunOptions(ordered=False), RunReport()
-    with Crew(Toy, address=cluster, workers=2) as crew:
+    with RayWorkers(Toy, address=cluster, workers=2) as crew:
         with Journal(tmp_path / "j", fingerprint("tag", crew.about, options)) as journal:
             records = run("tag", sounds, crew, options, journal=journal)
             for _ in range(5):

@@ -13,7 +13,7 @@ from samcli.evaluation.metrics.caption_words import caption_words
 from samcli.text.labels import labels, phrase
 
 # What the reference puts out as marks, which the COCO evaluation leaves out.
-MARKS = {"''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-", ".", "?", "!", ",", ":", "-", "--", "...", ";"}
+TARGETS = {"''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-", ".", "?", "!", ",", ":", "-", "--", "...", ";"}
 SENTENCES = [
     "A dog barks, then it rains.",
     "It's a dog's bark; they can't hear it",
@@ -71,4 +71,4 @@ def test_as_the_penn_treebank_tokenizer() -> None:
     done = subprocess.run(command, input="\n".join(sentences).encode(), capture_output=True, check=True)
     rows = done.stdout.decode().split("\n")[: len(sentences)]
     for sentence, row in zip(sentences, rows, strict=True):
-        assert list(caption_words(sentence)) == [word for word in row.split() if word not in MARKS], sentence
+        assert list(caption_words(sentence)) == [word for word in row.split() if word not in TARGETS], sentence

@@ -14,7 +14,7 @@ from samcli.evaluation.metrics.wording import (
     names_of,
     names_of_kind,
     shares_words,
-    told_order,
+    stated_order,
     yes_or_no,
 )
 from samcli.training.language.captions import write_caption
@@ -54,7 +54,7 @@ DOG, SIREN = names_of("Dog", ("Dog",)), names_of("Siren", ("Siren",))
     ],
 )
 def test_order(text: str, order: str | None) -> None:
-    assert told_order(text, DOG, SIREN) == order
+    assert stated_order(text, DOG, SIREN) == order
 
 
 def test_order_of_the_grammar_s_captions() -> None:
@@ -66,7 +66,7 @@ def test_order_of_the_grammar_s_captions() -> None:
         first, second = find_kind(one), find_kind(other)
         scene = Scene(10, (Event(first, 0.5, 3.5, -20), Event(second, 4.5, 8.0, -20)))
         caption = write_caption(scene, rng)
-        read.append((told_order(caption, names_of_kind(first), names_of_kind(second)), caption))
+        read.append((stated_order(caption, names_of_kind(first), names_of_kind(second)), caption))
     wrong = [entry for entry in read if entry[0] != "forward"]
     assert len(wrong) <= 0.01 * len(read), wrong[:20]
 
@@ -76,7 +76,7 @@ def test_together_of_the_grammar_s_captions() -> None:
     first, second = find_kind("dog"), find_kind("siren")
     scene = Scene(10, (Event(first, 0.5, 9.0, -20), Event(second, 0.6, 9.1, -20)))
     captions = [write_caption(scene, rng) for _ in range(200)]
-    orders = [told_order(text, names_of_kind(first), names_of_kind(second)) for text in captions]
+    orders = [stated_order(text, names_of_kind(first), names_of_kind(second)) for text in captions]
     # "A dog barks and a siren wails" leaves it open; the rest says so.
     plain = [text for text, order in zip(captions, orders, strict=True) if order != "together"]
     assert all(" and " in text for text in plain), plain

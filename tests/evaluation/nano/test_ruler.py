@@ -6,9 +6,9 @@ from random import Random
 
 import numpy as np
 
-from samcli.evaluation.metrics.wording import invented, names_any, names_of_kind, told_order
+from samcli.evaluation.answers.quiz import quiz_of
+from samcli.evaluation.metrics.wording import invented, names_any, names_of_kind, stated_order
 from samcli.evaluation.nano.dev_sounds import DevClip, distinguishable
-from samcli.evaluation.told.quiz import exam
 from samcli.text.labels import labels
 from samcli.training.language.captions import write_caption
 from samcli.training.language.scenes import Event, Scene
@@ -73,7 +73,7 @@ def test_orders_of_all_pairs() -> None:
             continue
         scene = Scene(10, (Event(first.kind, 0.5, 4.0, -20), Event(second.kind, 4.6, 8.0, -20)))
         caption = write_caption(scene, rng)
-        if told_order(caption, first.names, second.names) != "forward":
+        if stated_order(caption, first.names, second.names) != "forward":
             wrong.append((first.clip.label, second.clip.label, caption))
     assert len(wrong) <= 2, wrong
 
@@ -88,16 +88,16 @@ def test_exams_are_fair() -> None:
     """The right option is named right and the others are not; where it stands tells nothing."""
     places = []
     for clip in clips():
-        sheet = exam(clip, CLASSES)
-        assert sheet is not None, clip.clip.label
-        assert names_any(sheet.present.text, clip.names), sheet.present.text
-        assert not names_any(sheet.absent.text, clip.names), sheet.absent.text
-        assert sheet.choice.right(f"{'abcd'[sheet.choice.truth]}) {sheet.choice.options[sheet.choice.truth]}")
-        assert not sheet.choice.right(f"{'abcd'[sheet.choice.truth - 1]})")
-        assert sheet.present.right("Yes.") and not sheet.present.right("No.") and not sheet.absent.right("Yes.")
-        assert len(set(sheet.choice.options)) == 4
-        places.append(sheet.choice.truth)
-        assert exam(clip, CLASSES) == sheet
+        quiz = quiz_of(clip, CLASSES)
+        assert quiz is not None, clip.clip.label
+        assert names_any(quiz.present.text, clip.names), quiz.present.text
+        assert not names_any(quiz.absent.text, clip.names), quiz.absent.text
+        assert quiz.choice.right(f"{'abcd'[quiz.choice.truth]}) {quiz.choice.options[quiz.choice.truth]}")
+        assert not quiz.choice.right(f"{'abcd'[quiz.choice.truth - 1]})")
+        assert quiz.present.right("Yes.") and not quiz.present.right("No.") and not quiz.absent.right("Yes.")
+        assert len(set(quiz.choice.options)) == 4
+        places.append(quiz.choice.truth)
+        assert quiz_of(clip, CLASSES) == quiz
     shares = np.bincount(places, minlength=4) / len(places)
     assert shares.min() > 0.15 and shares.max() < 0.35
     assert names_of_kind(catalogue()["dog"])

@@ -12,19 +12,19 @@ import pytest
 import torch
 
 from samcli.checkpoints.tiny import tiny_random
+from samcli.evaluation.answers.quiz import quiz_of
 from samcli.evaluation.metrics.wording import names_any
 from samcli.evaluation.nano import dev_sounds
 from samcli.evaluation.nano.dev_sounds import DevSounds, corpus_of
 from samcli.evaluation.nano.dev_tags import cross_source_accuracy, everyday_accuracy, tag_figures, teacher_agreement
-from samcli.evaluation.nano.suite import Extent, measure, nano_figures, report_markdown, report_rows
-from samcli.evaluation.nano.targets import MARKS
-from samcli.evaluation.told.quiz import exam
+from samcli.evaluation.nano.suite import SuiteSize, measure, nano_figures, report_markdown, report_rows
+from samcli.evaluation.nano.targets import TARGETS
 from samcli.models.interface import Encoding, SpeakOptions
 from samcli.text.labels import labels
 from samcli.training.nano.corpus import Targets
 
 RATE = 16_000
-FEW = Extent(every=4, scenes=8, minutes=2, variants=3, long=8)
+FEW = SuiteSize(every=4, scenes=8, minutes=2, variants=3, long=8)
 
 
 class Oracle:
@@ -101,7 +101,7 @@ def of_nothing(corpus_folder: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def of_the_oracle(corpus_folder: Path) -> dict[str, Any]:
-    return measure(Oracle(), corpus_folder, Extent(1, scenes=24, minutes=3, variants=4, long=8))  # type: ignore[arg-type]
+    return measure(Oracle(), corpus_folder, SuiteSize(1, scenes=24, minutes=3, variants=4, long=8))  # type: ignore[arg-type]
 
 
 def values(report: dict[str, Any]) -> dict[str, float]:
@@ -109,13 +109,13 @@ def values(report: dict[str, Any]) -> dict[str, float]:
 
 
 def test_every_row_is_there(of_nothing: dict[str, Any], of_the_oracle: dict[str, Any]) -> None:
-    assert [entry["key"] for entry in of_the_oracle["figures"]] == list(MARKS)
-    assert [entry["key"] for entry in of_nothing["figures"]] == list(MARKS)
+    assert [entry["key"] for entry in of_the_oracle["figures"]] == list(TARGETS)
+    assert [entry["key"] for entry in of_nothing["figures"]] == list(TARGETS)
     assert of_nothing["clips"] == 10
     assert of_the_oracle["clips"] == 40
     table = report_rows(of_the_oracle)
-    assert len(table) == len(MARKS)
-    assert report_markdown(of_the_oracle).count("\n") == len(MARKS) + 2
+    assert len(table) == len(TARGETS)
+    assert report_markdown(of_the_oracle).count("\n") == len(TARGETS) + 2
 
 
 def test_knowing_nothing_scores_like_chance(of_nothing: dict[str, Any]) -> None:
@@ -175,13 +175,13 @@ def test_scenes_and_exams(corpus_folder: Path) -> None:
     again = DevSounds.read(corpus).two_event_scenes(40)
     assert all(np.array_equal(one.wave, other.wave) for one, other in zip(scenes, again, strict=True))
     for clip in sounds.singles:
-        sheet = exam(clip, corpus.names)
-        assert sheet is not None
-        assert names_any(sheet.present.text, clip.names)
-        assert not names_any(sheet.absent.text, clip.names)
-        fits = [names_any(option, clip.names) for option in sheet.choice.options]
+        quiz = quiz_of(clip, corpus.names)
+        assert quiz is not None
+        assert names_any(quiz.present.text, clip.names)
+        assert not names_any(quiz.absent.text, clip.names)
+        fits = [names_any(option, clip.names) for option in quiz.choice.options]
         assert fits.count(True) == 1
-        assert fits.index(True) == sheet.choice.truth
+        assert fits.index(True) == quiz.choice.truth
 
 
 def test_tags_need_not_all_be_known(corpus_folder: Path) -> None:

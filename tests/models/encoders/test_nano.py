@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -20,10 +23,10 @@ SMALL = NanoConfig(
 )
 
 
-@pytest.fixture(scope="module")
-def encoder() -> NanoEncoder:
+@pytest.fixture(scope="module", params=["mamba2", "mambaout"])
+def encoder(request: pytest.FixtureRequest) -> NanoEncoder:
     torch.manual_seed(0)
-    network = NanoEncoder(SMALL)
+    network = NanoEncoder(replace(SMALL, mixing=request.param))
     learn_statistics(network.trunk)
     network.train()
     for _ in range(3):  # let the batch norms see something
@@ -53,8 +56,9 @@ def test_folding_the_batch_norms_changes_nothing(encoder: NanoEncoder) -> None:
     assert torch.allclose(folded, block.norm(block.conv(x)), atol=1e-12)
 
 
-def test_the_shipped_sizes(encoder: NanoEncoder) -> None:
-    network = NanoEncoder(NanoConfig())
+@pytest.mark.parametrize("mixing", ["mamba2", "mambaout"])
+def test_the_shipped_sizes(mixing: Any) -> None:
+    network = NanoEncoder(NanoConfig(mixing=mixing))
     parameters = sum(p.numel() for p in network.parameters())
     assert 3_500_000 < parameters < 4_500_000
     encoding = network.eval()(torch.zeros(1, 998, 128))

@@ -123,6 +123,27 @@ def ssamba_pth(width: int) -> Listing:
     return found
 
 
+def aum_pth(width: int, both: bool) -> Listing:
+    inner, rank = 2 * width, width // 16
+    found: Listing = {
+        "module.cls_token": (1, 1, width),
+        "module.pos_embed.pos_embed": (1, 513, width),
+        "module.norm_f.weight": (width,),
+        **dict(pair("module.patch_embed.proj", (width, 1, 16, 16))),
+        **dict(pair("module.head", (527, width))),
+    }
+    for number in range(24):
+        mixer = f"module.layers.{number}.mixer."
+        found[f"module.layers.{number}.norm.weight"] = (width,)
+        found[mixer + "in_proj.weight"], found[mixer + "out_proj.weight"] = (2 * inner, width), (width, inner)
+        found[mixer + "A_log"] = found[mixer + "A_b_log"] = (inner, 16)
+        for way in ("", "_b") if both else ("",):
+            found.update(pair(f"{mixer}conv1d{way}", (inner, 1, 4)))
+            found.update(pair(f"{mixer}dt_proj{way}", (inner, rank)))
+            found[f"{mixer}x_proj{way}.weight"], found[f"{mixer}D{way}"] = (rank + 32, inner), (inner,)
+    return found
+
+
 @pytest.mark.parametrize(
     ("preset", "kind", "listing"),
     [
@@ -137,6 +158,8 @@ def ssamba_pth(width: int) -> Listing:
         ("ssamba-tiny", "ssamba", ssamba_pth(192)),
         ("ssamba-small", "ssamba", ssamba_pth(384)),
         ("ssamba-base", "ssamba", ssamba_pth(768)),
+        ("aum-base", "aum", aum_pth(768, both=False)),
+        ("aum-small", "aum", aum_pth(384, both=True)),
     ],
 )
 def test_every_tensor_has_its_place(preset: str, kind: str, listing: Listing) -> None:

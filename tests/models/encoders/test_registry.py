@@ -152,6 +152,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "eat": {"width": 16, "layers": 1, "heads": 2, "max_steps": 72, "classes": 3},
     "dass": {"widths": (4, 8), "depths": (1, 1), "classes": 3},
     "ssamba": {"width": 16, "layers": 2, "classes": 3},
+    "aum": {"width": 16, "layers": 2, "classes": 3},
 }
 
 

@@ -51,6 +51,15 @@ def test_both_searches_find_the_same(model: LanguageModel, options: GenerationOp
     assert card.beam_candidates(model, state, logits, options) == beams.beam_candidates(model, state, logits, options)
 
 
+def test_words_that_run_out_are_said_again(model: LanguageModel) -> None:
+    """Eleven words may be said, each once; the twelfth has to be one of them, in both searches."""
+    options = GenerationOptions(max_new_tokens=12, suppressed=(3, 7), beams=2, length_penalty=0.0, no_repeat_ngram=1)
+    logits, state = model.prefill(torch.randint(0, VOCABULARY, (1, 5), generator=torch.Generator().manual_seed(0)))
+    (found,) = card.beam_candidates(model, state, logits, options)
+    assert [found] == beams.beam_candidates(model, state, logits, options)
+    assert [(len(text), len(set(text))) for text in found] == [(12, 11)] * 2
+
+
 def test_the_state_that_was_given_is_not_touched(model: LanguageModel) -> None:
     logits, state = model.prefill(torch.tensor([[1, 2, 3]]))
     before = [leaf.clone() for block in state for leaf in block]

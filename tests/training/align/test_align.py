@@ -18,14 +18,14 @@ from samcli.models.encoders.ssamba import Ssamba, SsambaConfig
 from samcli.models.interface import SpeakOptions
 from samcli.models.sam import Listener
 from samcli.text.prompts import caption_prompt, question_prompt
+from samcli.training.align.network import AlignRecipe, Parts, assemble
 from samcli.training.align.openaqa import Questions, find_audio, read_questions
-from samcli.training.align.pupil import AlignRecipe, Parts, assemble
-from samcli.training.align.recipe import Answers, align, curriculum, load_parts, without_stale_head
-from samcli.training.lesson import CourseOptions
+from samcli.training.align.recipe import AlignTask, align, curriculum, load_parts, without_stale_head
 from samcli.training.recompute import recompute
+from samcli.training.stage import LoopOptions
 from samcli.training.team import Team
 
-RECIPE = AlignRecipe(rank=4, dropout=0.0, warm_up=1, rate=1e-2, course=CourseOptions(batch=4, report_every=1))
+RECIPE = AlignRecipe(rank=4, dropout=0.0, warm_up=1, rate=1e-2, loop=LoopOptions(batch=4, report_every=1))
 TINY = {
     "eat": EatConfig(width=16, layers=1, heads=2, max_steps=64, classes=3, window_frames=64),
     "dass": DassConfig(widths=(8, 16), depths=(1, 1), classes=3, window_frames=64),
@@ -72,25 +72,25 @@ def test_what_is_learned_is_what_listening_says(
     recipe = replace(RECIPE, connector=ConnectorConfig(kind, scan_width=16, scan_headdim=8, scan_state=8),
                      window_seconds=1.0, windows=3)  # fmt: skip
     parts = parts_with(encoder)
-    pupil = assemble(parts, recipe).train()
+    network = assemble(parts, recipe).train()
     with torch.no_grad():  # an adapter that was taught something
-        for name, parameter in pupil.named_parameters():
+        for name, parameter in network.named_parameters():
             if name.endswith(".up"):
                 parameter.normal_(std=0.1)
-    lesson = Answers(questions, places, range(len(questions)), parts.tokenizer, recipe, tmp_path / "unread")
-    batch = lesson.batch(range(5))
-    total, count = pupil(batch)
+    task = AlignTask(questions, places, range(len(questions)), parts.tokenizer, recipe, tmp_path / "unread")
+    batch = task.batch(range(5))
+    total, count = network(batch)
     total.backward()
-    connected = [p for p in pupil.sam.connector.parameters() if p.requires_grad]
+    connected = [p for p in network.sam.connector.parameters() if p.requires_grad]
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in connected)
     with torch.autocast("cpu", torch.bfloat16):
-        assert pupil(batch)[0].item() == pytest.approx(total.item(), rel=0.03)
+        assert network(batch)[0].item() == pytest.approx(total.item(), rel=0.03)
 
-    listener = Listener(pupil.eval().settle(), parts.tokenizer, (), "test", "0")
+    listener = Listener(network.eval().finish(), parts.tokenizer, (), "test", "0")
     expected = torch.zeros(())
     with torch.no_grad():
         for place in range(5):
-            wave, example = lesson.example(place)
+            wave, example = task.example(place)
             heard = None
             for part in wave.split(16000):
                 encoding = listener.encode(part[None], torch.tensor([len(part)]))
@@ -100,7 +100,7 @@ def test_what_is_learned_is_what_listening_says(
             said = torch.tensor(example.tokens[example.answer_start :])
             before = logits[0, example.answer_start - 1 : -1, : listener.network.language.vocab_size]
             expected += torch.nn.functional.cross_entropy(before, said, reduction="sum")
-    assert int(count) == sum(len(lesson.example(p)[1].tokens) - lesson.example(p)[1].answer_start for p in range(5))
+    assert int(count) == sum(len(task.example(p)[1].tokens) - task.example(p)[1].answer_start for p in range(5))
     assert total.item() == pytest.approx(expected.item(), rel=1e-4)
 
 
@@ -144,17 +144,17 @@ def test_a_question_takes_the_forms_in_which_people_ask(
     questions: Questions, places: list[str | None], tmp_path: Path
 ) -> None:
     parts = tiny()
-    lesson = Answers(questions, places, range(16), parts.tokenizer, RECIPE, tmp_path / "unread")
+    task = AlignTask(questions, places, range(16), parts.tokenizer, RECIPE, tmp_path / "unread")
     decode = parts.tokenizer.decode
     forms = {(tuple(e.tokens[: e.answer_start]), decode(e.tokens[e.answer_start :])) for e in
-             (lesson.words(1, place) for place in range(12))}  # fmt: skip
+             (task.words(1, place) for place in range(12))}  # fmt: skip
     caption = (tuple(caption_prompt(parts.tokenizer)), "A dog barks.")
     asked = question_prompt(parts.tokenizer, "Close-ended question: Write an audio caption describing the sound.")
     assert forms == {caption, (tuple(asked), "Audio caption: A dog barks.")}
-    plain = {decode(lesson.words(2, place).tokens).split(" yes")[0].strip() for place in range(12)}
+    plain = {decode(task.words(2, place).tokens).split(" yes")[0].strip() for place in range(12)}
     assert plain == {"is there a dog", "close-ended question: is there a dog"}
     short = replace(RECIPE, longest=20)
-    cut = Answers(questions, places, range(16), parts.tokenizer, short, tmp_path / "unread").words(1, 0)
+    cut = AlignTask(questions, places, range(16), parts.tokenizer, short, tmp_path / "unread").words(1, 0)
     assert len(cut.tokens) - cut.answer_start <= 20
 
 
@@ -167,24 +167,24 @@ def test_marks_get_rows_that_mean_something(questions: Questions) -> None:
     language.config = replace(language.config, vocab_size=known, pad_vocab_size_multiple=1)
     for table in (language.backbone.embedding, language.lm_head):
         table.weight = torch.nn.Parameter(table.weight.detach()[:known].clone())
-    pupil = assemble(parts, RECIPE)
-    assert pupil.sam.language.config.vocab_size == len(tokenizer)
-    grown = pupil.sam.language.backbone.embedding.weight
+    network = assemble(parts, RECIPE)
+    assert network.sam.language.config.vocab_size == len(tokenizer)
+    grown = network.sam.language.backbone.embedding.weight
     assert grown.shape[0] == len(tokenizer) and torch.equal(grown[:known], rows[:known])
     assert grown[known:].abs().sum() > 0
-    assert pupil.sam.language.lm_head.weight.shape[0] == len(tokenizer)
+    assert network.sam.language.lm_head.weight.shape[0] == len(tokenizer)
 
 
 def test_recomputing_gives_the_same_gradients(questions: Questions, places: list[str | None], tmp_path: Path) -> None:
     def gradients(forgets: bool) -> dict[str, Tensor]:
         parts = parts_with("dass")
-        pupil = assemble(parts, replace(RECIPE, dropout=0.2)).train()
-        lesson = Answers(questions, places, range(16), parts.tokenizer, RECIPE, tmp_path / "unread")
+        network = assemble(parts, replace(RECIPE, dropout=0.2)).train()
+        task = AlignTask(questions, places, range(16), parts.tokenizer, RECIPE, tmp_path / "unread")
         if forgets:
-            assert recompute(pupil) == 4  # two blocks each
+            assert recompute(network) == 4  # two blocks each
         torch.manual_seed(9)
-        pupil(lesson.batch(range(3)))[0].backward()
-        return {name: p.grad for name, p in pupil.named_parameters() if p.grad is not None}
+        network(task.batch(range(3)))[0].backward()
+        return {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
 
     plain, again = gradients(False), gradients(True)
     assert plain.keys() == again.keys() and all(torch.equal(plain[name], again[name]) for name in plain)
@@ -196,25 +196,25 @@ def test_a_recording_that_cannot_be_read_gives_way(
     (tmp_path / "bad.wav").write_bytes(b"no sound")
     spoilt = [str(tmp_path / "bad.wav"), *places[1:]]
     parts = tiny()
-    lesson = Answers(questions, spoilt, range(16), parts.tokenizer, RECIPE, tmp_path / "unread.txt")
-    assert len(lesson.batch(range(16)).windows) == 16
+    task = AlignTask(questions, spoilt, range(16), parts.tokenizer, RECIPE, tmp_path / "unread.txt")
+    assert len(task.batch(range(16)).windows) == 16
     assert "bad.wav" in (tmp_path / "unread.txt").read_text()
 
 
 def test_a_tuned_encoder_loses_its_stale_head(tmp_path: Path) -> None:
     for kind in ("eat", "dass"):
-        network = assemble(parts_with(kind), RECIPE).settle()
+        network = assemble(parts_with(kind), RECIPE).finish()
         assert network.encoder.head is not None
         assert without_stale_head(network, replace(RECIPE, freeze_encoder=True)).encoder.head is not None
         bare = without_stale_head(network, RECIPE)
         assert bare.config.encoder.classes == 0 and not any("head" in name for name in bare.encoder.state_dict())
 
 
-def test_two_sounds_are_told_apart_after_a_course(sounds: Path, tmp_path: Path, alone: Team) -> None:
+def test_two_sounds_are_told_apart_after_training(sounds: Path, tmp_path: Path, alone: Team) -> None:
     places: list[str | None] = [str(sounds / "one.wav"), str(sounds / "three.wav")]
     asked, answers = ["", ""], ["a dog barks", "rain falls softly"]
     questions = Questions(["one", "three"], [0, 1], asked, answers, ["caption", "caption"])
-    recipe = replace(RECIPE, method="full", steps=(0, 0, 0, 60), course=CourseOptions(batch=2))
+    recipe = replace(RECIPE, method="full", steps=(0, 0, 0, 60), loop=LoopOptions(batch=2))
     parts = tiny()
     network, _ = align(parts, questions, places, tmp_path, recipe, alone)
     listener = Listener(network, parts.tokenizer, (), "test", "0")

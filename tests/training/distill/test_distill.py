@@ -22,32 +22,33 @@ from samcli.ssm.bidirectional import BidirectionalConfig
 from samcli.text.labels import labels
 from samcli.training.distill import recipe as distillation
 from samcli.training.distill.recipe import (
+    DistillBatch,
     DistillRecipe,
-    Imitation,
-    Pair,
-    blot,
+    DistillTask,
     distill,
     make_student,
+    mask,
     mixed,
 )
 from samcli.training.distill.teacher import (
     SCORES,
     TeacherLabels,
-    hear_all,
-    heard_by,
     known_targets,
+    label_windows,
     rarity,
     read_labels,
+    teacher_labels,
     windows_of,
 )
 from samcli.training.frames import FrameStore, make_frames
-from samcli.training.lesson import CourseOptions, Pace
+from samcli.training.model_folder import ModelFolder
+from samcli.training.optimiser import Pace
+from samcli.training.stage import LoopOptions
 from samcli.training.team import Team
-from samcli.training.workshop import Workshop
 from tests.training.conftest import make_corpus
 
 SMALL = NanoConfig(trunk="tiny", hidden=16, layers=1, mixer=BidirectionalConfig(d_model=16, d_state=8, head_dim=8))
-RECIPE = DistillRecipe(steps=6, pace=Pace(1e-2, 1), course=CourseOptions(batch=3, average=0.9, report_every=2))
+RECIPE = DistillRecipe(steps=6, pace=Pace(1e-2, 1), loop=LoopOptions(batch=3, average=0.9, report_every=2))
 
 
 @pytest.fixture(scope="module")
@@ -80,19 +81,19 @@ def test_the_store_holds_what_can_be_read(sounds: Path, tmp_path: Path) -> None:
 
 def test_the_teacher_listens_once_and_goes_on_where_it_was(store: FrameStore, tmp_path: Path) -> None:
     teacher = load_model("tiny-random")
-    whole = hear_all(teacher, store, tmp_path)
+    whole = label_windows(teacher, store, tmp_path)
     assert whole.scores.shape == (4, len(teacher.labels)) and whole.labels == teacher.labels
     expected = torch.sigmoid(teacher.encode(torch.zeros(1, 16000), torch.tensor([16000])).clip_logits)
     assert expected.shape[1] == whole.scores.shape[1]
     path = tmp_path / SCORES
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2 + 3])  # stopped within a row
-    again = hear_all(teacher, store, tmp_path)
+    again = label_windows(teacher, store, tmp_path)
     assert np.array_equal(again.scores, whole.scores) and path.read_bytes() == data
     languageless = load_model("tiny-random")
     languageless.tasks = frozenset({"caption"})
     with pytest.raises(ModelError, match="cannot teach tags"):
-        hear_all(languageless, store, tmp_path)
+        label_windows(languageless, store, tmp_path)
 
 
 def test_a_teacher_that_reads_other_frames_is_given_its_own(sounds: Path, tmp_path: Path) -> None:
@@ -100,8 +101,8 @@ def test_a_teacher_that_reads_other_frames_is_given_its_own(sounds: Path, tmp_pa
     teacher: Any = load_model("tiny-random")
     store = make_frames(inputs, tmp_path / "frames")  # as DASS and its like read them
     with pytest.raises(ModelError, match="reads other frames"):
-        hear_all(teacher, store, tmp_path)
-    said = heard_by(teacher, inputs, store, tmp_path)
+        label_windows(teacher, store, tmp_path)
+    said = teacher_labels(teacher, inputs, store, tmp_path)
     assert len(said.scores) == len(windows_of(store)) == 4
     for number, name in enumerate(store.names):
         wave = torch.from_numpy(read_sound(name, teacher.sample_rate))[None]
@@ -114,10 +115,10 @@ def test_a_student_hears_the_level_that_it_will_hear(store: FrameStore) -> None:
     """Sounds are mixed as they were recorded; what the student reads of them is brought to level as in use."""
     student, _ = make_student("nano", 3, seed=0)
     still = replace(RECIPE, mix=0.0, bands=0, frames=0, balanced=False)
-    lesson = Imitation(student, store, taught(store), {}, still)
+    task = DistillTask(student, store, taught(store), {}, still)
     place = 0
-    batch = lesson.batch([place])
-    wave = torch.from_numpy(read_sound(store.names[windows_of(store)[lesson.order[place]][0]], 32_000))
+    batch = task.batch([place])
+    wave = torch.from_numpy(read_sound(store.names[windows_of(store)[task.order[place]][0]], 32_000))
     assert torch.allclose(batch.mel[0], EVEN_32K.of_wave(wave), atol=0.02)  # half precision
 
 
@@ -162,11 +163,11 @@ def test_the_loss_is_half_cross_entropy_and_half_divergence(store: FrameStore) -
     logits = torch.tensor([[1.0, -2.0, 0.5], [0.0, 3.0, -1.0]])
     target = torch.tensor([[1.0, 0.0, 0.2], [0.0, 0.9, 0.1]])
     teacher = torch.tensor([[0.7, 0.1, 0.3], [0.2, 0.9, 0.0]])
-    lesson = Imitation(Fixed(), store, taught(store), {}, replace(RECIPE, divergence=0.25))
-    outcome = lesson.outcome(Pair(torch.zeros(2, 5, 128), torch.tensor([5, 5]), target, teacher))
+    task = DistillTask(Fixed(), store, taught(store), {}, replace(RECIPE, divergence=0.25))
+    outcome = task.outcome(DistillBatch(torch.zeros(2, 5, 128), torch.tensor([5, 5]), target, teacher))
     p = torch.sigmoid(logits)
     cross = -(target * p.log() + (1 - target) * (1 - p).log()).mean(1).sum()
-    clear = teacher.clamp(distillation.LEAST)
+    clear = teacher.clamp(distillation.LEAST_PROBABILITY)
     odds = clear / (1 - clear)
     softmax = odds / odds.sum(1, keepdim=True)
     divergence = (softmax * (softmax.log() - F.log_softmax(logits, 1))).sum()
@@ -183,9 +184,9 @@ def test_mixing_and_blotting() -> None:
     rng = np.random.default_rng(0)
     mel = rng.standard_normal((1000, 128)).astype(np.float32)
     for _ in range(20):
-        blotted = mel.copy()
-        blot(blotted, rng, 48, 192)
-        changed = blotted != mel
+        masked = mel.copy()
+        mask(masked, rng, 48, 192)
+        changed = masked != mel
         assert changed.all(0).sum() <= 48 and changed.all(1).sum() <= 192
 
 
@@ -220,9 +221,9 @@ def test_a_stopped_student_learns_on_to_the_same(
     again = learn(tmp_path / "parts")
     same_weights(whole.state_dict(), again.state_dict())
 
-    workshop = Workshop(tmp_path / "out")
-    workshop.open({})
-    workshop.deliver(again, again.config, labels=("a", "b", "c"), card="# card\n")
+    folder = ModelFolder(tmp_path / "out")
+    folder.open({})
+    folder.deliver(again, again.config, labels=("a", "b", "c"), card="# card\n")
     model = load_model(str(tmp_path / "out"))
     assert model.labels == ("a", "b", "c") and model.tasks == {"tag"}
     heard = model.encode(torch.randn(1, 32000 * 21) * 0.1, torch.tensor([32000 * 21]))  # longer than two windows

@@ -18,7 +18,7 @@ from samcli.text.labels import mentions, names_sound, unsupported
 from samcli.training.language.captions import write_caption
 from samcli.training.language.drift import lean
 from samcli.training.language.phrases import FAINT_ADJECTIVES, FAINTLY
-from samcli.training.language.rehearsal import rehearse_scene
+from samcli.training.language.random_scenes import random_scene
 from samcli.training.language.scenes import (
     FAINT_DB,
     LOUD_DB,
@@ -56,7 +56,7 @@ def named(caption: str, kind: Kind) -> bool:
 def test_a_caption_mentions_only_what_is_in_its_scene() -> None:
     rng = Random(11)
     for _ in range(6000):
-        scene = rehearse_scene(rng)
+        scene = random_scene(rng)
         caption = write_caption(scene, rng)
         assert unsupported(caption, heard_in(scene)) == [], (caption, scene)
         echoing = scene.place or any(kind.name == "reverberation" for kind in scene.kinds)
@@ -68,7 +68,7 @@ def test_a_caption_is_one_short_text_in_sentence_case() -> None:
     rng = Random(12)
     lengths = []
     for _ in range(4000):
-        caption = write_caption(rehearse_scene(rng), rng)
+        caption = write_caption(random_scene(rng), rng)
         assert caption[0].isupper() and caption.endswith(".") and not caption.endswith(".."), caption
         assert "  " not in caption and "{" not in caption and " ." not in caption and " ," not in caption, caption
         lengths.append(len(caption.split()))
@@ -204,7 +204,7 @@ def test_the_drift_makes_no_leaps(level: float, change: float, period: float) ->
 
 def test_captions_of_many_scenes_hardly_repeat() -> None:
     rng = Random(20)
-    captions = [write_caption(rehearse_scene(rng), rng) for _ in range(5000)]
+    captions = [write_caption(random_scene(rng), rng) for _ in range(5000)]
     assert len(set(captions)) > 0.9 * len(captions)
     openings = {" ".join(caption.split()[:2]) for caption in captions}
     assert len(openings) > 400
@@ -224,10 +224,10 @@ def test_the_same_seed_tells_the_same_in_any_process() -> None:
         "from random import Random\n"
         "from samcli.training.language.captions import write_caption\n"
         "from samcli.training.language.questions import ask\n"
-        "from samcli.training.language.rehearsal import rehearse_scene\n"
+        "from samcli.training.language.random_scenes import random_scene\n"
         "rng = Random(5)\n"
         "for _ in range(200):\n"
-        "    scene = rehearse_scene(rng)\n"
+        "    scene = random_scene(rng)\n"
         "    print(write_caption(scene, rng), *ask(scene, rng))\n"
     )
     told = [

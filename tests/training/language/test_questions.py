@@ -12,7 +12,7 @@ from samcli.text.labels import unsupported
 from samcli.text.prompts import normalise_question
 from samcli.training.language import particulars, wording
 from samcli.training.language.questions import ask, audible
-from samcli.training.language.rehearsal import rehearse_scene
+from samcli.training.language.random_scenes import random_scene
 from samcli.training.language.scenes import Event, Scene, clearly_before
 from samcli.training.language.sounds import Kind, catalogue, find_kind, related
 
@@ -40,7 +40,7 @@ def asked(seed: int, count: int) -> list[tuple[Scene, str, str]]:
     rng = Random(seed)
     rows = []
     for _ in range(count):
-        scene = rehearse_scene(rng)
+        scene = random_scene(rng)
         question, answer = ask(scene, rng)
         rows.append((scene, question, answer))
     return rows
@@ -113,7 +113,7 @@ def test_numbers_are_counted(kinds_said: Said) -> None:
     rng = Random(32)
     seen = Counter[str]()
     for _ in range(4000):
-        scene = rehearse_scene(rng)
+        scene = random_scene(rng)
         kinds = audible(scene)
         pair = particulars.how_many(scene, kinds, rng, frozenset()) if kinds else None
         if pair is None:

@@ -8,7 +8,7 @@ from samcli.models.listener_state import ListenerState, TagGuidedSpeaker, TagRea
 from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.model import LanguageModel
 from samcli.text.tokenizer import train_tokenizer
-from samcli.training.language.rehearsal import rehearse_sentences
+from samcli.training.language.random_scenes import random_sentences
 from samcli.training.nano.batches import BatchOptions, Sampler
 from samcli.training.nano.lexicon import associations, single_sounds
 from samcli.training.nano.material import Material
@@ -34,7 +34,7 @@ def test_a_rare_class_binds_its_word_the_closest() -> None:
 
 
 def test_counted_from_a_corpus(material: Material) -> None:
-    tokenizer = train_tokenizer(rehearse_sentences(4000), 1200)
+    tokenizer = train_tokenizer(random_sentences(4000), 1200)
     sampler = Sampler(material.corpus.split("train"), BatchOptions())
     pairs = list(single_sounds(material.scripts, sampler, tokenizer, 200, seed=1))
     found = associations(pairs, len(tokenizer))

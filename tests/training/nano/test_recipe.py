@@ -25,19 +25,17 @@ from samcli.models.interface import SpeakOptions
 from samcli.models.sam import SamNetwork
 from samcli.ssm.bidirectional import BidirectionalConfig
 from samcli.text.labels import labels
-from samcli.training.loop import LoopOptions
 from samcli.training.nano import material as material_module
-from samcli.training.nano import opinions
 from samcli.training.nano import recipe as nano
+from samcli.training.nano import soft_targets
 from samcli.training.nano.batches import BatchOptions
 from samcli.training.nano.corpus import Corpus
 from samcli.training.nano.lexicon import single_sounds
-from samcli.training.nano.material import Material, untaught
-from samcli.training.nano.recipe import begun, train_nano
+from samcli.training.nano.material import Material, without_teacher
+from samcli.training.nano.recipe import load_trained, train_nano
 from samcli.training.nano.release import attribution, card, release
-from samcli.training.nano.settings import VARIANTS, NanoRecipe, bigger
+from samcli.training.nano.settings import NANO_LOOP, VARIANTS, NanoPace, NanoRecipe, bigger
 from samcli.training.nano.synthetic import synthetic_clips
-from samcli.training.optimiser import OptimiserOptions
 from tests.training.nano.test_trunk import published
 
 TINY = NanoRecipe(
@@ -55,9 +53,10 @@ TINY = NanoRecipe(
     read_steps=2,
     word_steps=2,
     batches=BatchOptions(scenes_at_5_seconds=2),
-    loop=LoopOptions(report_every=1, worker=False, optimiser=OptimiserOptions(warm_up=1, decay_share=1.0)),
+    pace=NanoPace(warm_up=1, decay_share=1.0),
+    loop=replace(NANO_LOOP, report_every=1, workers=0),
     vocabulary=320,
-    told=200,
+    sentences=200,
     counted=40,
 )
 WORDS_ALONE = replace(TINY, ear_steps=0, ear_steps_again=0)
@@ -98,9 +97,9 @@ def test_stopped_in_every_stage_it_ends_as_an_undisturbed_one(
     corpus: Corpus, trained: tuple[SamNetwork, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts: list[str] = []
-    count_sounds, hear = single_sounds, opinions._heard_in_all
+    count_sounds, hear = single_sounds, soft_targets._all_soft_targets
     monkeypatch.setattr(nano, "single_sounds", lambda *given: counts.append("lexicon") or count_sounds(*given))
-    monkeypatch.setattr(opinions, "_heard_in_all", lambda *given: counts.append("opinions") or hear(*given))
+    monkeypatch.setattr(soft_targets, "_all_soft_targets", lambda *given: counts.append("opinions") or hear(*given))
     for step in (1, 3, 5, 7):
         with pytest.raises(KeyboardInterrupt):
             train_nano(corpus, tmp_path, TINY, report=stopping_at(step))
@@ -113,7 +112,7 @@ def test_stopped_in_every_stage_it_ends_as_an_undisturbed_one(
     undisturbed, resumed = lines_of(folder), lines_of(tmp_path)
     assert [line["step"] for line in resumed] == [1, 2, 3, 4, 5, 6, 7, 8]
     for one, other in zip(undisturbed, resumed, strict=True):
-        assert {**one, "seconds": 0, "scenes/s": 0} == {**other, "seconds": 0, "scenes/s": 0}
+        assert {**one, "seconds": 0, "examples/s": 0} == {**other, "seconds": 0, "examples/s": 0}
     kinds = [("name" in line, "reading" in line, line.get("words", 0) > 0) for line in resumed]
     assert kinds == [(True, False, False)] * 4 + [(False, True, False)] * 2 + [(True, False, True)] * 2
     rates = [line["rate"] for line in resumed]
@@ -150,30 +149,30 @@ def test_it_is_released_and_speaks(corpus: Corpus, trained: tuple[SamNetwork, Pa
     assert torch.allclose(again, network.tag_reader.lexicon.weight, atol=0.02), "it does not count what it knows"
 
 
-def test_opinions_are_the_mean_of_what_is_heard_and_the_teacher(
+def test_soft_targets_are_the_mean_of_encoder_and_teacher(
     trained: tuple[SamNetwork, Path], material: Material, tmp_path: Path
 ) -> None:
     network, work = trained
-    told: list[dict[str, Any]] = []
-    found = opinions.hear_again(nano.nano_of(network), material, tmp_path, told.append)
+    lines: list[dict[str, Any]] = []
+    found = soft_targets.compute_soft_targets(nano.nano_of(network), material, tmp_path, lines.append)
     clips = [clip for clip in material.corpus.split("train") if clip.source != "synthetic"]
-    assert set(found) == {clip.file for clip in clips} and told == [{"opinions": 0, "of": len(clips)}]
+    assert set(found) == {clip.file for clip in clips} and lines == [{"clips": 0, "of": len(clips)}]
     for clip in clips:
-        heard = torch.from_numpy(opinions.heard(nano.nano_of(network), material, clip)).double()
+        heard = torch.from_numpy(soft_targets.logits_of(nano.nano_of(network), material, clip)).double()
         teacher = torch.from_numpy(material.corpus.teacher[clip.file]).double().clamp(1e-4, 1 - 1e-4)
         wanted = (0.7 * heard + 0.3 * teacher.logit()).sigmoid()
         assert found[clip.file].dtype == np.float32
         assert np.allclose(found[clip.file], wanted.numpy(), atol=1e-3), clip.file
     first = work / "opinions.npz"
     assert set(np.load(first).files) == set(found)
-    with_them = material.with_opinions(found)
+    with_them = material.with_soft_targets(found)
     dog = next(clip for clip in clips if clip.file.endswith("dog1.wav"))
     elsewhere = material.targets.index["Siren"]
     assert with_them.targets(dog)[elsewhere] == pytest.approx(found[dog.file][:, elsewhere].max())
     assert with_them.targets(dog)[with_them.targets.index["Dog"]] > 0.9, "a label counts as before"
     # A window that the teacher did not judge is the encoder's alone.
     logits = np.zeros((2, 3), np.float32)
-    assert np.allclose(opinions.joined(logits, np.full((1, 3), 0.9, np.float32))[1], 0.5)
+    assert np.allclose(soft_targets.blended(logits, np.full((1, 3), 0.9, np.float32))[1], 0.5)
 
 
 @pytest.mark.parametrize("size", ["small", "base"])
@@ -198,26 +197,48 @@ def test_words_alone_are_learned_with_the_ears_of_another(
 ) -> None:
     heard, work = trained
     release(heard, work / "tokenizer.json", tmp_path / "model")
-    kept = begun(tmp_path / "model")[0].encoder.state_dict()
-    for name in ("connector-b", "connector-c", "language-without-scan"):
+    kept = load_trained(tmp_path / "model")[0].encoder.state_dict()
+    model_of: dict[str, Any] = {}
+    for name in ("connector-convolution", "connector-scan", "mixture"):
         recipe = VARIANTS[name](WORDS_ALONE)
         network = train_nano(corpus, tmp_path / name, recipe, ears=tmp_path / "model")
         assert all(torch.equal(value, kept[key]) for key, value in network.encoder.state_dict().items()), name
         assert [line["step"] for line in lines_of(tmp_path / name)] == [1, 2, 3, 4]
         release(network, tmp_path / name / "tokenizer.json", tmp_path / name / "model")
-        model = load_model(str(tmp_path / name / "model"), device="cpu")
+        model = model_of[name] = load_model(str(tmp_path / name / "model"), device="cpu")
         state = model.listen(model.encode(torch.randn(1, 32000), torch.tensor([32000])), None)
         assert isinstance(model.speak(state, [""], SpeakOptions(max_new_tokens=5))[0], str)
 
+    copies = model_of["mixture"].network.language.backbone.layers[0].mixer.in_proj.experts
+    assert not torch.equal(copies[0].weight, copies[1].weight), "what listens and what speaks have parted"
     unlike = VARIANTS["no-scan"](WORDS_ALONE)
     with pytest.raises(ModelError, match="another encoder"):
         train_nano(corpus, tmp_path / "other", unlike, ears=tmp_path / "model")
 
 
+def test_ears_of_mambaout_learn_and_are_saved(corpus: Corpus, tmp_path: Path) -> None:
+    recipe = VARIANTS["mambaout"](replace(TINY, read_steps=0, word_steps=0))
+    network = train_nano(corpus, tmp_path / "work", recipe, features=tmp_path / "features")
+    assert (tmp_path / "features/mel.npy").exists() and not (tmp_path / "work/features").exists()
+    release(network.encoder, None, tmp_path / "model")
+    model = load_model(str(tmp_path / "model"), device="cpu")
+    waves, lengths = torch.randn(1, 48_000) * 0.1, torch.tensor([48_000])
+    heard: Any = model.encode(waves, lengths).clip_logits
+    with torch.no_grad():
+        exact = network.eval().encoder(*network.encoder.features(waves, lengths)).clip_logits
+    assert (heard - exact).abs().max() < 0.1, "but for 16-bit weights"
+
+
+def test_features_of_a_corpus_that_grew_are_made_again(corpus: Corpus, tmp_path: Path) -> None:
+    few, more = (replace(corpus, clips=corpus.clips[:count]) for count in (1, 2))
+    assert corpus.clips[1] not in nano.prepare(few, tmp_path).store
+    assert all(clip in nano.prepare(more, tmp_path).store for clip in more.clips)
+
+
 def test_tags_alone_make_a_tagger(corpus: Corpus, tmp_path: Path) -> None:
     asked = recipe_of(NanoFlags(tags_only=True, steps=20))
     assert (asked.ear_steps + asked.ear_steps_again, asked.read_steps, asked.word_steps) == (20, 0, 0)
-    recipe = replace(TINY, read_steps=0, word_steps=0, loop=replace(TINY.loop, weights=asked.loop.weights))
+    recipe = replace(TINY, read_steps=0, word_steps=0, weights=asked.weights)
     network = train_nano(corpus, tmp_path / "work", recipe)
     lines = lines_of(tmp_path / "work")
     assert len(lines) == 4 and not any(line["words"] for line in lines)
@@ -229,7 +250,7 @@ def test_tags_alone_make_a_tagger(corpus: Corpus, tmp_path: Path) -> None:
 
 
 def test_without_the_teacher_only_labels_teach(corpus: Corpus, tmp_path: Path) -> None:
-    alone = untaught(corpus)
+    alone = without_teacher(corpus)
     assert {clip.file for clip in corpus.clips} - {clip.file for clip in alone.clips} == {"train/c/talk.wav"}
     assert all(not windows.any() for windows in alone.teacher.values())
     train_nano(corpus, tmp_path, VARIANTS["no-teacher"](replace(TINY, read_steps=0, word_steps=0)))
@@ -242,31 +263,34 @@ def test_sources_left_out_are_not_learned_from(corpus: Corpus, tmp_path: Path) -
     assert left.split("dev") == corpus.split("dev"), "what judges stays"
 
 
+SMALL_RECIPE = (  # the recipe at a size that a test can wait for, the rest as a person calls it
+    "import sys; from dataclasses import replace\n"
+    "from samcli.training.nano import settings\n"
+    "plain = settings.NanoRecipe\n"
+    "def small(**given):\n"
+    "    made = plain(**given)\n"
+    "    encoder = replace(made.encoder, layers=1)\n"
+    "    batches = replace(made.batches, scenes_at_5_seconds=2)\n"
+    "    return replace(made, encoder=encoder, batches=batches, language_layers=1, sentences=200, vocabulary=320, "
+    "counted=20)\n"
+    "settings.NanoRecipe = small\n"
+    "from samcli.cli.app import run\n"
+    "sys.exit(run())\n"
+)
+
+
+def called(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", SMALL_RECIPE, *arguments], cwd=folder, capture_output=True, text=True, timeout=280
+    )
+
+
 def test_one_command_makes_a_model_from_the_published_trunk(corpus_folder: Path, tmp_path: Path) -> None:
     save_file(published(), tmp_path / "mn04.safetensors")
-    script = (  # the recipe at a size that a test can wait for, the rest as a person calls it
-        "import sys; from dataclasses import replace\n"
-        "from samcli.training.nano import settings\n"
-        "plain = settings.NanoRecipe\n"
-        "def small(**given):\n"
-        "    made = plain(**given)\n"
-        "    encoder = replace(made.encoder, layers=1)\n"
-        "    batches = replace(made.batches, scenes_at_5_seconds=2)\n"
-        "    return replace(made, encoder=encoder, batches=batches, language_layers=1, told=200, vocabulary=320, "
-        "counted=20)\n"
-        "settings.NanoRecipe = small\n"
-        "from samcli.cli.app import run\n"
-        "sys.exit(run())\n"
-    )
     command = ["train", "nano", str(corpus_folder), "out", "--steps", "10", "--without", "game/one"]
     command += ["--trunk", str(tmp_path / "mn04.safetensors")]
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", script, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=280
-        )
-
-    done = run(*command)
+    done = called(tmp_path, *command)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "out/model\n"
     model = load_model(str(tmp_path / "out/model"), device="cpu")
@@ -276,5 +300,25 @@ def test_one_command_makes_a_model_from_the_published_trunk(corpus_folder: Path,
     kernel = published()["features.0.0.weight"].transpose(2, 3)
     assert torch.equal(state["network"]["encoder.trunk.stem.conv.weight"], kernel), "its first blocks stay as they came"
     assert "game/one" not in (tmp_path / "out/model/ATTRIBUTION.md").read_text()
-    refused = run(*command[:-1], "no-such-file.safetensors")
+    refused = called(tmp_path, *command[:-1], "no-such-file.safetensors")
     assert refused.returncode in (2, 3) and "no-such-file" in refused.stderr and "Traceback" not in refused.stderr
+
+
+@pytest.mark.slow
+def test_one_command_makes_a_model_of_each_variant(corpus_folder: Path, tmp_path: Path) -> None:
+    names = ["plain", "connector-b", "mixture", "mambaout", "language-mamba3"]
+    command = ["train", "nano", str(corpus_folder), "out", "--steps", "10"]
+    done = called(tmp_path, *command, "--variant", ",".join(names))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "".join(f"out/{name}/model\n" for name in names)
+    assert [path.name for path in (tmp_path / "out").rglob("mel.npy")] == ["mel.npy"], "features are computed once"
+    header, _, *rows = (tmp_path / "out/variants.md").read_text().splitlines()
+    assert [row.split(" | ")[0] for row in rows] == [f"| {name}" for name in names]
+    assert len({row.count("|") for row in (header, *rows)}) == 1
+    plain, _, mixture, out, mamba3 = (
+        load_model(str(tmp_path / "out" / name / "model"), device="cpu").network.config  # type: ignore[attr-defined]
+        for name in names
+    )
+    assert mamba3 == replace(plain, language=replace(plain.language, layer="mamba3"))
+    assert mixture == replace(plain, split_projections=True)
+    assert out == replace(plain, encoder=replace(plain.encoder, mixing="mambaout"))

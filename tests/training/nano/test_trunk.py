@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from samcli.errors import ModelError
 from samcli.models.encoders.mobilenet import MN04
 from samcli.models.encoders.nano import NanoConfig, NanoEncoder
-from samcli.training.nano.trunk import begin_with
+from samcli.training.nano.trunk import load_trunk
 
 
 def published(seed: int = 0) -> dict[str, Tensor]:
@@ -88,7 +88,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[NanoEncoder, dict[s
     weights, path = published(), tmp_path_factory.mktemp("mn04") / "mn04.safetensors"
     save_file(weights, path)
     encoder = NanoEncoder(NanoConfig()).eval()
-    begin_with(encoder, path)
+    load_trunk(encoder, path)
     nn.init.zeros_(encoder.window_hidden.weight[:, 384:])  # what mn04 does not have
     return encoder, weights
 
@@ -108,4 +108,4 @@ def test_other_files_are_refused_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "text.safetensors").write_text("hello")
     for name in ("other.safetensors", "text.safetensors", "missing.safetensors"):
         with pytest.raises(ModelError, match="does not hold EfficientAT's mn04"):
-            begin_with(NanoEncoder(NanoConfig()), tmp_path / name)
+            load_trunk(NanoEncoder(NanoConfig()), tmp_path / name)

@@ -14,13 +14,14 @@ from samcli.engine.inputs.find import find_inputs
 from samcli.evaluation.probe import feature, judge
 from samcli.models.encoders.ssamba import SsambaConfig
 from samcli.training.frames import FrameStore, make_frames
-from samcli.training.lesson import CourseOptions, Pace
 from samcli.training.nano.corpus import Clip
-from samcli.training.pretrain.recipe import HiddenPatches, PretrainRecipe, fresh, hide, pretrain, sized
+from samcli.training.optimiser import Pace
+from samcli.training.pretrain.recipe import PretrainRecipe, PretrainTask, fresh, hide, pretrain, sized
+from samcli.training.stage import LoopOptions
 from samcli.training.team import Team
 
 ENCODER = SsambaConfig(width=16, layers=2, d_state=2, table_steps=4, window_frames=64)
-RECIPE = PretrainRecipe(ENCODER, hidden=0.5, steps=8, pace=Pace(2e-3, 2), course=CourseOptions(batch=3, report_every=4))
+RECIPE = PretrainRecipe(ENCODER, hidden=0.5, steps=8, pace=Pace(2e-3, 2), loop=LoopOptions(batch=3, report_every=4))
 
 
 @pytest.fixture(scope="module")
@@ -41,16 +42,16 @@ def test_hidden_patches_lie_in_squares() -> None:
 
 
 def test_windows_cover_the_recordings(store: FrameStore) -> None:
-    lesson = HiddenPatches(fresh(RECIPE), store, RECIPE)
-    assert len(lesson.order) == sum(max(1, length // 64) for length in store.lengths)
-    batch = lesson.batch(range(5))
+    task = PretrainTask(fresh(RECIPE), store, RECIPE)
+    assert len(task.order) == sum(max(1, length // 64) for length in store.lengths)
+    batch = task.batch(range(5))
     assert batch.frames.shape == (5, 64, 128) and batch.hidden.shape == (5, 16)
-    again = lesson.batch(range(3, 5))
+    again = task.batch(range(3, 5))
     assert torch.equal(again.frames, batch.frames[3:]) and torch.equal(again.hidden, batch.hidden[3:])
     short = store.names.index(next(name for name in store.names if name.endswith("one.wav")))
-    place = next(place for place in range(40) if lesson.order[place] < 1) if short == 0 else None
+    place = next(place for place in range(40) if task.order[place] < 1) if short == 0 else None
     if place is not None:  # 38 frames fill 64 by coming again
-        mel = lesson.example(place)[0]
+        mel = task.example(place)[0]
         assert np.array_equal(mel[:26], mel[38:])
 
 

@@ -18,12 +18,13 @@ from samcli.errors import UsageError
 from samcli.models.speech.network import STACK, TINY, SpeechNetwork
 from samcli.models.speech.recogniser import Recogniser
 from samcli.training.frames import FrameStore, make_frames
-from samcli.training.lesson import CourseOptions, Pace
+from samcli.training.optimiser import Pace
 from samcli.training.order import generator
 from samcli.training.speech.frames import LEAST, NONE, Variety, joined, varied
 from samcli.training.speech.material import Utterance, inputs_of, read_speech, spelled, symbols_of
 from samcli.training.speech.recipe import Dictation, SpeechRecipe, card, teach
 from samcli.training.speech.transducer import transducer_loss
+from samcli.training.stage import LoopOptions
 from samcli.training.team import Team
 
 RATE = 16_000
@@ -117,7 +118,7 @@ def recipe_for(utterances: list[Utterance], **more: Any) -> SpeechRecipe:
     network = replace(
         TINY, symbols=symbols_of(utterances), d_model=16, encoder_layers=1, d_state=8, headdim=8, joint=16
     )
-    return SpeechRecipe(network, pace=Pace(1e-3, 2), course=CourseOptions(batch=2, report_every=1), **more)
+    return SpeechRecipe(network, pace=Pace(1e-3, 2), loop=LoopOptions(batch=2, report_every=1), **more)
 
 
 def test_a_step_hears_what_its_number_says(store: Any) -> None:
@@ -144,7 +145,7 @@ def test_a_course_goes_on_as_if_it_had_not_stopped(store: Any, tmp_path: Path) -
         if line["step"] == 2:
             raise KeyboardInterrupt
 
-    often = replace(recipe, course=replace(recipe.course, save_every_seconds=0.0))
+    often = replace(recipe, loop=replace(recipe.loop, save_every_seconds=0.0))
     with pytest.raises(KeyboardInterrupt):
         teach(frames, utterances, tmp_path / "stopped", often, team, stop)
     again, finished = teach(frames, utterances, tmp_path / "stopped", often, team)
@@ -175,9 +176,9 @@ def test_a_small_network_learns_a_few_sentences(tmp_path: Path) -> None:
         soundfile.write(path, np.concatenate(pieces), RATE)
         utterances.append(Utterance(str(path), sentence))
     network = replace(TINY, symbols=symbols_of(utterances), d_model=64, encoder_layers=2, joint=64)
-    course, pace = CourseOptions(batch=3), Pace(4e-3, 20, "cosine")
+    loop, pace = LoopOptions(batch=3), Pace(4e-3, 20, "cosine")
     # three sentences are soon known by heart: only what is spelled by ear alone makes it listen
-    recipe = SpeechRecipe(network, variety=NONE, alone=0.8, steps=500, pace=pace, course=course)
+    recipe = SpeechRecipe(network, variety=NONE, alone=0.8, steps=500, pace=pace, loop=loop)
     store = make_frames(inputs_of(utterances), tmp_path / "frames")
     taught, _ = teach(store, utterances, tmp_path / "course", recipe, Team(torch.device("cpu")))
     for utterance in utterances:

@@ -1,0 +1,1 @@
+"""Captions and answers on development clips and long scenes, and whether they are true."""
