@@ -123,7 +123,10 @@ def teach(
         network = SpeechNetwork(recipe.network).to(team.device)
     lesson = Dictation(network, store, utterances, recipe)
     stage = Stage("speech", recipe.length(len(lesson.order)), lambda: lesson, recipe.pace)
-    finished = Trainer(network, [stage], folder / STATE, recipe.loop, team).run(report)
+    trainer = Trainer(network, [stage], folder / STATE, recipe.loop, team)
+    finished = trainer.run(report)
+    if finished:
+        trainer.average.give(network)
     return network.eval(), finished
 
 
