@@ -37,6 +37,15 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Word:
+    """A word that was said, as far as its sound can be told from its neighbours'."""
+
+    text: str
+    start: float  # seconds
+    end: float  # seconds
+
+
+@dataclass(frozen=True)
 class ErrorInfo:
     """Why an input gave no result."""
 
@@ -68,6 +77,8 @@ class Record:
     evidence: tuple[Event, ...] | None = None  # of a caption or an answer, where it rests on events; at most a dozen
     threshold: float | str | None = None  # lowest score of a tag: one for all, or "auto" for each label's own
     clock: str | None = None  # when its start was, with the zone, where the recording's name or a person tells
+    transcript: str | None = None  # what was said
+    words: tuple[Word, ...] | None = None  # of the transcript
 
     def __post_init__(self) -> None:
         for name in ("start", "end", "duration", "covered"):
@@ -77,6 +88,9 @@ class Record:
         for tag in self.tags or ():
             if not math.isfinite(tag.score):
                 raise ValueError(f"the score of {tag.label!r} must be finite, not {tag.score}")
+        for word in self.words or ():
+            if not (math.isfinite(word.start) and math.isfinite(word.end)):
+                raise ValueError(f"the times of {word.text!r} must be finite")
         for event in self.evidence or ():
             if not all(math.isfinite(value) for value in (event.score, event.start, event.end)):
                 raise ValueError(f"the evidence of {event.label!r} must be finite")
@@ -87,11 +101,13 @@ class Record:
 
     @property
     def text(self) -> str | None:
-        """Caption, answer, or labels joined by semicolons (labels hold commas), whatever the task."""
+        """Caption, answer, transcript, or labels joined by semicolons (labels hold commas), whatever the task."""
         if self.caption is not None:
             return self.caption
         if self.answer is not None:
             return self.answer
+        if self.transcript is not None:
+            return self.transcript
         if self.tags is not None:
             return "; ".join(tag.label for tag in self.tags)
         return None
@@ -103,6 +119,8 @@ class Record:
             values["tags"] = [{"label": tag.label, "score": tag.score} for tag in self.tags]
         if self.evidence is not None:
             values["evidence"] = [asdict(event) for event in self.evidence]
+        if self.words is not None:
+            values["words"] = [asdict(word) for word in self.words]
         if self.error is not None:
             values["error"] = {"type": self.error.type, "message": self.error.message}
         return values
@@ -120,7 +138,7 @@ class Record:
                 raise ValueError(f"the key {name!r} must be text")
         for name in ("start", "end", "duration", "covered"):
             known[name] = _number(name, known.get(name))
-        for name in ("caption", "question", "answer", "model", "revision", "warning", "clock"):
+        for name in ("caption", "question", "answer", "model", "revision", "warning", "clock", "transcript"):
             if not isinstance(known.get(name), str | None):
                 raise ValueError(f"the key {name!r} must be text or null")
         if not isinstance(known.get("silent"), bool | None):
@@ -131,6 +149,8 @@ class Record:
             known["tags"] = tuple(_tag(tag) for tag in _sequence("tags", known["tags"]))
         if known.get("evidence") is not None:
             known["evidence"] = tuple(_event(event) for event in _sequence("evidence", known["evidence"]))
+        if known.get("words") is not None:
+            known["words"] = tuple(_word(word) for word in _sequence("words", known["words"]))
         if known.get("error") is not None:
             known["error"] = _error(known["error"])
         return cls(**known)
@@ -168,6 +188,14 @@ def _event(value: object) -> Event:
         if score is not None and start is not None and end is not None:
             return Event(value["label"], score, start, end)
     raise ValueError("evidence has a 'label', a 'score', a 'start' and an 'end'")
+
+
+def _word(value: object) -> Word:
+    if isinstance(value, Mapping) and isinstance(value.get("text"), str):
+        start, end = (_number(name, value.get(name)) for name in ("start", "end"))
+        if start is not None and end is not None:
+            return Word(value["text"], start, end)
+    raise ValueError("a word has a 'text', a 'start' and an 'end'")
 
 
 def _error(value: object) -> ErrorInfo:

@@ -26,6 +26,7 @@ from samcli.checkpoints.tensors import MappedWeights, fill
 from samcli.errors import ModelError
 from samcli.models.encoders.registry import ENCODERS
 from samcli.models.sam import SamConfig, SamNetwork
+from samcli.models.speech.network import SpeechConfig, SpeechNetwork
 from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.model import LanguageModel
 from samcli.ssm.language.phi import PhiConfig, PhiLanguageModel
@@ -45,6 +46,7 @@ KINDS = {
     "sam": Kind(SamConfig, SamNetwork),
     "language": Kind(LanguageConfig, LanguageModel),
     "phi": Kind(PhiConfig, PhiLanguageModel),
+    "speech": Kind(SpeechConfig, SpeechNetwork),
     **{kind.name: Kind(kind.config, kind.encoder) for kind in ENCODERS.values()},
 }
 

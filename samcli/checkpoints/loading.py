@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Loaded = TypeVar("Loaded")
 
 TINY = "tiny-random"
+DEAF = "is a language model: it reads text and cannot hear"
 HASHED_BYTES = 512 * 2**20  # of a folder's weights; beyond, its revision is told by sizes and ends alone
 
 
@@ -239,11 +240,9 @@ def refetch_if_damaged(
 
 def as_sound_model(loaded: LoadedModule, source: ModelFiles, thresholds: Thresholds | None = None) -> SoundModel:
     """A loaded module behind the interface of the engine."""
-    if loaded.kind in ("language", "phi"):
-        raise ModelError(
-            f"{source.name} is a language model: it reads text and cannot hear. "
-            f"{catalogue.DEFAULT} tags, captions and answers."
-        )
+    if loaded.kind in ("language", "phi", "speech"):
+        what = "writes down speech, with sam transcribe alone" if loaded.kind == "speech" else DEAF
+        raise ModelError(f"{source.name} {what}. {catalogue.DEFAULT} tags, captions and answers.")
     from samcli.ssm.fast.linear import accelerate
 
     accelerate(loaded.module)

@@ -30,6 +30,7 @@ MAY_BE_INFINITE = frozenset({"time_step_limit", "dt_limit"})
 TENSORS_PER_LAYER = 4  # at least, in every architecture
 LAYER_COUNTS = frozenset(
     {"n_layer", "n_layers", "layers", "num_layers", "num_hidden_layers", "depth", "depths", "stem_depth", "blocks"}
+    | {"encoder_layers", "decoder_layers"}
 )
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 

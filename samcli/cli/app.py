@@ -39,6 +39,7 @@ from samcli.cli.look.plot import plot
 from samcli.cli.look.report import report
 from samcli.cli.look.summary import summary
 from samcli.cli.output import ClosedPipe, Output, output
+from samcli.cli.speech.transcribe import transcribe
 from samcli.cli.train.app import train
 from samcli.errors import SamError
 
@@ -80,7 +81,8 @@ for command in (caption, tag, ask):
     app.command(cls=ShortHelp, no_args_is_help=True, rich_help_panel=LISTEN)(command)
 app.command(cls=LiveCommand, rich_help_panel=LISTEN)(live)
 app.command(no_args_is_help=True, rich_help_panel=LISTEN)(watch)
-app.command(no_args_is_help=True, rich_help_panel=LISTEN)(subtitle)
+for command in (subtitle, transcribe):
+    app.command(no_args_is_help=True, rich_help_panel=LISTEN)(command)
 for command in (report, plot, summary):
     app.command(no_args_is_help=True, rich_help_panel=LOOK)(command)
 for command in (search, index, embed, duplicates):

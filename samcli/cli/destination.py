@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 import typer
 
 from samcli.cli.completion import completes
-from samcli.cli.flags import OUTPUT, ListenFlags, TalkFlags
+from samcli.cli.flags import OUTPUT, TalkFlags, WriteFlags
 from samcli.cli.output import Output
 from samcli.cli.sheet import show
 from samcli.cli.terminal import TerminalTable
@@ -90,8 +90,8 @@ class Destination:
     resume: bool = False
 
     @classmethod
-    def of(cls, flags: ListenFlags | RowFlags) -> Destination:
-        resume = isinstance(flags, ListenFlags) and flags.resume
+    def of(cls, flags: WriteFlags | RowFlags) -> Destination:
+        resume = isinstance(flags, WriteFlags) and flags.resume
         return cls(flags.output, flags.format, flags.safe_cells, resume)
 
     @property

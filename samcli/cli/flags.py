@@ -143,10 +143,9 @@ class ModelFlags(TalkFlags):
 
 
 @dataclass(kw_only=True)
-class ListenFlags(ModelFlags, InputFlags):
-    """What caption, tag and ask have in common."""
+class WriteFlags(TalkFlags):
+    """Where records go."""
 
-    help_all: HelpAll = False
     format: Annotated[
         str | None,
         typer.Option(
@@ -179,6 +178,13 @@ class ListenFlags(ModelFlags, InputFlags):
             rich_help_panel=OUTPUT,
         ),
     ] = True
+
+
+@dataclass(kw_only=True)
+class ListenFlags(ModelFlags, InputFlags, WriteFlags):
+    """What caption, tag and ask have in common."""
+
+    help_all: HelpAll = False
     raw: Raw = None
     segment: Segment = None
     seed: Annotated[int, typer.Option(help="Random seed.", rich_help_panel=MODEL)] = 0

@@ -33,8 +33,7 @@ CUE_SECONDS = 10.0  # what is heard at once
 def listen(task: str, flags: ListenFlags, question: str = "") -> ExitCode:
     """Run one task over everything the flags name."""
     streams = output()
-    if "-" in [*(flags.paths or ()), flags.files_from, flags.files0_from] and streams.stdin_is_terminal:
-        raise UsageError("Standard input is a terminal: pipe something into it, or name a file instead of '-'.")
+    check_stdin(streams, flags)
     destination = Destination.of(flags)
     options = run_options(flags, destination, question)
     check_engine(flags)
@@ -53,6 +52,11 @@ def listen(task: str, flags: ListenFlags, question: str = "") -> ExitCode:
         inputs = shard.select(inputs)
     destination.check_records(inputs)
     return hear(streams, task, flags, destination, inputs, options, shard)
+
+
+def check_stdin(streams: Output, flags: InputFlags) -> None:
+    if "-" in [*(flags.paths or ()), flags.files_from, flags.files0_from] and streams.stdin_is_terminal:
+        raise UsageError("Standard input is a terminal: pipe something into it, or name a file instead of '-'.")
 
 
 def inputs_of(flags: InputFlags, paths: Sequence[str] | None = None) -> list[Input]:

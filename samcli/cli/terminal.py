@@ -30,7 +30,7 @@ class TerminalTable(Format):
     def header(self) -> str:
         from rich.text import Text
 
-        titles = {"caption": "caption", "tag": "tags", "ask": "answer"}
+        titles = {"caption": "caption", "tag": "tags", "ask": "answer", "transcribe": "transcript"}
         cells = ["file", *(["time"] if self.layout.timed else []), titles[self.layout.task]]
         return self._render([Text(cell, style="bold") for cell in cells])
 
@@ -55,8 +55,10 @@ class TerminalTable(Format):
             for index, tag in enumerate(record.tags):
                 words.append("\n" if index else "")
                 words.append(f"{tag.score:.2f} ", style="green").append(one_line(tag.label))
-        elif record.caption or record.answer:
-            words.append(one_line(record.text or ""))
+        elif record.text:
+            words.append(one_line(record.text))
+        elif record.transcript is not None:
+            words.append("(no words)", style="dim")
         else:
             silent = words_of(record) or "(silence)"
             words.append(silent if record.silent else "(nothing above the threshold)", style="dim")

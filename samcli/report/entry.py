@@ -17,6 +17,8 @@ from samcli.writers.escape import one_line
 
 DIGITS = 3  # of seconds and scores
 
+Line = tuple[float, float, str]  # from when to when, and what
+
 
 @dataclass
 class Entry:
@@ -27,8 +29,9 @@ class Entry:
     clock: str | None = None
     tags: list[Tag] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    words: list[tuple[float, float, str]] = field(default_factory=list)
+    words: list[Line] = field(default_factory=list)
     evidence: list[Event] = field(default_factory=list)
+    said: list[Line] = field(default_factory=list)
     error: str = ""
     warning: str = ""
     sound: Path | None = None  # where it lies, when it is there
@@ -65,7 +68,8 @@ class Entry:
             "clock": self.clock,
             "tags": [[tag.label, round(tag.score, DIGITS)] for tag in self.tags],
             "events": [_facts_of(event) for event in self.events],
-            "words": [[round(start, DIGITS), round(end, DIGITS), text] for start, end, text in self.words],
+            "words": _timed(self.words),
+            "said": _timed(self.said),
             "evidence": [_facts_of(event) for event in self.evidence],
             "error": one_line(self.error),
             "warning": one_line(self.warning),
@@ -99,6 +103,10 @@ def address(sound: Path, page: Path) -> str:
     except ValueError:  # another drive
         return sound.resolve().as_uri()
     return quote(os.fsencode(way.replace(os.sep, "/")))
+
+
+def _timed(lines: Iterable[Line]) -> list[list[Any]]:
+    return [[round(start, DIGITS), round(end, DIGITS), text] for start, end, text in lines]
 
 
 def _facts_of(event: Event) -> list[Any]:

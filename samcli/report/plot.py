@@ -164,4 +164,3 @@ def _told(said: Sequence[tuple[float, float, str]], width: float) -> str:
     lasts = [end - start for start, end, _ in said]
     text = said[0][2] if lasts[0] >= sum(lasts[1:]) - 1 else " ".join(one[2] for one in said)
     return textwrap.fill(text, max(40, round(width * 13)), max_lines=4, placeholder=" …")
-

@@ -15,7 +15,9 @@ from samcli.writers.escape import unguarded_cell
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv")
 NUMBERS = ("start", "end", "duration", "covered")
-TEXTS = ("caption", "question", "answer", "model", "revision", "warning", "clock")
+TEXTS = ("caption", "question", "answer", "model", "revision", "warning", "clock", "transcript")
+
+TASK_BY_KEY = {"caption": "caption", "question": "ask", "transcript": "transcribe"}
 
 
 def is_records(path: str) -> bool:
@@ -76,7 +78,7 @@ def _from_row(row: Mapping[str, str]) -> Record:
     values: dict[str, Any] = {"schema": SCHEMA, "path": row.get("path", ""), "version": row.get("version", "")}
     values |= {name: float(row[name]) for name in NUMBERS if name in row}
     values |= {name: row[name] for name in TEXTS if name in row}
-    values["task"] = "caption" if "caption" in row else "ask" if "question" in row else "tag"
+    values["task"] = next((task for key, task in TASK_BY_KEY.items() if key in row), "tag")
     if "silent" in row:
         values["silent"] = row["silent"] == "true"
     if "label" in row:

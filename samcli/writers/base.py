@@ -16,7 +16,7 @@ from samcli.records import Record
 class Layout:
     """What is known before the first record, so that a header can be written even when none follows."""
 
-    task: str  # caption, tag or ask: it decides the columns
+    task: str  # caption, tag, ask or transcribe: it decides the columns
     timed: bool = False  # records are stretches of a recording, so narrow formats must say when
     safe_cells: bool = True  # CSV cells that a spreadsheet would run as a formula are defused
 

@@ -14,7 +14,12 @@ from samcli.records import Record
 from samcli.writers.base import Format, words_of
 from samcli.writers.escape import guarded_cell, quoted_cell, tab_cell
 
-TEXT_COLUMNS = {"caption": ("caption",), "tag": ("label", "score"), "ask": ("question", "answer")}
+TEXT_COLUMNS = {
+    "caption": ("caption",),
+    "tag": ("label", "score"),
+    "ask": ("question", "answer"),
+    "transcribe": ("transcript",),
+}
 CSV_FIRST = ("path", "start", "end", "duration", "covered")
 CSV_LAST = ("silent", "model", "revision", "version", "error_type", "error_message", "warning")
 CSV_TAGS = ("threshold",)  # of tags alone
@@ -38,7 +43,7 @@ def rows(record: Record) -> Iterator[dict[str, str]]:
     """One row per label for tags, one row otherwise. Without a label there is still a row: no input goes missing."""
     row = {name: seconds(getattr(record, name)) for name in ("start", "end", "duration", "covered")}
     row["path"] = record.path
-    for name in ("caption", "question", "answer", "model", "revision", "version", "warning", "clock"):
+    for name in ("caption", "question", "answer", "model", "revision", "version", "warning", "clock", "transcript"):
         row[name] = getattr(record, name) or ""
     row["threshold"] = "" if record.threshold is None else str(record.threshold)
     row["silent"] = "" if record.silent is None else str(record.silent).lower()
@@ -67,14 +72,14 @@ class Csv(Format):
 
 
 class Tsv(Format):
-    """tag: path, label, score; caption and ask: path, text. Stretches of a recording say when, after the path."""
+    """tag: path, label, score; the others: path, text. Stretches of a recording say when, after the path."""
 
     name = "tsv"
     suffixes = (".tsv", ".tab")
 
     def record(self, record: Record) -> str:
         times = ("start", "end") if self.layout.timed else ()
-        texts = {"caption": ("caption",), "tag": ("label", "score"), "ask": ("answer",)}[self.layout.task]
+        texts = ("answer",) if self.layout.task == "ask" else TEXT_COLUMNS[self.layout.task]
         names = ("path", *times, *texts)
         said = {"caption": words_of(record), "answer": words_of(record)} if record.silent else {}
         return "".join("\t".join(tab_cell((row | said)[name]) for name in names) + "\n" for row in rows(record))

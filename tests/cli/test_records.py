@@ -9,19 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samcli.errors import InputError, ModelError, OutputError, SamError, UsageError
-from samcli.records import ErrorInfo, Record, Tag
+from samcli.records import ErrorInfo, Record, Tag, Word
 
 KEYS = [
     *("schema", "task", "path", "start", "end", "duration", "covered", "caption", "tags"),
     *("question", "answer", "silent", "model", "revision", "version", "error", "warning"),
-    *("evidence", "threshold", "clock"),
+    *("evidence", "threshold", "clock", "transcript", "words"),
 ]
 
 words = st.text(max_size=20)
 seconds = st.none() | st.floats(min_value=0, max_value=1e6)
 records = st.builds(
     Record,
-    task=st.sampled_from(["caption", "tag", "ask"]),
+    task=st.sampled_from(["caption", "tag", "ask", "transcribe"]),
     path=words,
     start=seconds,
     end=seconds,
@@ -36,6 +36,8 @@ records = st.builds(
     revision=st.none() | words,
     error=st.none() | st.builds(ErrorInfo, words, words),
     warning=st.none() | words,
+    transcript=st.none() | words,
+    words=st.none() | st.lists(st.builds(Word, words, st.floats(0, 1e6), st.floats(0, 1e6)), max_size=3).map(tuple),
     threshold=st.none() | st.floats(0, 1) | st.just("auto"),
 )
 
@@ -71,6 +73,9 @@ def test_keys_of_later_versions_are_ignored():
         {"tags": [{"label": "dog"}]},
         {"tags": [{"label": "dog", "score": math.nan}]},
         {"error": {"type": "empty"}},
+        {"transcript": 1},
+        {"words": [{"text": "one", "start": 0.0}]},
+        {"words": [{"text": "one", "start": 0.0, "end": math.nan}]},
     ],
 )
 def test_a_wrong_record_is_refused(change):

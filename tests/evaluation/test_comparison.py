@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from samcli.errors import UsageError
 from samcli.evaluation.comparison import compare
 from samcli.evaluation.metrics import java_scores
+from samcli.evaluation.metrics.text_scores import word_errors
 from samcli.evaluation.references.datasets import read_references, stem
 from samcli.evaluation.references.matching import Mismatch
 from samcli.evaluation.references.predictions import as_predictions, read_entries
@@ -247,6 +250,27 @@ def test_events_and_transcripts(tmp_path: Path) -> None:
         tmp_path / "t.json", [{"path": "a.wav", "text": "The cat sat!"}, {"path": "b.wav", "text": "on a mat"}]
     )
     assert figures(compare(spoken, words))["wer"] == pytest.approx(1 / 6)
+
+
+def test_lines_of_a_transcript_are_one_text_and_librispeech_is_read_as_it_is(tmp_path: Path) -> None:
+    words = put(tmp_path / "1-2.trans.txt", "1-2-0000 THE CAT SAT\n1-2-0001 ON THE MAT\n")
+    lines = [
+        Record(task="transcribe", path="x/1-2-0000.flac", start=0, end=1, transcript="the cat"),
+        Record(task="transcribe", path="x/1-2-0000.flac", start=2, end=3, transcript="sat"),
+        Record(task="transcribe", path="x/1-2-0001.flac", start=0, end=9, transcript=""),
+    ]
+    assert figures(compare(records(tmp_path / "p.jsonl", *lines), words))["wer"] == 0.5
+    with pytest.raises(UsageError, match="predicted twice"):
+        compare(records(tmp_path / "q.jsonl", *lines, replace(lines[1], path="y/1-2-0000.flac")), words)
+
+
+def test_word_errors_are_those_of_jiwer() -> None:
+    jiwer = pytest.importorskip("jiwer")
+    chance = random.Random(0)
+    for _ in range(50):
+        ours, theirs = ([chance.choice("abcd") for _ in range(chance.randint(1, 9))] for _ in range(2))
+        whole = jiwer.process_words(" ".join(theirs), " ".join(ours))
+        assert word_errors(tuple(ours), tuple(theirs)) == whole.substitutions + whole.deletions + whole.insertions
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,20 @@ def test_hostile_names_do_nothing_and_nothing_leaves_the_page(browser: Any, page
     assert any("Content Security Policy" in entry["message"] for entry in browser.get_log("browser"))
 
 
+def test_what_is_said_can_be_read_found_and_played_from(browser: Any, tmp_path: Path) -> None:
+    entry = Entry("talk.opus", duration=4.0, said=[(1.5, 2.0, "good <b>morning</b>"), (2.5, 3.0, "bye")])
+    others = [Entry("a.opus", duration=4.0), Entry("b.opus", duration=4.0)]
+    page = tmp_path / "said.html"
+    page.write_bytes(b"".join(write_page([*others, entry], title="t", about="")))
+    open_page(browser, page)
+    browser.find_element("id", "text").send_keys("morning")
+    until(browser, "document.getElementById('totals').textContent.startsWith('1 of 3')")
+    assert "morning" in until(browser, "document.querySelector('.row .words').textContent")
+    browser.execute_script("detail.open(recordings[2])")
+    shown = until(browser, "document.getElementById('detail').textContent")
+    assert "What is said" in shown and "0:01.5–0:02.0 good <b>morning</b>" in shown and "What is heard" not in shown
+
+
 def test_sound_that_travels_inside_the_page(browser: Any, page: Path, here: Any, tmp_path: Path) -> None:
     shutil.copytree(page.parent / "sounds", tmp_path / "sounds")
     shutil.copy(page.parent / "tags.jsonl", tmp_path)

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from samcli.records import Event, Record, Tag
 from samcli.report.entry import Entry, address, entries
 from samcli.report.page import DROP, SCRIPTS, block, write_page
 from samcli.report.picture import COLUMNS, Picture, webp
+from samcli.writers.json import to_json
 
 SOURCE = Path(__file__).resolve().parents[2] / "samcli" / "report" / "page"
 RATE = 16_000
@@ -133,6 +135,44 @@ def test_a_report_of_recordings_heard_now(here, make_wav, tmp_path) -> None:
     assert base64.b64decode(pictures[0])[:4] == b"RIFF" and pictures[1] == ""
     assert here("report", "a.wav", "-o", "a.wav", "--model", "tiny-random").returncode == 2
     assert here("report", "a.wav", "-o", "nowhere/x.html", "--model", "tiny-random").returncode == 4
+
+
+def told_in(page: Path) -> list[dict[str, Any]]:
+    return [json.loads(one) for one in re.findall(r'class="recording">(.*?)</script>', page.read_text())]
+
+
+def test_what_is_said_stands_beside_what_is_heard(here, make_wav, tmp_path) -> None:
+    """One file for the one recording there is; of several, each recording's own."""
+    make_wav(tmp_path / "a.wav", seconds=3)
+    (tmp_path / "said").mkdir()
+    talk = tmp_path / "said" / "talk.srt"
+    first, second = "1\n00:00:00,500 --> 00:00:01,250\n<i>Good</i>\nmorning.", "2\n00:00:02,000 --> 00:00:02,500\nBye."
+    talk.write_text(f"{first}\n\n{second}\n")
+    said = [[0.5, 1.25, "Good morning."], [2.0, 2.5, "Bye."]]
+    done = here("report", "a.wav", "--with-transcript", "said/talk.srt", "--model", "tiny-random", "-o", "page.html")
+    assert done.returncode == 0 and told_in(tmp_path / "page.html")[0]["said"] == said
+    (tmp_path / "said" / "b.wav.vtt").write_text("WEBVTT\n\n00:01.000 --> 00:02.000\n</script><b>Hello\n")
+    known = [
+        Record(task="caption", path="x/talk.flac", start=0, end=9, duration=9, caption="A man speaks."),
+        Record(task="tag", path="b.wav", start=0, end=9, duration=9, tags=(Tag("Speech", 0.5),)),
+        Record(task="transcribe", path="c.wav", start=1, end=2, duration=9, transcript="one", words=()),
+    ]
+    (tmp_path / "heard.jsonl").write_text("".join(to_json(one) + "\n" for one in known))
+    (tmp_path / "said" / "other.srt").write_text("00:00:01,000 --> 00:00:02,000\nNobody\n")
+    done = here("report", "heard.jsonl", "--with-transcript", "said", "-o", "page.html")
+    assert done.returncode == 0 and b"other.srt goes with none" in done.stderr and b"talk.srt" not in done.stderr
+    told = told_in(tmp_path / "page.html")
+    assert [one["said"] for one in told] == [said, [[1.0, 2.0, "Hello"]], [[1.0, 2.0, "one"]]]
+    assert [[line[2] for line in one["words"]] for one in told] == [["A man speaks."], [], []]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no subtitles at all"])
+def test_what_is_no_transcript_is_refused_before_anything_is_heard(content, here, make_wav, tmp_path) -> None:
+    make_wav(tmp_path / "a.wav")
+    if content is not None:
+        (tmp_path / "t.srt").write_bytes(content)
+    done = here("report", "a.wav", "--with-transcript", "t.srt", "-o", "page.html")
+    assert done.returncode == 2 and b"t.srt" in done.stderr and not (tmp_path / "page.html").exists()
 
 
 def test_verdicts_teach_what_a_sound_is_not(tmp_path, make_wav, here) -> None:

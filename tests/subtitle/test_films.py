@@ -27,7 +27,7 @@ ARABIC = SRT.replace("{arabic}", "إنها مجرد عاصفة.").encode()
 
 def test_a_file_of_dialogue_gets_its_sounds(here, tmp_path):
     (tmp_path / "dialogue.srt").write_bytes(ARABIC)
-    done = here("subtitle", MKV, "--with", "dialogue.srt", "-o", "film.srt")
+    done = here("subtitle", MKV, "--with-transcript", "dialogue.srt", "-o", "film.srt")
     assert done.returncode == 0, done.stderr
     made = (tmp_path / "film.srt").read_bytes()
     assert b"[dog barking]" in made and "عاصفة.\n[thunder rumbling]\n".encode() in made

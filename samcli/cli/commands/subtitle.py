@@ -32,7 +32,8 @@ class SubtitleFlags(ModelFlags):
     """For `sam subtitle`."""
 
     dialogue: Annotated[
-        str | None, typer.Option("--with", help="The dialogue's file.", metavar="FILE", rich_help_panel=INPUT)
+        str | None,
+        typer.Option("--with", "--with-transcript", help="The dialogue's file.", metavar="FILE", rich_help_panel=INPUT),
     ] = None
     track: Annotated[
         str | None,

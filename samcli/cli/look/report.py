@@ -13,6 +13,7 @@ import typer
 from samcli.cli.destination import Destination
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import INPUT, OUTPUT, InputFlags, ModelFlags, StartTime, TimeZone, spread
+from samcli.cli.look.transcripts import Transcripts
 from samcli.cli.output import Output, output
 from samcli.errors import UsageError
 
@@ -27,6 +28,10 @@ class ReportFlags(ModelFlags, InputFlags):
     sounds: Annotated[
         list[Path] | None,
         typer.Option(help="Where the sounds of records lie.", metavar="FOLDER", rich_help_panel=INPUT),
+    ] = None
+    with_transcript: Annotated[
+        Path | None,
+        typer.Option(help="What is said: subtitles, or their folder.", metavar="FILE", rich_help_panel=INPUT),
     ] = None
     start_time: StartTime = None
     time_zone: TimeZone = None
@@ -46,6 +51,7 @@ def report(flags: ReportFlags) -> ExitCode:
     sam report recordings/ -o report.html
     sam report recordings/ --embed -o to-send.html
     sam report tags.jsonl --sounds recordings/ -o report.html
+    sam report talk.flac --with-transcript talk.srt -o talk.html
 
     It is one file and needs no network. Right or wrong, said in the page, becomes a table that sam train tune reads.
     """
@@ -66,6 +72,8 @@ def report(flags: ReportFlags) -> ExitCode:
         file.keep()
     finally:
         file.discard()
+    for name in entries.transcripts.unused:
+        streams.note(f"{name} goes with none of the recordings: give it the name of one.")
     if not entries.count:
         streams.note("there was nothing to show")
     streams.note(f"{entries.count} recordings are in {page}.")
@@ -87,6 +95,7 @@ class ReportEntries:
         self.count = self.failed = 0
         self.labels: tuple[str, ...] = ()
         self.learned = ""
+        self.transcripts = Transcripts(flags.with_transcript)
         self._entries = self._open()
 
     def __iter__(self) -> Iterator[Entry]:
@@ -100,6 +109,7 @@ class ReportEntries:
                 self._streams.error(named(entry.path, entry.error))
             if self._flags.embed and entry.sound is not None:
                 entry.opus = as_opus(entry.sound)
+            entry.said += self.transcripts.of(entry.path)
             yield entry
 
     def _open(self) -> Iterator[Entry]:
@@ -128,6 +138,7 @@ class ReportEntries:
         if flags.sounds:
             raise UsageError("--sounds says where the recordings of records lie; these are recordings.")
         inputs = inputs_of(flags)
+        self.transcripts.alone = len(inputs) == 1
         Destination(str(flags.output)).check_file(item.path for item in inputs)
         if flags.start_time is not None and len(inputs) > 1:
             raise UsageError(f"--start-time is that of one recording, and there are {len(inputs)}.")

@@ -19,6 +19,7 @@ from samcli.cli.train.mohawk import mohawk
 from samcli.cli.train.plot import plot
 from samcli.cli.train.pretrain import pretrain
 from samcli.cli.train.shared import reporter
+from samcli.cli.train.speech import speech
 from samcli.cli.train.tune import tune
 from samcli.errors import UsageError
 
@@ -188,6 +189,7 @@ train.command("align", no_args_is_help=True)(align)
 train.command("distill", no_args_is_help=True)(distill)
 train.command("pretrain", no_args_is_help=True)(pretrain)
 train.command("mohawk", no_args_is_help=True)(mohawk)
+train.command("speech", no_args_is_help=True)(speech)
 train.command("check", no_args_is_help=True)(check)
 train.command("tune", no_args_is_help=True)(tune)
 train.command("plot", no_args_is_help=True)(plot)

@@ -54,6 +54,8 @@ def read_references(path: Path) -> References:
         return _from_json(path, text)
     if text.startswith("#"):
         return _audioset_segments(text)
+    if path.name.endswith(".trans.txt"):
+        return _librispeech(text)
     rows = read_table(text)
     columns = set(rows[0]) if rows else set()
     for needed, source, reader in TABLES:
@@ -204,6 +206,13 @@ def _audioset_segments(text: str) -> References:
         entries.append(Reference(video, labels=[names[mid] for mid in mids.split(",")], also=also))
     found = _collect("tags", entries)
     return References("tags", "AudioSet", found.items)
+
+
+def _librispeech(text: str) -> References:
+    """An id and what is said, a line each."""
+    lines = (line.strip().partition(" ") for line in text.splitlines() if line.strip())
+    found = _collect("transcripts", (Reference(name, transcript=said) for name, _, said in lines))
+    return References("transcripts", "LibriSpeech", found.items)
 
 
 def _from_json(path: Path, text: str) -> References:

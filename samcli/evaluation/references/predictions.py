@@ -23,6 +23,7 @@ class Prediction:
     scores: dict[str, float] = field(default_factory=dict)  # by label
     events: list[LabelledEvent] = field(default_factory=list)
     failed: str = ""  # why there is nothing
+    path: str = ""  # of a transcript's lines
 
 
 def read_entries(path: Path) -> list[dict[str, Any]]:
@@ -75,6 +76,11 @@ def _add(found: dict[str, Prediction], entry: dict[str, Any], where: str) -> Non
     held = found.setdefault(name, Prediction(name))
     if entry.get("error") or entry.get("error_type"):
         held.failed = str(entry.get("error") or entry.get("error_type"))
+        return
+    if entry.get("task") == "transcribe":  # a recording's lines come one by one
+        if held.path not in ("", path):
+            raise UsageError(f"{name!r} is predicted twice, the second time in {where}.")
+        held.path, held.text = path, f"{held.text} {entry.get('transcript') or ''}".strip()
         return
     text = next((entry[field] for field in ("caption", *ANSWER_FIELDS, "transcript", "text") if entry.get(field)), None)
     if text is not None:

@@ -38,9 +38,10 @@ class Detail {
     const close = make("button", { class: "close", "aria-label": "Close" }, ["✕"]);
     close.addEventListener("click", () => this.close());
     const words = recording.words.map(([start, end, text]) => this.line(start, end, text));
+    const said = recording.said.map(([start, end, text]) => this.line(start, end, text));
     const evidence = recording.evidence.map(([label, start, end, score]) => this.line(start, end, `${label} ${score.toFixed(2)}`));
     /** @type {[string, Node[]][]} */
-    const parts = [["What is heard", words], ["What that rests on", evidence]];
+    const parts = [["What is heard", words], ["What that rests on", evidence], ["What is said", said]];
     this.panel.replaceChildren(
       make("div", { class: "top" }, [make("h2", {}, [named(recording.name)]), close]),
       ...(recording.error ? [make("p", { class: "error" }, [recording.error])] : []),

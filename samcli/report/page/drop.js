@@ -49,7 +49,7 @@ async function send(file) {
 
 /** @param {File} file @param {{facts?: Recording, picture?: string, error?: string}} answer */
 function take(file, answer) {
-  const none = { path: file.name, name: file.name, duration: 0, clock: null, tags: [], events: [], words: [], evidence: [], warning: "" };
+  const none = { path: file.name, name: file.name, duration: 0, clock: null, tags: [], events: [], words: [], said: [], evidence: [], warning: "" };
   const recording = { ...none, error: answer.error ?? "", ...answer.facts, source: URL.createObjectURL(file), number: recordings.length };
   recordings.push(recording);
   pictures.push(make("data", {}, [answer.picture ?? ""]));

@@ -6,7 +6,7 @@
  * @typedef {[label: string, score: number]} Tag
  * @typedef {[start: number, end: number, text: string]} Words
  * @typedef {{path: string, name: string, source: string, duration: number, clock: string | null, tags: Tag[],
- *   events: Sound[], words: Words[], evidence: Sound[], error: string, warning: string, number: number}} Recording
+ *   events: Sound[], words: Words[], said: Words[], evidence: Sound[], error: string, warning: string, number: number}} Recording
  * @typedef {{text: string, label: string, folder: string, score: number, shortest: number, longest: number,
  *   judged: string, order: string}} Wanted
  */
@@ -66,7 +66,7 @@ function fits(recording, wanted, judged) {
   if (wanted.judged === "open" && (!judged.length || judged.every(Boolean))) return false;
   if (wanted.judged === "given" && !judged.some(Boolean)) return false;
   if (!text) return true;
-  const all = [recording.name, recording.error, ...recording.words.map((w) => w[2])];
+  const all = [recording.name, recording.error, ...recording.words.map((w) => w[2]), ...recording.said.map((w) => w[2])];
   all.push(...soundsOf(recording).map((e) => e[0]));
   const within = all.join("\n").toLowerCase();
   return text.toLowerCase().split(/\s+/).every((word) => within.includes(word));

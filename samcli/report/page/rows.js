@@ -148,7 +148,7 @@ class Rows {
   /** @param {Recording} recording */
   said(recording) {
     if (recording.error) return make("p", { class: "error" }, [recording.error]);
-    return make("p", { class: "words" }, [recording.words[0]?.[2] ?? ""]);
+    return make("p", { class: "words" }, [(recording.words[0] ?? recording.said[0])?.[2] ?? ""]);
   }
 
   /** @param {string} label @param {number} score */
