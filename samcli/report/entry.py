@@ -43,11 +43,13 @@ class Entry:
         self.duration = max(self.duration, record.duration or 0.0)
         self.error = self.error or (record.error.message if record.error else "")
         self.warning = self.warning or record.warning or ""
-        said = record.caption or record.answer
-        if record.question and said:
-            said = f"{record.question} {said}"
-        if said and record.start is not None and record.end is not None:
-            self.words.append((record.start, record.end, said))
+        told = record.caption or record.answer
+        if record.question and told:
+            told = f"{record.question} {told}"
+        if record.transcript and record.start is not None and record.end is not None:
+            self.said.append((record.start, record.end, record.transcript))
+        if told and record.start is not None and record.end is not None:
+            self.words.append((record.start, record.end, told))
             self.evidence += [event for event in record.evidence or () if event not in self.evidence]
         if record.tags is not None:
             self._tagged(record)
