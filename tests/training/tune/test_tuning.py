@@ -260,5 +260,5 @@ def test_minutes_become_steps(desk: Desk, tmp_path: Path, monkeypatch: pytest.Mo
     looks = itertools.count()
     for module in (tuning, training_loop):
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: next(looks) * 0.1))
-    done = desk.tune(tmp_path / "mine", "head", recipe=replace(QUICK, epochs=None, minutes=0.03))
+    done = desk.tune(tmp_path / "mine", "head", recipe=replace(QUICK, epochs=None, minutes=0.1))
     assert done.steps > 5 and done.seconds < 60
