@@ -156,7 +156,11 @@ def _trend(sound: Sound, facts: Facts) -> str:
         return ""
     half = len(bins) // 2
     early, late = (sum(own.mean for own in part) / half for part in (bins[:half], bins[-half:]))
-    return ", growing louder" if late - early > TREND_DB else ", fading away" if early - late > TREND_DB else ""
+    if abs(late - early) < TREND_DB:
+        return ""
+    if sound.lasts:
+        return ", growing louder" if late > early else ", fading away"
+    return ", louder and louder" if late > early else ", more and more softly"
 
 
 def _chain(clauses: Sequence[str], pick: Picker) -> str:
