@@ -17,7 +17,7 @@ from samcli.errors import ModelError
 
 # The model_types, ours and the Hub's, that are worth listing among what the cache holds.
 LOADABLE = frozenset(
-    {"sam", "nano", "dass", "eat", "ssamba", "aum", "language", "phi", "mamba", "mamba2", "falcon_mamba"}
+    {"sam", "nano", "dass", "eat", "ssamba", "aum", "language", "phi", "mamba", "mamba2", "falcon_mamba", "speech"}
 )
 COMMIT = re.compile(r"[0-9a-f]{40}")
 

@@ -231,9 +231,8 @@ def long_figures(
     figures.append(table_figure("long_yes_no", scores.yes_no, count=asked))
     # the same questions without the memory, and with that of another scene as long
     figures += _without_memory("emptied", judged(digest.last for digest in kept))
-    others = [kept[(place + len(MINUTES)) % len(kept)].whole for place in range(len(kept))]
-    if len(kept) > len(MINUTES):
-        figures += _without_memory("swapped", judged(others))
+    away = len(MINUTES) if len(kept) > len(MINUTES) else 1
+    figures += _without_memory("swapped", judged(kept[(n + away) % len(kept)].whole for n in range(len(kept))))
     return figures, scores.details
 
 
