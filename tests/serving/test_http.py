@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -173,6 +174,15 @@ def test_what_is_not_heard_in_time_is_given_up(nano):
     with TestClient(application(idle, Rules(), Settings(answer_seconds=1.0)), base_url=HERE) as client:
         assert client.post("/v1/tag", content=DOG).status_code == 504
     assert idle.waiting == 0
+
+
+def test_what_is_answered_no_longer_waits(nano, monkeypatch):
+    """However long the desk takes to let an order go."""
+    let_go = Desk._leave
+    monkeypatch.setattr(Desk, "_leave", lambda desk, order: (time.sleep(0.3), let_go(desk, order)))
+    with Desk(nano.model) as desk, TestClient(application(desk, Rules()), base_url=HERE) as client:
+        client.post("/v1/tag", content=DOG)
+        assert "sam_orders_waiting 0.0" in client.get("/metrics").text
 
 
 def test_figures_and_pages(client):

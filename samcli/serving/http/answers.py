@@ -35,10 +35,12 @@ class Followed(Order):
         super().__init__(item, task, options)
         self.news: asyncio.Queue[Record | None] = asyncio.Queue()  # None: that was all
         self._loop = asyncio.get_running_loop()
-        self.records.add_done_callback(lambda future: self._put(None))
 
     def tell(self, record: Record) -> None:
         self._put(record)
+
+    def end(self, records: object) -> None:
+        self._put(None)
 
     def _put(self, record: Record | None) -> None:
         if not self._loop.is_closed():  # the desk may outlive the server
@@ -109,6 +111,7 @@ class Hearing:
         item = replace(item, flows=wants_lines and options.segment is not None)
         order = Followed(item, task_for(TASKS[task], self.desk.model, options), options)
         self.desk.take(order)
+        order.records.add_done_callback(order.end)  # behind the desk's own: it waits for nothing once all is told
         return order
 
     def orders(self, asked: Asked, order: Callable[[Input], AnOrder]) -> list[AnOrder]:
