@@ -105,9 +105,8 @@ def _lone(sound: Sound, facts: Facts, pick: Picker) -> str:
         frames = (f"{said.noun} can be heard", f"{said.noun} {are} heard", f"one hears {said.noun}")
         return pick(frames) + placed
     if loudness and placed:
-        # one of both: more would be a list, not a sentence
-        chosen = pick((loudness, placed))
-        loudness, placed = (chosen, "") if chosen is loudness else ("", chosen)
+        placed = pick(("", placed))  # one of both: more would be a list, not a sentence
+        loudness = "" if placed else loudness
     return f"{present if told_as is NOUN else told_as}{loudness}{said_how}{placed}"
 
 

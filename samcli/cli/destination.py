@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 import typer
 
 from samcli.cli.completion import completes
-from samcli.cli.flags import OUTPUT, TalkFlags, WriteFlags
+from samcli.cli.flags import OUTPUT, SafeCells, TalkFlags, WriteFlags
 from samcli.cli.output import Output
 from samcli.cli.sheet import show
 from samcli.cli.terminal import TerminalTable
@@ -50,15 +50,7 @@ class RowFlags(TalkFlags):
             "--output", "-o", help="Output file; its suffix chooses the format.", metavar="FILE", rich_help_panel=OUTPUT
         ),
     ] = None
-    safe_cells: Annotated[
-        bool,
-        typer.Option(
-            "--safe-cells/--raw-cells",
-            help="Protection from spreadsheet formulas in CSV.",
-            metavar="",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = True
+    safe_cells: SafeCells = True
 
 
 class Sink(Protocol):

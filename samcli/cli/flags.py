@@ -73,6 +73,15 @@ Labels = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+SafeCells = Annotated[
+    bool,
+    typer.Option(
+        "--safe-cells/--raw-cells",
+        help="Protection from spreadsheet formulas in CSV.",
+        metavar="",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Timeline = Annotated[
     bool, typer.Option("--timeline", help="Events with start and end.", metavar="", rich_help_panel=OUTPUT)
 ]
@@ -169,15 +178,7 @@ class WriteFlags(TalkFlags):
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="End at the first bad input.", metavar="", rich_help_panel=OUTPUT)
     ] = False
-    safe_cells: Annotated[
-        bool,
-        typer.Option(
-            "--safe-cells/--raw-cells",
-            help="Protection from spreadsheet formulas in CSV.",
-            metavar="",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = True
+    safe_cells: SafeCells = True
 
 
 @dataclass(kw_only=True)

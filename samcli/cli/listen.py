@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from samcli.cli.destination import Destination
+from samcli.cli.destination import Destination, Sink
 from samcli.cli.engines import check_engine, open_engine
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import CaptionFlags, InputFlags, ListenFlags, SpeakFlags, TagFlags
@@ -41,7 +41,8 @@ def listen(task: str, flags: ListenFlags, question: str = "") -> ExitCode:
         from samcli.cli.live.recall import recall
 
         return recall(streams, task, flags, question)
-    inputs = [as_it_comes(item, flags, options) for item in inputs_of(flags)]
+    early = flags.engine == "local" and (options.segment is not None or options.timeline)
+    inputs = [as_it_comes(item, flags.raw, early) for item in inputs_of(flags)]
     if flags.start_time is not None and len(inputs) > 1:
         raise UsageError(f"--start-time is that of one recording, and there are {len(inputs)}.")
     shard = None
@@ -73,13 +74,12 @@ def inputs_of(flags: InputFlags, paths: Sequence[str] | None = None) -> list[Inp
     )
 
 
-def as_it_comes(item: Input, flags: ListenFlags, options: RunOptions) -> Input:
-    """An input as these flags want it read: bare samples, or a pipe to be told of while it flows."""
+def as_it_comes(item: Input, raw: str | None, early: bool) -> Input:
+    """An input as bare samples of some kind, where that is said; `early`: a pipe is told of while it flows."""
     from samcli.audio.pcm import RawSound
 
-    raw = None if flags.raw is None else RawSound.parse(flags.raw)
-    pipe = item.source is not None and not item.source.seekable() and flags.engine == "local"
-    return replace(item, raw=raw, flows=pipe and (options.segment is not None or options.timeline))
+    flows = early and item.source is not None and not item.source.seekable()
+    return replace(item, raw=None if raw is None else RawSound.parse(raw), flows=flows)
 
 
 def names_sounds(text: str) -> bool:
@@ -194,15 +194,7 @@ def hear(
 
             records = cues(records)
         sink = stack.enter_context(destination.open(streams, task, inputs, timed=timed))
-        try:
-            for record in records:
-                sink.write(record)
-                tell(streams, record, sink.shows_failures)
-        except KeyboardInterrupt:
-            sink.keep()
-            streams.farewell = farewell(destination, report)
-            raise
-        sink.keep()
+        write_all(records, sink, streams, destination, report)
         journal.finished = not report.files_failed
         if shard is not None:
             journal.mark(shard, len(inputs))
@@ -260,6 +252,21 @@ class RunJournal:
             if self.finished and not self._destination.resume:
                 with suppress(OSError):
                     self.path.unlink()
+
+
+def write_all(
+    records: Iterable[Record], sink: Sink, streams: Output, destination: Destination, report: RunReport
+) -> None:
+    """Write and keep all records; of a run that is stopped, those that were made."""
+    try:
+        for record in records:
+            sink.write(record)
+            tell(streams, record, sink.shows_failures)
+    except KeyboardInterrupt:
+        sink.keep()
+        streams.farewell = farewell(destination, report)
+        raise
+    sink.keep()
 
 
 def tell(streams: Output, record: Record, shown: bool) -> None:

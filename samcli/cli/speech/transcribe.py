@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from samcli.cli.exit_codes import ExitCode
@@ -12,7 +12,7 @@ from samcli.cli.output import output
 from samcli.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
-    from samcli.engine.inputs.find import Input
+    pass
 
 
 @dataclass(kw_only=True)
@@ -36,7 +36,7 @@ def transcribe(flags: TranscribeFlags) -> ExitCode:
     from samcli.checkpoints.catalogue import DEFAULT
     from samcli.cli.destination import Destination
     from samcli.cli.engines import stay_offline
-    from samcli.cli.listen import RunJournal, check_stdin, farewell, inputs_of, tell
+    from samcli.cli.listen import RunJournal, as_it_comes, check_stdin, inputs_of, write_all
     from samcli.cli.progress import Progress
     from samcli.engine.options import RunOptions, RunReport
     from samcli.tasks.transcribe import NO_MODEL, load_recogniser
@@ -49,7 +49,7 @@ def transcribe(flags: TranscribeFlags) -> ExitCode:
     if flags.dtype not in ("auto", "float32"):
         raise UsageError(f"sam transcribe computes in float32, not in {flags.dtype}.")
     stay_offline(flags)
-    inputs = [as_given(item, flags) for item in inputs_of(flags)]
+    inputs = [as_it_comes(item, flags.raw, True) for item in inputs_of(flags)]
     destination = Destination.of(flags)
     destination.check_records(inputs)
     report = RunReport()
@@ -57,22 +57,7 @@ def transcribe(flags: TranscribeFlags) -> ExitCode:
         recogniser: Any = load_recogniser(flags.model, device=flags.device, offline=flags.offline)
         journal = stack.enter_context(RunJournal(destination, "transcribe", recogniser, RunOptions()))
         sink = stack.enter_context(destination.open(streams, "transcribe", inputs, timed=True))
-        try:
-            for record in transcribed(inputs, recogniser, report, journal.open, flags.fail_fast):
-                sink.write(record)
-                tell(streams, record, sink.shows_failures)
-        except KeyboardInterrupt:
-            sink.keep()
-            streams.farewell = farewell(destination, report)
-            raise
-        sink.keep()
+        records = transcribed(inputs, recogniser, report, journal.open, flags.fail_fast)
+        write_all(records, sink, streams, destination, report)
         journal.finished = not report.files_failed
     return ExitCode.FAILED if report.files_failed else ExitCode.OK
-
-
-def as_given(item: Input, flags: TranscribeFlags) -> Input:
-    """An input as these flags want it read; a pipe is told of while it flows."""
-    from samcli.audio.pcm import RawSound
-
-    raw = None if flags.raw is None else RawSound.parse(flags.raw)
-    return replace(item, raw=raw, flows=item.source is not None and not item.source.seekable())

@@ -14,6 +14,7 @@ from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import MODEL, spread
 from samcli.cli.output import output
 from samcli.cli.train.shared import (
+    Steps,
     TrainingFlags,
     end,
     find_sounds,
@@ -71,9 +72,7 @@ class DistillFlags(TrainingFlags):
         True
     )
     epochs: Annotated[float, typer.Option(help="Passes over every ten seconds.", metavar="N")] = 5.0
-    steps: Annotated[
-        int | None, typer.Option(help="Length of the training, instead of epochs.", metavar="N", min=1)
-    ] = None
+    steps: Steps = None
 
 
 @spread

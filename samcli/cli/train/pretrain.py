@@ -14,6 +14,7 @@ from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import spread
 from samcli.cli.output import output
 from samcli.cli.train.shared import (
+    Steps,
     TrainingFlags,
     end,
     find_sounds,
@@ -38,9 +39,7 @@ class PretrainFlags(TrainingFlags):
     seconds: Annotated[float, typer.Option(help="Length of a window.", min=0.32, max=120.0)] = 10.24
     hidden: Annotated[float, typer.Option(help="Share of the patches hidden.", min=0.01, max=0.99)] = 0.78125
     epochs: Annotated[float, typer.Option(help="Passes over all windows.", metavar="N")] = 10.0
-    steps: Annotated[
-        int | None, typer.Option(help="Length of the training, instead of epochs.", metavar="N", min=1)
-    ] = None
+    steps: Steps = None
     probe: Annotated[
         Path | None,
         typer.Option(help="Corpus to measure before and after.", metavar="CORPUS"),

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 TYPES = ("auto", "float32", "bfloat16")
 MOST_NAMED = 3  # of the recordings that could not be read
 
+Steps = Annotated[int | None, typer.Option(help="Length of the training, instead of epochs.", metavar="N", min=1)]
+
 
 @dataclass(kw_only=True)
 class TrainingFlags(TalkFlags):

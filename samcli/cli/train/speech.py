@@ -12,7 +12,16 @@ from samcli.cli.completion import completes
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import spread
 from samcli.cli.output import output
-from samcli.cli.train.shared import TrainingFlags, end, loop_options, reporter, say_skipped, settings_of, teaching
+from samcli.cli.train.shared import (
+    Steps,
+    TrainingFlags,
+    end,
+    loop_options,
+    reporter,
+    say_skipped,
+    settings_of,
+    teaching,
+)
 from samcli.errors import UsageError
 
 SIZES = ("tiny", "small", "base", "large")
@@ -28,9 +37,7 @@ class SpeechFlags(TrainingFlags):
     joined: Annotated[int, typer.Option(help="Most utterances of an example.", metavar="N", min=1)] = 1
     plain: Annotated[bool, typer.Option("--plain", help="Recordings as they are, unvaried.", metavar="")] = False
     epochs: Annotated[float, typer.Option(help="Passes over all utterances.", metavar="N")] = 30.0
-    steps: Annotated[
-        int | None, typer.Option(help="Length of the training, instead of epochs.", metavar="N", min=1)
-    ] = None
+    steps: Steps = None
 
 
 @spread

@@ -60,8 +60,7 @@ class Blocks(NamedTuple):
 
 def number_of_parts(tokens: int, blocks: int) -> int:
     """How many of a size begin within so many tokens."""
-    count, hop = -(-tokens // BLOCK), blocks // 2
-    return (count - count % hop) // hop + 1
+    return -(-tokens // BLOCK) // (blocks // 2) + 1
 
 
 def parts_of(tokens: int) -> list[tuple[int, int]]:
