@@ -43,6 +43,11 @@ def _tables(device: torch.device) -> tuple[Tensor, Tensor]:
     return window.float().to(device), triangles.float().to(device)
 
 
+def triangles() -> Tensor:
+    """How much each frequency counts in each band, (bins, MELS)."""
+    return _tables(torch.device("cpu"))[1]
+
+
 def mel_power(waves: Tensor, lengths: Tensor) -> Tensor:
     """Band powers (batch, frames, MELS) of waves (batch, samples); zero behind each row's last frame."""
     window, triangles = _tables(waves.device)

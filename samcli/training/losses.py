@@ -28,6 +28,7 @@ class LossWeights:
     step: float = 0.3
     words: float = 1.0
     name: float = 1.0
+    agreement: float = 0.5  # of the second view of a scene with the first
     reading: bool = False  # the words alone, from targets instead of sound
 
 
@@ -39,6 +40,12 @@ def tag_losses(encoding: Encoding, batch: Batch) -> tuple[Tensor, Tensor]:
     clip = F.binary_cross_entropy_with_logits(clip_logits.float(), batch.clip_target) * classes
     step = F.binary_cross_entropy_with_logits(step_logits.float(), batch.step_target.float()) * classes
     return clip, step
+
+
+def agreement_loss(clip_logits: Tensor) -> Tensor:
+    """Cross-entropy of what is said of scenes' second views against what is said of the first, which stays as it is."""
+    first, second = clip_logits.float().chunk(2)
+    return F.binary_cross_entropy_with_logits(second, first.detach().sigmoid()) * clip_logits.shape[-1]
 
 
 def word_loss(network: SamNetwork, embeddings: Tensor, tags: TagSummary | None, words: Words) -> Tensor:
@@ -129,6 +136,9 @@ def losses(
         words = word_loss(network, by_scene(embeddings, batch), tags, batch.words)
     total = weights.clip * clip + weights.step * step + weights.words * words
     parts = {"clip": clip.item(), "timeline": step.item(), "words": words.item()}
+    if batch.two_views and encoding.clip_logits is not None:
+        agreement = agreement_loss(encoding.clip_logits)
+        total, parts["agreement"] = total + weights.agreement * agreement, agreement.item()
     if naming is not None and encoding.clip_logits is not None:
         name = naming.loss(encoding.clip_logits.float(), batch.name, batch.surely)
         total, parts["name"] = total + weights.name * name, name.item()

@@ -68,6 +68,9 @@ class NanoFlags(TalkFlags):
         typer.Option(help="Initial mn04 weights: file or ORG/NAME.", metavar="FILE"),
     ] = None
     without: Annotated[str | None, typer.Option(help="Comma-separated sources to hold out.", metavar="SOURCES")] = None
+    calibrate: Annotated[
+        str | None, typer.Option(help="Comma-separated sources to calibrate on.", metavar="SOURCES")
+    ] = None
     tags_only: Annotated[bool, typer.Option("--tags-only", help="Tagger only, without words.", metavar="")] = False
     variant: Annotated[
         str | None,
@@ -137,6 +140,10 @@ def nano(
     return ExitCode.OK
 
 
+def names_in(listed: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in listed.split(",")) if listed else ()
+
+
 def deliver(network: SamNetwork, place: Path, recipe: NanoRecipe, corpus: Corpus, flags: NanoFlags) -> None:
     """The trained model, as a folder of its own."""
     from samcli.training.nano.release import attribution, card, release
@@ -144,6 +151,20 @@ def deliver(network: SamNetwork, place: Path, recipe: NanoRecipe, corpus: Corpus
     made, tokenizer = (network.encoder, None) if flags.tags_only else (network, place / "tokenizer.json")
     words = card(made, recipe, flags.start), attribution(corpus, recipe.without)
     release(made, tokenizer, place / "model", *words)
+    if flags.calibrate:
+        from samcli.checkpoints.calibration import write_calibration
+        from samcli.evaluation.calibration.held_back import calibrate_encoder
+
+        status = output().status
+        found = calibrate_encoder(
+            network.encoder,
+            place / "model",
+            corpus,
+            names_in(flags.calibrate),
+            lambda what, done, total: status(f"{what}: {done}/{total}"),
+        )
+        release(made, tokenizer, place / "model", *words)
+        write_calibration(place / "model", found)
     output().write(f"{place / 'model'}\n")
 
 
@@ -174,12 +195,11 @@ def recipe_of(flags: NanoFlags) -> NanoRecipe:
         plain, recipe = recipe, VARIANTS[flags.variant](recipe)
         if flags.ears is not None and recipe.encoder != plain.encoder:
             raise UsageError(f"--ears keeps an encoder as it is, and --variant {flags.variant} has another one.")
-    if flags.without is not None:
-        recipe = replace(recipe, without=tuple(part.strip() for part in flags.without.split(",")))
+    recipe = replace(recipe, without=names_in(flags.without) + names_in(flags.calibrate))
     if flags.start is not None or flags.ears is not None:  # reading from targets is behind it
         recipe = replace(recipe, read_steps=0)
     if flags.ears is not None:  # what hears is there
-        recipe = replace(recipe, ear_steps=0, ear_steps_again=0)
+        recipe = replace(recipe, ear_steps=0, ear_steps_again=0, view_steps=0)
     if flags.tags_only:
         recipe = replace(recipe, read_steps=0, word_steps=0)
     return recipe if flags.steps is None else recipe.scaled(flags.steps / recipe.steps)

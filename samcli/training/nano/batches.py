@@ -18,7 +18,7 @@ from torch import Tensor
 
 from samcli.audio.mel32 import CENTRE, FLOOR, LEVEL_DB, MOST_GAIN_DB, SCALE
 from samcli.training.nano.corpus import Clip, Corpus, Targets
-from samcli.training.nano.features import FeatureStore
+from samcli.training.nano.material import FeatureStore
 from samcli.training.nano.mixer import (
     BINS,
     FRAMES_PER_SECOND,
@@ -31,6 +31,7 @@ from samcli.training.nano.mixer import (
     Mixture,
 )
 from samcli.training.nano.naming_loss import NamingLoss
+from samcli.training.nano.second_view import second_view
 
 if TYPE_CHECKING:
     from samcli.training.nano.words import Words, Writer
@@ -53,6 +54,7 @@ class BatchOptions:
     curated_share: float = 0.35  # of the draws that come from the curated everyday classes
     level_db: float = 4.0  # spread of the windows' levels around the front end's
     quiet: float = 0.25  # chance that a window is turned down by up to 25 dB
+    two_views: bool = False  # every scene twice: as mixed, and as other hands would have stored it
     mix: MixOptions = field(default_factory=MixOptions)
     seed: int = 1
 
@@ -66,6 +68,7 @@ class Batch:
     surely: Tensor  # (scenes * windows,): how far that name is trusted
     windows: int = 1  # of each scene
     words: Words | None = None  # None: tags only
+    two_views: bool = False  # the second half of the rows is the first once more, as other hands would have stored it
 
 
 class Sampler:
@@ -111,6 +114,11 @@ def _pick(edges: NDArray[np.float64], rng: np.random.Generator) -> int:
     return min(int(np.searchsorted(edges, rng.random())), len(edges) - 1)
 
 
+def _begun_later(steps: FloatArray, later: int) -> FloatArray:
+    """Targets of steps where so many are cut off at the beginning."""
+    return np.concatenate([steps[later:], np.zeros_like(steps[:later])])
+
+
 class SceneBatches:
     def __init__(
         self,
@@ -132,9 +140,8 @@ class SceneBatches:
         seconds, windows = options.seconds[kind], options.windows[kind]
         frames = round(seconds * FRAMES_PER_SECOND)
         mixer = Mixer(options.mix, rng)
-        scenes = [
-            self.scene(mixer, frames, rng) for _ in range(max(1, round(options.scenes_at_5_seconds * 5 / seconds)))
-        ]
+        count = options.scenes_at_5_seconds * 5 / seconds / (2 if options.two_views else 1)
+        scenes = [self.scene(mixer, frames, rng) for _ in range(max(1, round(count)))]
         classes = len(self.corpus.names)
         steps = -(-frames // FRAMES_PER_STEP)
         absent = np.ones((len(scenes), windows, classes), np.float32)
@@ -148,22 +155,30 @@ class SceneBatches:
                 np.maximum(step_target[row], activity[:, None] * target[None, :], out=step_target[row])
             if len(scene.placed) == 1 and scene.weight[0] > PLAIN:
                 name[row], surely[row] = self.naming.entry(scene.placed[0].clip)
-        clip_target = 1 - absent
-        mel = np.stack([scene.mel for scene in scenes]).reshape(len(scenes) * windows, -1, BINS)
-        silent = np.repeat([[sound.clip.label for sound in scene.placed] == [QUIET] for scene in scenes], windows)
-        mel = self._levelled(mel, np.where(silent, MOST_GAIN_DB, MOST_GAIN_DB + FAR_DB), rng)
-        several = windows > 1  # a lone sound may be missing from a window
+        if windows > 1:  # a lone sound may be missing from a window
+            name, surely = np.full(len(scenes) * windows, -1), np.zeros(len(scenes) * windows, np.float32)
         words = None
         if self.writer is not None:
-            words = self.writer.write(scenes, clip_target.max(1), seconds, Random(f"{options.seed} {number}"))
+            words = self.writer.write(scenes, 1 - absent.min(1), seconds, Random(f"{options.seed} {number}"))
+        mel, clip_target = np.stack([scene.mel for scene in scenes]), 1 - absent
+        silent = np.array([[sound.clip.label for sound in scene.placed] == [QUIET] for scene in scenes])
+        if options.two_views:
+            views = [second_view(scene.mel, rng) for scene in scenes]
+            mel = np.concatenate([mel, np.stack([view.mel for view in views])])
+            begun = [_begun_later(row, view.later) for row, view in zip(step_target, views, strict=True)]
+            step_target = np.concatenate([step_target, np.stack(begun)])
+            clip_target, silent, name, surely = (np.concatenate([x, x]) for x in (clip_target, silent, name, surely))
+        mel = mel.reshape(len(mel) * windows, -1, BINS)
+        mel = self._levelled(mel, np.where(np.repeat(silent, windows), MOST_GAIN_DB, MOST_GAIN_DB + FAR_DB), rng)
         return Batch(
             torch.from_numpy(mel),
             torch.from_numpy(clip_target.reshape(len(mel), classes)),
             torch.from_numpy(step_target.astype(np.float16)).reshape(len(mel), -1, classes),
-            torch.from_numpy(np.full(len(mel), -1) if several else name),
-            torch.from_numpy(np.zeros(len(mel), np.float32) if several else surely),
+            torch.from_numpy(name),
+            torch.from_numpy(surely),
             windows,
             words,
+            options.two_views,
         )
 
     def _levelled(self, mel: FloatArray, most_gain_db: NDArray[np.float64], rng: np.random.Generator) -> FloatArray:

@@ -14,7 +14,7 @@ from samcli.training.language.script import Scripts
 from samcli.training.losses import losses
 from samcli.training.nano.batches import SceneBatches
 from samcli.training.nano.corpus import Corpus, Targets
-from samcli.training.nano.features import FeatureStore
+from samcli.training.nano.material import FeatureStore
 from samcli.training.nano.settings import NanoRecipe
 from samcli.training.nano.words import Writer
 

@@ -8,12 +8,14 @@ every scene comes with targets per time step and, for the words, a script.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from samcli.audio.mel32 import FFT, PREEMPHASIS, SAMPLE_RATE, triangles
 from samcli.training.nano.corpus import Clip
 
 FloatArray = NDArray[np.float32]
@@ -24,6 +26,9 @@ QUIET = "silence"  # the label of what holds nothing
 FRAMES_PER_SECOND = 100
 FRAMES_PER_STEP = 8  # the encoder's
 NATS_PER_DB = np.float32(np.log(10) / 10)
+NOISE_SLOPES = (-0.3, 2.3)  # power falls with frequency to this power: 0 white, 1 pink, 2 brown
+LOWEST_HZ = 50.0  # below which rooms' noise rises no more
+_SLOPES = np.linspace(*NOISE_SLOPES, 14)
 
 
 @dataclass(frozen=True)
@@ -207,22 +212,14 @@ class Mixer:
         return out, tuple(spans), (0.0, length / FRAMES_PER_SECOND)
 
     def _noise(self, frames: int) -> FloatArray:
-        """Steady noise of a random colour, its loudest band at 1. A band's power is about gamma distributed."""
+        """Steady noise of a random colour, its loudest band at 1."""
         rng = self.rng
-        tilt = rng.uniform(-0.30, 0.12)  # dB a band: brown to a little blue
-        curve = tilt * np.arange(BINS) + rng.normal(0, 3) * np.cos(np.linspace(0, np.pi, BINS) * rng.uniform(0.5, 3))
-        width = np.linspace(1, 6, BINS)  # higher bands join more bins and fluctuate less
-        grain = rng.standard_gamma(np.broadcast_to(width.astype(np.float32), (frames, BINS)), dtype=np.float32) / width
-        level = np.exp((curve - curve.max()) * NATS_PER_DB)
+        noise = grain_of_noise(frames, rng) * colour_of_noise(rng)
         if rng.random() < 0.3:  # slow swell
             time = np.arange(frames) / FRAMES_PER_SECOND
-            grain = (
-                grain
-                * (1 + rng.uniform(0, 0.8) * np.sin(2 * np.pi * rng.uniform(0.1, 1) * time + rng.uniform(0, 6)))[
-                    :, None
-                ]
-            )
-        return np.asarray(grain * level, np.float32)
+            swell = np.sin(2 * np.pi * rng.uniform(0.1, 1) * time + rng.uniform(0, 6))
+            noise = noise * (1 + rng.uniform(0, 0.8) * swell)[:, None]
+        return np.asarray(noise, np.float32)
 
     def _mask(self, mel: FloatArray) -> None:
         rng = self.rng
@@ -245,6 +242,32 @@ def smear(power: FloatArray, seconds: float, wet: float = 0.3) -> FloatArray:
     for frame in range(1, len(tail)):
         tail[frame] = fed[frame - 1] + keep * tail[frame - 1]
     return np.asarray(power + tail, np.float32)
+
+
+def colour_of_noise(rng: np.random.Generator) -> FloatArray:
+    """The bands' powers of noise between a little blue and brown, the loudest at 1: rooms, wind, hiss."""
+    curve = np.interp(rng.uniform(*NOISE_SLOPES), _SLOPES, np.arange(len(_SLOPES)))
+    low = int(curve)
+    part = curve - low
+    colours = _colours()
+    level = colours[low] * (1 - part) + colours[min(low + 1, len(_SLOPES) - 1)] * part
+    level = level + rng.normal(0, 3) * np.cos(np.linspace(0, np.pi, BINS) * rng.uniform(0.5, 3))  # dB
+    return np.asarray(np.exp((level - level.max()) * NATS_PER_DB), np.float32)
+
+
+def grain_of_noise(frames: int, rng: np.random.Generator) -> FloatArray:
+    """How noise fluctuates, (frames, bins) around 1: a band's power is about gamma distributed."""
+    width = np.linspace(1, 6, BINS, dtype=np.float32)  # higher bands join more bins and fluctuate less
+    return rng.standard_gamma(np.broadcast_to(width, (frames, BINS)), dtype=np.float32) / width
+
+
+@cache
+def _colours() -> NDArray[np.float64]:
+    """(slopes, bins) in dB: what the filter bank makes of noise whose power falls with frequency to each power."""
+    hertz = np.arange(FFT // 2 + 1) * SAMPLE_RATE / FFT
+    emphasis = np.abs(1 - PREEMPHASIS * np.exp(-2j * np.pi * hertz / SAMPLE_RATE)) ** 2
+    power = np.stack([emphasis * np.maximum(hertz, LOWEST_HZ) ** -slope for slope in _SLOPES])
+    return np.asarray(10 * np.log10(power @ triangles().double().numpy()), np.float64)
 
 
 def _resample(x: FloatArray, length: int, axis: int) -> FloatArray:

@@ -5,10 +5,11 @@
     1. ears     the encoder begins with mn04 and learns tags: labels joined with the teacher's scores
     2. targets  its own scores of every training clip, blended with the teacher's, replace the teacher's
     3. ears     it goes on with these, from the full rate again
-    4. reading  the language model alone learns to put tags into words, reading targets instead of hearing sounds
-    5. words    connector and language model learn from what the encoder hears; the encoder stays as it is
+    4. views    it hears every scene twice, as mixed and as other hands would have stored it
+    5. reading  the language model alone learns to put tags into words, reading targets instead of hearing sounds
+    6. words    connector and language model learn from what the encoder hears; the encoder stays as it is
 
-Each stage can be stopped and resumed at any step. A recipe without steps of words ends after the third.
+Each stage can be stopped and resumed at any step. A recipe without steps of words ends after the fourth.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from samcli.text.tokenizer import Tokenizer, train_tokenizer
 from samcli.training.language.random_scenes import random_sentences
 from samcli.training.loop import Report, Trainer
 from samcli.training.losses import LossWeights, losses
-from samcli.training.nano.batches import Batch, Sampler, SceneBatches
+from samcli.training.nano.batches import Batch, BatchOptions, Sampler, SceneBatches
 from samcli.training.nano.corpus import Corpus
 from samcli.training.nano.lexicon import associations, single_sounds
 from samcli.training.nano.material import Material, prepare, without_teacher
@@ -74,18 +75,20 @@ def train_nano(
     noise = trunk is None and start is None
     if noise:
         learn_statistics(nano_of(network).trunk)
-    ear_steps, again = (recipe.ear_steps, recipe.ear_steps_again) if ears is None and recipe.ear_steps else (0, 0)
+    hears = ears is None
 
     @cache
     def improved() -> Material:
         """With what the encoder hears after the first stage; without a teacher there is nothing to blend."""
-        if not again or not recipe.teacher:
+        if not hears or not recipe.teacher:
             return first
         return first.with_soft_targets(compute_soft_targets(nano_of(averaged(trainer)), first, out, report))
 
-    def stage(name: str, steps: int, material: Callable[[], Material], weights: LossWeights, hears: bool) -> Stage:
+    def stage(
+        name: str, steps: int, material: Callable[[], Material], weights: LossWeights, made: BatchOptions, hears: bool
+    ) -> Stage:
         def task(seed: int = 0) -> NanoTask:
-            options = replace(recipe.batches, seed=recipe.batches.seed + 1000 * seed)
+            options = replace(made, seed=made.seed + 1000 * seed)
             use = material()
             writer = None if hears else Writer(tokenizer, use.scripts, recipe.words)
             batches = SceneBatches(use.corpus, use.store, options, writer, targets=use.targets)
@@ -102,13 +105,26 @@ def train_nano(
             helper=partial(task, 1) if recipe.second_core else None,
         )
 
-    hearing, weights = replace(recipe.weights, words=0.0), recipe.weights
-    words = recipe.word_steps > 0
+    hearing, reading = replace(recipe.weights, words=0.0), replace(recipe.weights, reading=True)
+    moments = replace(hearing, step=recipe.step_weight_in_views)
     stages = [
-        stage("ears", ear_steps, lambda: first, hearing, True),
-        stage("ears again", again, improved, hearing, True),
-        stage("reading", recipe.read_steps if words else 0, improved, replace(weights, reading=True), False),
-        stage("words", recipe.word_steps, improved, weights, False),
+        *(
+            [
+                stage("ears", recipe.ear_steps, lambda: first, hearing, recipe.batches, True),
+                stage("ears again", recipe.ear_steps_again, improved, hearing, recipe.batches, True),
+                stage("views", recipe.view_steps, improved, moments, recipe.views, True),
+            ]
+            if hears
+            else []
+        ),
+        *(
+            [
+                stage("reading", recipe.read_steps, improved, reading, recipe.batches, False),
+                stage("words", recipe.word_steps, improved, recipe.weights, recipe.batches, False),
+            ]
+            if recipe.word_steps
+            else []
+        ),
     ]
     trainer = Trainer(network, stages, out / "state" / SAVED, recipe.loop)
     if trainer.step == 0:

@@ -15,6 +15,7 @@ from samcli.models.sam import SamConfig
 from samcli.ssm.language.blocks import LanguageConfig
 from samcli.training.losses import LossWeights
 from samcli.training.nano.batches import BatchOptions
+from samcli.training.nano.mixer import MixOptions
 from samcli.training.nano.words import WordOptions
 from samcli.training.optimiser import Plateau
 from samcli.training.stage import LoopOptions
@@ -22,6 +23,14 @@ from samcli.training.stage import LoopOptions
 # A process of its own makes the batches; the state holds everything, for a next training may begin with another trunk.
 NANO_LOOP = LoopOptions(
     workers=1, bfloat16=True, average=0.999, report_every=50, save_every_seconds=150.0, save_all=True, seed=-1
+)
+
+
+# When much is known already: longer scenes, more sounds in them at nearly one level.
+TWO_VIEWS = BatchOptions(
+    share=(0.25, 0.2, 0.1, 0.35, 0.05, 0.05),
+    two_views=True,
+    mix=MixOptions(sources=(0.02, 0.38, 0.45, 0.15), second_level_db=(-10.0, 3.0), turn_level_db=(-6.0, 6.0)),
 )
 
 
@@ -63,12 +72,15 @@ class NanoRecipe:
     stack: int = 4  # encoder steps per audio token: 3.1 tokens a second
     ear_steps: int = 2_000  # of the encoder, with the teacher's opinions
     ear_steps_again: int = 4_000  # the same with better ones
+    view_steps: int = 4_000  # the same, every scene heard twice
     read_steps: int = 1_500  # of words alone, from targets
     word_steps: int = 6_000  # of words, from what the encoder hears
     without: tuple[str, ...] = ()  # sources of the corpus to leave out, to judge by
     batches: BatchOptions = field(default_factory=BatchOptions)
+    views: BatchOptions = TWO_VIEWS
     words: WordOptions = field(default_factory=WordOptions)
     weights: LossWeights = field(default_factory=LossWeights)
+    step_weight_in_views: float = 0.6
     pace: NanoPace = field(default_factory=NanoPace)
     loop: LoopOptions = NANO_LOOP
     second_core: bool = False
@@ -80,17 +92,21 @@ class NanoRecipe:
     @property
     def steps(self) -> int:
         """Of all stages."""
-        return self.ear_steps + self.ear_steps_again + self.read_steps + self.word_steps
+        return sum(self._stages())
+
+    def _stages(self) -> tuple[int, ...]:
+        return self.ear_steps, self.ear_steps_again, self.view_steps, self.read_steps, self.word_steps
 
     def scaled(self, share: float) -> NanoRecipe:
         """The same stages, shorter or longer; what rounding takes from one it gives to its neighbour."""
         warm_up = max(1, min(self.pace.warm_up, round(self.steps * share / 10)))
-        lasts = accumulate((self.ear_steps, self.ear_steps_again, self.read_steps, self.word_steps), initial=0)
-        ears, again, read, words = (last - first for first, last in pairwise(round(at * share) for at in lasts))
+        lasts = accumulate(self._stages(), initial=0)
+        ears, again, views, read, words = (last - first for first, last in pairwise(round(at * share) for at in lasts))
         return replace(
             self,
             ear_steps=ears,
             ear_steps_again=again,
+            view_steps=views,
             read_steps=read,
             word_steps=words,
             pace=replace(self.pace, warm_up=warm_up),

@@ -15,7 +15,7 @@ from samcli.training.nano import comparison
 from samcli.training.nano.batches import SceneBatches
 from samcli.training.nano.comparison import judged, table, unheard
 from samcli.training.nano.corpus import Corpus
-from samcli.training.nano.features import build_features
+from samcli.training.nano.material import build_features
 from samcli.training.nano.settings import VARIANTS
 from tests.training.nano.test_recipe import TINY
 

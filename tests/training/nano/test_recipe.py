@@ -50,9 +50,11 @@ TINY = NanoRecipe(
     language_state=8,
     ear_steps=2,
     ear_steps_again=2,
+    view_steps=2,
     read_steps=2,
     word_steps=2,
     batches=BatchOptions(scenes_at_5_seconds=2),
+    views=BatchOptions(scenes_at_5_seconds=2, two_views=True),
     pace=NanoPace(warm_up=1, decay_share=1.0),
     loop=replace(NANO_LOOP, report_every=1, workers=0),
     vocabulary=320,
@@ -100,7 +102,7 @@ def test_stopped_in_every_stage_it_ends_as_an_undisturbed_one(
     count_sounds, hear = single_sounds, soft_targets._all_soft_targets
     monkeypatch.setattr(nano, "single_sounds", lambda *given: counts.append("lexicon") or count_sounds(*given))
     monkeypatch.setattr(soft_targets, "_all_soft_targets", lambda *given: counts.append("opinions") or hear(*given))
-    for step in (1, 3, 5, 7):
+    for step in (1, 3, 5, 7, 9):
         with pytest.raises(KeyboardInterrupt):
             train_nano(corpus, tmp_path, TINY, report=stopping_at(step))
     network = train_nano(corpus, tmp_path, TINY)
@@ -110,14 +112,14 @@ def test_stopped_in_every_stage_it_ends_as_an_undisturbed_one(
     for name, value in whole.state_dict().items():
         assert torch.equal(value, network.state_dict()[name]), name
     undisturbed, resumed = lines_of(folder), lines_of(tmp_path)
-    assert [line["step"] for line in resumed] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert [line["step"] for line in resumed] == list(range(1, 11))
     for one, other in zip(undisturbed, resumed, strict=True):
         assert {**one, "seconds": 0, "examples/s": 0} == {**other, "seconds": 0, "examples/s": 0}
     kinds = [("name" in line, "reading" in line, line.get("words", 0) > 0) for line in resumed]
-    assert kinds == [(True, False, False)] * 4 + [(False, True, False)] * 2 + [(True, False, True)] * 2
+    assert kinds == [(True, False, False)] * 6 + [(False, True, False)] * 2 + [(True, False, True)] * 2
     rates = [line["rate"] for line in resumed]
-    assert all(rates[first] > rates[first + 1] for first in (0, 2, 4, 6)), "every stage has a decay of its own"
-    assert all(rates[first] == rates[0] for first in (2, 4, 6))
+    assert all(rates[first] > rates[first + 1] for first in (0, 2, 4, 6, 8)), "every stage has a decay of its own"
+    assert all(rates[first] == rates[0] for first in (2, 4, 6, 8))
 
 
 def test_each_stage_teaches_its_parts_alone(corpus: Corpus, trained: tuple[SamNetwork, Path], tmp_path: Path) -> None:
@@ -135,7 +137,7 @@ def test_each_stage_teaches_its_parts_alone(corpus: Corpus, trained: tuple[SamNe
 def test_it_is_released_and_speaks(corpus: Corpus, trained: tuple[SamNetwork, Path], tmp_path: Path) -> None:
     network, work = trained
     release(network, work / "tokenizer.json", tmp_path / "model", card(network, TINY), attribution(corpus))
-    assert "8 steps" in (tmp_path / "model/README.md").read_text()
+    assert "10 steps" in (tmp_path / "model/README.md").read_text()
     assert "Freesound" in (tmp_path / "model/ATTRIBUTION.md").read_text()
     model = load_model(str(tmp_path / "model"), device="cpu")
     assert model.tasks == {"tag", "caption", "ask"} and len(model.labels) == 527
@@ -237,11 +239,11 @@ def test_features_of_a_corpus_that_grew_are_made_again(corpus: Corpus, tmp_path:
 
 def test_tags_alone_make_a_tagger(corpus: Corpus, tmp_path: Path) -> None:
     asked = recipe_of(NanoFlags(tags_only=True, steps=20))
-    assert (asked.ear_steps + asked.ear_steps_again, asked.read_steps, asked.word_steps) == (20, 0, 0)
+    assert (asked.steps, asked.read_steps, asked.word_steps) == (20, 0, 0)
     recipe = replace(TINY, read_steps=0, word_steps=0, weights=asked.weights)
     network = train_nano(corpus, tmp_path / "work", recipe)
     lines = lines_of(tmp_path / "work")
-    assert len(lines) == 4 and not any(line["words"] for line in lines)
+    assert len(lines) == 6 and not any(line["words"] for line in lines)
     assert not network.tag_reader.lexicon.weight.any(), "no words are counted where none are learned"
     release(network.encoder, None, tmp_path / "model", card(network.encoder, recipe))
     assert "language model" not in (tmp_path / "model/README.md").read_text()
@@ -254,7 +256,7 @@ def test_without_the_teacher_only_labels_teach(corpus: Corpus, tmp_path: Path) -
     assert {clip.file for clip in corpus.clips} - {clip.file for clip in alone.clips} == {"train/c/talk.wav"}
     assert all(not windows.any() for windows in alone.teacher.values())
     train_nano(corpus, tmp_path, VARIANTS["no-teacher"](replace(TINY, read_steps=0, word_steps=0)))
-    assert len(lines_of(tmp_path)) == 4 and not (tmp_path / "opinions.npz").exists()
+    assert len(lines_of(tmp_path)) == 6 and not (tmp_path / "opinions.npz").exists()
 
 
 def test_sources_left_out_are_not_learned_from(corpus: Corpus, tmp_path: Path) -> None:
