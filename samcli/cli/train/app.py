@@ -93,7 +93,7 @@ def nano(
 
     sam train nano corpus/ work/ --trunk mn04_as.safetensors
     sam train nano corpus/ work/ --size small --steps 100000
-    sam train nano corpus/ work/ --trunk mn04_as.safetensors --calibrate debian/openarena-data,github/ORG/NAME
+    sam train nano corpus/ work/ --trunk mn04_as.safetensors --calibrate debian/boswars-data,github/ORG/NAME
     sam train nano corpus/ work/ --tags-only
     sam train nano corpus/ work/ --from sam-nano --steps 5000
     sam train nano corpus/ work/ --ears sam-nano --variant connector-b

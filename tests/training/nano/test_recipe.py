@@ -61,7 +61,7 @@ TINY = NanoRecipe(
     sentences=200,
     counted=40,
 )
-WORDS_ALONE = replace(TINY, ear_steps=0, ear_steps_again=0)
+WORDS_ALONE = replace(TINY, ear_steps=0, ear_steps_again=0, view_steps=0)
 
 
 @pytest.fixture(autouse=True)
