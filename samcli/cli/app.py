@@ -29,7 +29,7 @@ from samcli.cli.commands.serve import serve
 from samcli.cli.commands.subtitle import subtitle
 from samcli.cli.completion import completion
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.help import ShortHelp
+from samcli.cli.flags import ShortHelp, switch
 from samcli.cli.live.flags import LiveCommand
 from samcli.cli.live.live import live
 from samcli.cli.live.watch import watch
@@ -63,9 +63,7 @@ def show_version(wanted: bool) -> None:
 
 @app.callback()
 def sam(
-    version: Annotated[
-        bool, typer.Option("--version", help="Version.", metavar="", callback=show_version, is_eager=True)
-    ] = False,
+    version: Annotated[bool, switch("Version.", "--version", callback=show_version, is_eager=True)] = False,
 ) -> None:
     """Listen to sound and write down what is heard.
 

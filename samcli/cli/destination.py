@@ -9,10 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
-import typer
-
 from samcli.cli.completion import completes
-from samcli.cli.flags import OUTPUT, SafeCells, TalkFlags, WriteFlags
+from samcli.cli.flags import OUTPUT, SafeCells, TalkFlags, WriteFlags, option
 from samcli.cli.output import Output
 from samcli.cli.sheet import show
 from samcli.cli.terminal import TerminalTable
@@ -35,20 +33,17 @@ class RowFlags(TalkFlags):
 
     format: Annotated[
         str | None,
-        typer.Option(
-            "--format",
-            "-f",
-            help="jsonl, json, csv, tsv or txt.",
-            metavar="FORMAT",
+        option(
+            "jsonl, json, csv, tsv or txt.",
+            "FORMAT",
+            names=("--format", "-f"),
+            panel=OUTPUT,
             autocompletion=completes(row_formats.FORMATS),
-            rich_help_panel=OUTPUT,
         ),
     ] = None
     output: Annotated[
         str | None,
-        typer.Option(
-            "--output", "-o", help="Output file; its suffix chooses the format.", metavar="FILE", rich_help_panel=OUTPUT
-        ),
+        option("Output file; its suffix chooses the format.", "FILE", names=("--output", "-o"), panel=OUTPUT),
     ] = None
     safe_cells: SafeCells = True
 

@@ -13,7 +13,7 @@ import typer
 
 from samcli.cli.completion import complete_device, complete_model, completes
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import JsonFlags, spread
+from samcli.cli.flags import JsonFlags, option, spread, switch
 from samcli.cli.output import output
 from samcli.cli.sheet import show, show_json
 from samcli.errors import UsageError
@@ -32,13 +32,13 @@ PARTS = {
 class BenchFlags(JsonFlags):
     """For every `sam bench`."""
 
-    quick: Annotated[bool, typer.Option("--quick", help="Short measurement: seconds, not minutes.", metavar="")] = False
-    model: Annotated[
-        str, typer.Option(help="Model for folder, model and search.", metavar="NAME", autocompletion=complete_model)
-    ] = "sam-nano"
-    device: Annotated[
-        str, typer.Option(help="Device for core, model and search.", metavar="DEVICE", autocompletion=complete_device)
-    ] = "cpu"
+    quick: Annotated[bool, switch("Short measurement: seconds, not minutes.", "--quick")] = False
+    model: Annotated[str, option("Model for folder, model and search.", "NAME", autocompletion=complete_model)] = (
+        "sam-nano"
+    )
+    device: Annotated[str, option("Device for core, model and search.", "DEVICE", autocompletion=complete_device)] = (
+        "cpu"
+    )
 
 
 @spread

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from samcli.cli.destination import Destination, RowFlags
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import OUTPUT, ModelFlags, spread
+from samcli.cli.flags import OUTPUT, ModelFlags, option, spread, switch
 from samcli.cli.output import Output, output
 from samcli.cli.train.check import Data
 from samcli.errors import UsageError
@@ -36,17 +34,11 @@ SHOWN = ("label", "recordings", "sources", "threshold", *FIGURES)
 class CalibrateFlags(ModelFlags, RowFlags):
     """For `sam calibrate`."""
 
-    save: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the thresholds. [the model's own]", metavar="FOLDER", rich_help_panel=OUTPUT),
-    ] = None
+    save: Annotated[Path | None, option("Folder of the thresholds. [the model's own]", "FOLDER", panel=OUTPUT)] = None
     held_out: Annotated[
-        bool | None,
-        typer.Option(
-            "--held-out/--all", help="Held-out recordings alone. [for tuned labels]", metavar="", show_default=False
-        ),
+        bool | None, switch("Held-out recordings alone. [for tuned labels]", "--held-out/--all", show_default=False)
     ] = None
-    seed: Annotated[int, typer.Option(help="Seed of the held-out choice.", min=0)] = 0
+    seed: Annotated[int, option("Seed of the held-out choice.", min=0)] = 0
 
 
 @spread

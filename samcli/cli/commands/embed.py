@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from samcli.cli.destination import Destination
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import OUTPUT, InputFlags, ModelFlags, spread
+from samcli.cli.flags import OUTPUT, InputFlags, ModelFlags, option, spread, switch
 from samcli.cli.output import Output, output
 
 if TYPE_CHECKING:
@@ -21,12 +19,9 @@ if TYPE_CHECKING:
 class EmbedFlags(ModelFlags, InputFlags):
     """For `sam embed`."""
 
-    windows: Annotated[
-        bool, typer.Option("--windows", help="A vector for every ten seconds.", metavar="", rich_help_panel=OUTPUT)
-    ] = False
+    windows: Annotated[bool, switch("A vector for every ten seconds.", "--windows", panel=OUTPUT)] = False
     output: Annotated[
-        str | None,
-        typer.Option("--output", "-o", help="A .npz, .jsonl or .parquet file.", metavar="FILE", rich_help_panel=OUTPUT),
+        str | None, option("A .npz, .jsonl or .parquet file.", "FILE", names=("--output", "-o"), panel=OUTPUT)
     ] = None
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import JsonFlags, ModelFlags, spread
+from samcli.cli.flags import JsonFlags, ModelFlags, option, spread, switch
 from samcli.cli.output import Output, output
 from samcli.cli.sheet import show, show_json
 from samcli.errors import UsageError
@@ -22,14 +22,12 @@ CLASS_COLUMNS = ("label", "positives", "average_precision", "auc", "d_prime")
 class EvalFlags(ModelFlags, JsonFlags):
     """For `sam eval`."""
 
-    quick: Annotated[bool, typer.Option("--quick", help="Some of a corpus' clips.", metavar="")] = False
-    retrieval: Annotated[bool, typer.Option("--retrieval", help="Search in a corpus.", metavar="")] = False
-    refine: Annotated[bool, typer.Option("--refine", help="Captions, refined.", metavar="")] = False
-    sounds: Annotated[
-        Path | None, typer.Option(help="Recordings that DATA describes.", metavar="FOLDER", show_default=False)
-    ] = None
-    classes: Annotated[bool, typer.Option("--classes", help="A row for each class of tags.", metavar="")] = False
-    markdown: Annotated[bool, typer.Option("--markdown", help="A table for a model card.", metavar="")] = False
+    quick: Annotated[bool, switch("Some of a corpus' clips.", "--quick")] = False
+    retrieval: Annotated[bool, switch("Search in a corpus.", "--retrieval")] = False
+    refine: Annotated[bool, switch("Captions, refined.", "--refine")] = False
+    sounds: Annotated[Path | None, option("Recordings that DATA describes.", "FOLDER", show_default=False)] = None
+    classes: Annotated[bool, switch("A row for each class of tags.", "--classes")] = False
+    markdown: Annotated[bool, switch("A table for a model card.", "--markdown")] = False
 
 
 @spread

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import OUTPUT, InputFlags, ModelFlags, spread
+from samcli.cli.flags import OUTPUT, InputFlags, ModelFlags, option, spread, switch
 from samcli.cli.output import output
 from samcli.errors import UsageError
 
@@ -18,12 +16,8 @@ from samcli.errors import UsageError
 class IndexFlags(ModelFlags, InputFlags):
     """For `sam index`."""
 
-    index: Annotated[
-        str | None, typer.Option(help="Index file. [FOLDER/.sam-index.sqlite]", metavar="FILE", rich_help_panel=OUTPUT)
-    ] = None
-    keep: Annotated[
-        bool, typer.Option("--keep", help="No removal of files not named.", metavar="", rich_help_panel=OUTPUT)
-    ] = False
+    index: Annotated[str | None, option("Index file. [FOLDER/.sam-index.sqlite]", "FILE", panel=OUTPUT)] = None
+    keep: Annotated[bool, switch("No removal of files not named.", "--keep", panel=OUTPUT)] = False
 
 
 @spread

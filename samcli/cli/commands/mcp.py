@@ -10,7 +10,7 @@ import typer
 
 from samcli.cli.engines import check_dtype, load_here
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import INPUT, ModelFlags, spread
+from samcli.cli.flags import INPUT, ModelFlags, option, spread, switch
 from samcli.cli.output import output
 from samcli.errors import UsageError
 
@@ -19,21 +19,19 @@ from samcli.errors import UsageError
 class HostFlags(ModelFlags):
     """For what listens on a port."""
 
-    host: Annotated[str, typer.Option(help="Address to listen on.", metavar="ADDRESS")] = "127.0.0.1"
-    port: Annotated[int, typer.Option(help="0 takes a free one.", metavar="N", min=0, max=65535)] = 8008
-    token_file: Annotated[str | None, typer.Option(help="A file with the token. [$SAM_TOKEN]", metavar="FILE")] = None
-    open: Annotated[bool, typer.Option("--open", help="Serve other machines without a token.", metavar="")] = False
-    queue: Annotated[int, typer.Option(help="Requests that may wait.", metavar="N", min=1, max=100_000)] = 64
+    host: Annotated[str, option("Address to listen on.", "ADDRESS")] = "127.0.0.1"
+    port: Annotated[int, option("0 takes a free one.", "N", min=0, max=65535)] = 8008
+    token_file: Annotated[str | None, option("A file with the token. [$SAM_TOKEN]", "FILE")] = None
+    open: Annotated[bool, switch("Serve other machines without a token.", "--open")] = False
+    queue: Annotated[int, option("Requests that may wait.", "N", min=1, max=100_000)] = 64
 
 
 @dataclass(kw_only=True)
 class McpFlags(HostFlags):
     """For `sam mcp`."""
 
-    http: Annotated[bool, typer.Option("--http", help="Streamable HTTP instead of stdio.", metavar="")] = False
-    max_mb: Annotated[
-        int, typer.Option(help="Largest file heard, in megabytes.", metavar="N", min=1, rich_help_panel=INPUT)
-    ] = 256
+    http: Annotated[bool, switch("Streamable HTTP instead of stdio.", "--http")] = False
+    max_mb: Annotated[int, option("Largest file heard, in megabytes.", "N", panel=INPUT, min=1)] = 256
 
 
 @spread

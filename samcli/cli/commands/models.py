@@ -10,7 +10,7 @@ import typer
 
 from samcli.cli.completion import complete_dtype, complete_model
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import JsonFlags, TalkFlags, spread
+from samcli.cli.flags import JsonFlags, TalkFlags, option, spread, switch
 from samcli.cli.output import output
 from samcli.cli.sheet import readable_size, show, show_json
 
@@ -37,24 +37,22 @@ Name = Annotated[
 class FetchFlags(TalkFlags):
     """For what may use the network or the disk."""
 
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", "-n", help="List of removals, without removing.", metavar="")
-    ] = False
+    dry_run: Annotated[bool, switch("List of removals, without removing.", "--dry-run", "-n")] = False
 
 
 @dataclasses.dataclass(kw_only=True)
 class ListFlags(JsonFlags):
     """For `sam models list`."""
 
-    all: Annotated[bool, typer.Option("--all", help="Parts of models, too.", metavar="")] = False
+    all: Annotated[bool, switch("Parts of models, too.", "--all")] = False
 
 
 @dataclasses.dataclass(kw_only=True)
 class ConvertFlags(TalkFlags):
     """For `sam models convert`."""
 
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16, float16.", autocompletion=complete_dtype)] = "float32"
-    offline: Annotated[bool, typer.Option("--offline", help="No use of the network.", metavar="")] = False
+    dtype: Annotated[str, option("float32, bfloat16, float16.", autocompletion=complete_dtype)] = "float32"
+    offline: Annotated[bool, switch("No use of the network.", "--offline")] = False
 
 
 @models.command("list")

@@ -13,7 +13,7 @@ import typer
 from samcli._version import __version__
 from samcli.cli.destination import Destination, RowFlags
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import INPUT, InputFlags, ModelFlags, spread
+from samcli.cli.flags import INPUT, InputFlags, ModelFlags, option, spread, switch
 from samcli.cli.output import Output, output
 from samcli.errors import InputError, UsageError
 from samcli.records import SCHEMA
@@ -37,26 +37,17 @@ CAPTIONS = Columns(EVERY, ("path", "caption", "score"), "caption")
 class SearchFlags(ModelFlags, InputFlags, RowFlags):
     """For `sam search`."""
 
-    audio: Annotated[
-        list[str] | None,
-        typer.Option(help="Sound to describe; TEXT then names captions.", metavar="PATH", rich_help_panel=INPUT),
-    ] = None
-    queries: Annotated[
-        str | None,
-        typer.Option(help="File of many texts.", metavar="FILE", rich_help_panel=INPUT),
-    ] = None
-    index: Annotated[
-        str | None,
-        typer.Option(help="Index file. [FOLDER/.sam-index.sqlite]", metavar="FILE", rich_help_panel=INPUT),
-    ] = None
-    no_index: Annotated[
-        bool, typer.Option("--no-index", help="Every second heard; slow.", metavar="", rich_help_panel=INPUT)
-    ] = False
-    k: Annotated[int, typer.Option("--top", "-k", help="Most results.", metavar="N", min=1)] = 10
-    shortlist: Annotated[int, typer.Option(help="Recordings to rank anew; 0: none.", metavar="N", min=0)] = 100
-    normalise: Annotated[
-        bool, typer.Option("--normalise/--raw-scores", help="Scores relative to each caption's usual one.", metavar="")
-    ] = True
+    audio: Annotated[list[str] | None, option("Sound to describe; TEXT then names captions.", "PATH", panel=INPUT)] = (
+        None
+    )
+    queries: Annotated[str | None, option("File of many texts.", "FILE", panel=INPUT)] = None
+    index: Annotated[str | None, option("Index file. [FOLDER/.sam-index.sqlite]", "FILE", panel=INPUT)] = None
+    no_index: Annotated[bool, switch("Every second heard; slow.", "--no-index", panel=INPUT)] = False
+    k: Annotated[int, option("Most results.", "N", names=("--top", "-k"), min=1)] = 10
+    shortlist: Annotated[int, option("Recordings to rank anew; 0: none.", "N", min=0)] = 100
+    normalise: Annotated[bool, switch("Scores relative to each caption's usual one.", "--normalise/--raw-scores")] = (
+        True
+    )
 
 
 @spread

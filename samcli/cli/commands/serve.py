@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import typer
-
 from samcli.cli.commands.mcp import HostFlags
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import spread
+from samcli.cli.flags import option, spread, switch
 from samcli.cli.output import output
 from samcli.errors import UsageError
 
@@ -18,12 +16,10 @@ from samcli.errors import UsageError
 class ServeFlags(HostFlags):
     """For `sam serve`."""
 
-    allow: Annotated[
-        list[str] | None, typer.Option(help="Beginning of addresses that are fetched.", metavar="ADDRESS")
-    ] = None
-    max_mb: Annotated[int, typer.Option(help="Largest request, in megabytes.", metavar="N", min=1)] = 256
-    max_seconds: Annotated[float, typer.Option(help="Longest time for one sound.", metavar="SECONDS", min=1)] = 300.0
-    page: Annotated[bool, typer.Option("--page", help="A page to drop files into.", metavar="")] = False
+    allow: Annotated[list[str] | None, option("Beginning of addresses that are fetched.", "ADDRESS")] = None
+    max_mb: Annotated[int, option("Largest request, in megabytes.", "N", min=1)] = 256
+    max_seconds: Annotated[float, option("Longest time for one sound.", "SECONDS", min=1)] = 300.0
+    page: Annotated[bool, switch("A page to drop files into.", "--page")] = False
 
 
 @spread

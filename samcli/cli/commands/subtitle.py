@@ -12,7 +12,7 @@ import typer
 from samcli.cli.completion import complete_labels
 from samcli.cli.destination import Destination
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import INPUT, OUTPUT, ModelFlags, spread
+from samcli.cli.flags import INPUT, OUTPUT, ModelFlags, option, spread, switch
 from samcli.cli.output import Output, output
 from samcli.errors import UsageError
 
@@ -32,45 +32,23 @@ class SubtitleFlags(ModelFlags):
     """For `sam subtitle`."""
 
     dialogue: Annotated[
-        str | None,
-        typer.Option("--with", "--with-transcript", help="The dialogue's file.", metavar="FILE", rich_help_panel=INPUT),
+        str | None, option("The dialogue's file.", "FILE", names=("--with", "--with-transcript"), panel=INPUT)
     ] = None
-    track: Annotated[
-        str | None,
-        typer.Option(help="Language or number in the film; or none.", metavar="TRACK", rich_help_panel=INPUT),
-    ] = None
+    track: Annotated[str | None, option("Language or number in the film; or none.", "TRACK", panel=INPUT)] = None
     labels: Annotated[
-        str | None,
-        typer.Option(
-            help="Only these sounds.", metavar="LABELS", autocompletion=complete_labels, rich_help_panel=INPUT
-        ),
+        str | None, option("Only these sounds.", "LABELS", panel=INPUT, autocompletion=complete_labels)
     ] = None
     without: Annotated[
-        str | None,
-        typer.Option(help="Not these sounds.", metavar="LABELS", autocompletion=complete_labels, rich_help_panel=INPUT),
+        str | None, option("Not these sounds.", "LABELS", panel=INPUT, autocompletion=complete_labels)
     ] = None
-    threshold: Annotated[
-        float | None, typer.Option(help="Lowest score. [each label's own]", metavar="SCORE", rich_help_panel=INPUT)
-    ] = None
-    guide: Annotated[str, typer.Option(help="Rules of netflix or bbc.", metavar="NAME", rich_help_panel=OUTPUT)] = (
-        "netflix"
-    )
-    style: Annotated[
-        str | None,
-        typer.Option(help="ongoing, present, brief or capitals.", metavar="NAME", rich_help_panel=OUTPUT),
-    ] = None
-    away: Annotated[
-        float, typer.Option(help="Pause before a sound is retold.", metavar="SECONDS", min=0, rich_help_panel=OUTPUT)
-    ] = 10.0
-    check: Annotated[
-        bool, typer.Option("--check", help="Only list what breaks the rules.", metavar="", rich_help_panel=OUTPUT)
-    ] = False
-    format: Annotated[
-        str | None, typer.Option("--format", "-f", help="srt, vtt or ass.", metavar="FORMAT", rich_help_panel=OUTPUT)
-    ] = None
+    threshold: Annotated[float | None, option("Lowest score. [each label's own]", "SCORE", panel=INPUT)] = None
+    guide: Annotated[str, option("Rules of netflix or bbc.", "NAME", panel=OUTPUT)] = "netflix"
+    style: Annotated[str | None, option("ongoing, present, brief or capitals.", "NAME", panel=OUTPUT)] = None
+    away: Annotated[float, option("Pause before a sound is retold.", "SECONDS", panel=OUTPUT, min=0)] = 10.0
+    check: Annotated[bool, switch("Only list what breaks the rules.", "--check", panel=OUTPUT)] = False
+    format: Annotated[str | None, option("srt, vtt or ass.", "FORMAT", names=("--format", "-f"), panel=OUTPUT)] = None
     output: Annotated[
-        str | None,
-        typer.Option("--output", "-o", help="Its suffix is the format.", metavar="FILE", rich_help_panel=OUTPUT),
+        str | None, option("Its suffix is the format.", "FILE", names=("--output", "-o"), panel=OUTPUT)
     ] = None
 
 

@@ -5,65 +5,35 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import typer
 from typer.core import TyperCommand
 
-from samcli.cli.flags import ACT, INPUT, OUTPUT, Labels, ModelFlags, Raw
+from samcli.cli.flags import ACT, INPUT, OUTPUT, Labels, ModelFlags, Raw, option, switch
 
 
 @dataclass(kw_only=True)
 class LiveFlags(ModelFlags):
     """For `sam live`."""
 
-    list_devices: Annotated[
-        bool, typer.Option("--list-devices", help="Show the inputs of this machine.", metavar="", rich_help_panel=INPUT)
-    ] = False
-    input: Annotated[
-        str | None, typer.Option(help="A microphone by name or number.", metavar="NAME", rich_help_panel=INPUT)
-    ] = None
-    realtime: Annotated[
-        str | None,
-        typer.Option(help="A file at its own pace.", metavar="[=FACTOR]", rich_help_panel=INPUT),
-    ] = None
+    list_devices: Annotated[bool, switch("Show the inputs of this machine.", "--list-devices", panel=INPUT)] = False
+    input: Annotated[str | None, option("A microphone by name or number.", "NAME", panel=INPUT)] = None
+    realtime: Annotated[str | None, option("A file at its own pace.", "[=FACTOR]", panel=INPUT)] = None
     raw: Raw = None
     labels: Labels = None
-    threshold: Annotated[
-        str | None, typer.Option(help="Lowest score of an event. [auto]", metavar="SCORE", rich_help_panel=OUTPUT)
-    ] = None
-    captions_every: Annotated[
-        float | None, typer.Option(help="A caption every so often.", metavar="SECONDS", rich_help_panel=OUTPUT)
-    ] = None
-    changes: Annotated[
-        bool,
-        typer.Option("--changes", help="Only what differs from the background.", metavar="", rich_help_panel=OUTPUT),
-    ] = False
-    all_events: Annotated[
-        bool, typer.Option("--all", help="Every label as it is found.", metavar="", rich_help_panel=OUTPUT)
-    ] = False
+    threshold: Annotated[str | None, option("Lowest score of an event. [auto]", "SCORE", panel=OUTPUT)] = None
+    captions_every: Annotated[float | None, option("A caption every so often.", "SECONDS", panel=OUTPUT)] = None
+    changes: Annotated[bool, switch("Only what differs from the background.", "--changes", panel=OUTPUT)] = False
+    all_events: Annotated[bool, switch("Every label as it is found.", "--all", panel=OUTPUT)] = False
     output: Annotated[
-        str | None,
-        typer.Option("--output", "-o", help="Add JSON lines to a file.", metavar="FILE", rich_help_panel=OUTPUT),
+        str | None, option("Add JSON lines to a file.", "FILE", names=("--output", "-o"), panel=OUTPUT)
     ] = None
-    state: Annotated[
-        str | None, typer.Option(help="Keep the hearing; go on from it.", metavar="FILE", rich_help_panel=OUTPUT)
-    ] = None
-    state_every: Annotated[
-        float, typer.Option(help="How often the hearing is kept.", metavar="SECONDS", rich_help_panel=OUTPUT)
-    ] = 60.0
-    exec: Annotated[
-        str | None, typer.Option("--exec", help="Run at each event.", metavar="COMMAND", rich_help_panel=ACT)
-    ] = None
-    exec_on: Annotated[str, typer.Option(help="begin, end or both.", metavar="WHEN", rich_help_panel=ACT)] = "begin"
-    exec_at_once: Annotated[int, typer.Option(help="Commands at once, at most.", metavar="N", rich_help_panel=ACT)] = 4
-    save: Annotated[
-        str | None, typer.Option(help="Keep the sound around events.", metavar="FOLDER", rich_help_panel=ACT)
-    ] = None
-    save_limit: Annotated[
-        str, typer.Option(help="Size beyond which old clips go.", metavar="SIZE", rich_help_panel=ACT)
-    ] = "1G"
-    mqtt: Annotated[
-        str | None, typer.Option(help="Events to a broker.", metavar="mqtt://HOST/TOPIC", rich_help_panel=ACT)
-    ] = None
+    state: Annotated[str | None, option("Keep the hearing; go on from it.", "FILE", panel=OUTPUT)] = None
+    state_every: Annotated[float, option("How often the hearing is kept.", "SECONDS", panel=OUTPUT)] = 60.0
+    exec: Annotated[str | None, option("Run at each event.", "COMMAND", names=("--exec",), panel=ACT)] = None
+    exec_on: Annotated[str, option("begin, end or both.", "WHEN", panel=ACT)] = "begin"
+    exec_at_once: Annotated[int, option("Commands at once, at most.", "N", panel=ACT)] = 4
+    save: Annotated[str | None, option("Keep the sound around events.", "FOLDER", panel=ACT)] = None
+    save_limit: Annotated[str, option("Size beyond which old clips go.", "SIZE", panel=ACT)] = "1G"
+    mqtt: Annotated[str | None, option("Events to a broker.", "mqtt://HOST/TOPIC", panel=ACT)] = None
 
 
 class LiveCommand(TyperCommand):

@@ -20,7 +20,9 @@ from samcli.cli.flags import (
     Threshold,
     Timeline,
     TopK,
+    option,
     spread,
+    switch,
 )
 from samcli.cli.output import output
 from samcli.errors import UsageError
@@ -32,20 +34,12 @@ class WatchFlags(ModelFlags):
 
     recursive: Recursive = True
     glob: Glob = None
-    once: Annotated[
-        bool, typer.Option("--once", help="Hear what is there, then end.", metavar="", rich_help_panel=INPUT)
-    ] = False
-    poll: Annotated[
-        float | None,
-        typer.Option(help="Look every so often; for network disks.", metavar="SECONDS", rich_help_panel=INPUT),
-    ] = None
-    settle: Annotated[
-        float, typer.Option(help="At rest, a file is complete.", metavar="SECONDS", rich_help_panel=INPUT)
-    ] = 2.0
-    task: Annotated[str, typer.Option(help="tag or caption.", metavar="TASK", rich_help_panel=OUTPUT)] = "tag"
+    once: Annotated[bool, switch("Hear what is there, then end.", "--once", panel=INPUT)] = False
+    poll: Annotated[float | None, option("Look every so often; for network disks.", "SECONDS", panel=INPUT)] = None
+    settle: Annotated[float, option("At rest, a file is complete.", "SECONDS", panel=INPUT)] = 2.0
+    task: Annotated[str, option("tag or caption.", "TASK", panel=OUTPUT)] = "tag"
     output: Annotated[
-        str | None,
-        typer.Option("--output", "-o", help="JSON lines are added to it.", metavar="FILE", rich_help_panel=OUTPUT),
+        str | None, option("JSON lines are added to it.", "FILE", names=("--output", "-o"), panel=OUTPUT)
     ] = None
     labels: Labels = None
     threshold: Threshold = None

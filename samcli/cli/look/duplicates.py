@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from samcli.cli.destination import Destination, RowFlags
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import InputFlags, ModelFlags, spread
+from samcli.cli.flags import InputFlags, ModelFlags, option, spread
 from samcli.cli.output import output
 from samcli.writers.rows import Columns
 
@@ -24,9 +22,7 @@ COLUMNS = Columns(EVERY, EVERY, "path")
 class DuplicateFlags(ModelFlags, InputFlags, RowFlags):
     """For `sam duplicates`."""
 
-    alike: Annotated[
-        float, typer.Option(help="Likeness of near copies.", metavar="SCORE", min=0.5, max=1.0, show_default=True)
-    ] = 0.995
+    alike: Annotated[float, option("Likeness of near copies.", "SCORE", min=0.5, max=1.0, show_default=True)] = 0.995
 
 
 @spread

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import OUTPUT, ModelFlags, spread
+from samcli.cli.flags import OUTPUT, ModelFlags, option, spread, switch
 from samcli.cli.output import output
 
 
@@ -18,16 +18,13 @@ class PlotFlags(ModelFlags):
     """For `sam plot`."""
 
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="A .png, .svg or .pdf file.", metavar="FILE", rich_help_panel=OUTPUT),
+        Path | None, option("A .png, .svg or .pdf file.", "FILE", names=("--output", "-o"), panel=OUTPUT)
     ] = None
-    start: Annotated[float, typer.Option(help="Where it begins.", metavar="SECONDS", min=0)] = 0.0
-    end: Annotated[float | None, typer.Option(help="Where it ends.", metavar="SECONDS", min=0)] = None
-    width: Annotated[float, typer.Option(help="Of the figure, in inches.", metavar="INCHES", min=2, max=60)] = 10.0
-    height: Annotated[float | None, typer.Option(help="The same; else as needed.", metavar="INCHES", min=1, max=60)] = (
-        None
-    )
-    dark: Annotated[bool, typer.Option("--dark", help="Light on dark.", metavar="")] = False
+    start: Annotated[float, option("Where it begins.", "SECONDS", min=0)] = 0.0
+    end: Annotated[float | None, option("Where it ends.", "SECONDS", min=0)] = None
+    width: Annotated[float, option("Of the figure, in inches.", "INCHES", min=2, max=60)] = 10.0
+    height: Annotated[float | None, option("The same; else as needed.", "INCHES", min=1, max=60)] = None
+    dark: Annotated[bool, switch("Light on dark.", "--dark")] = False
 
 
 @spread

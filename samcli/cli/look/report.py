@@ -8,11 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from samcli.cli.destination import Destination
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import INPUT, OUTPUT, InputFlags, ModelFlags, StartTime, TimeZone, spread
+from samcli.cli.flags import INPUT, OUTPUT, InputFlags, ModelFlags, StartTime, TimeZone, option, spread, switch
 from samcli.cli.look.transcripts import Transcripts
 from samcli.cli.output import Output, output
 from samcli.errors import UsageError
@@ -25,23 +23,15 @@ if TYPE_CHECKING:
 class ReportFlags(ModelFlags, InputFlags):
     """For `sam report`."""
 
-    sounds: Annotated[
-        list[Path] | None,
-        typer.Option(help="Where the sounds of records lie.", metavar="FOLDER", rich_help_panel=INPUT),
-    ] = None
+    sounds: Annotated[list[Path] | None, option("Where the sounds of records lie.", "FOLDER", panel=INPUT)] = None
     with_transcript: Annotated[
-        Path | None,
-        typer.Option(help="What is said: subtitles, or their folder.", metavar="FILE", rich_help_panel=INPUT),
+        Path | None, option("What is said: subtitles, or their folder.", "FILE", panel=INPUT)
     ] = None
     start_time: StartTime = None
     time_zone: TimeZone = None
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="The page.", metavar="FILE", rich_help_panel=OUTPUT)
-    ] = Path("report.html")
-    title: Annotated[str | None, typer.Option(help="Above the page.", metavar="TEXT", rich_help_panel=OUTPUT)] = None
-    embed: Annotated[
-        bool, typer.Option("--embed", help="The sounds inside the page, as Opus.", metavar="", rich_help_panel=OUTPUT)
-    ] = False
+    output: Annotated[Path, option("The page.", "FILE", names=("--output", "-o"), panel=OUTPUT)] = Path("report.html")
+    title: Annotated[str | None, option("Above the page.", "TEXT", panel=OUTPUT)] = None
+    embed: Annotated[bool, switch("The sounds inside the page, as Opus.", "--embed", panel=OUTPUT)] = False
 
 
 @spread

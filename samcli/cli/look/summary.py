@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from samcli.cli.destination import Destination, RowFlags
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import OUTPUT, InputFlags, ModelFlags, StartTime, TimeZone, spread
+from samcli.cli.flags import OUTPUT, InputFlags, ModelFlags, StartTime, TimeZone, option, spread
 from samcli.cli.output import output
 from samcli.cli.progress import span
 from samcli.writers.rows import Columns
@@ -34,10 +32,7 @@ class SummaryFlags(ModelFlags, InputFlags, RowFlags):
     """For `sam summary`."""
 
     by: Annotated[
-        str | None,
-        typer.Option(
-            help="hour, day, folder or file.", metavar="WHAT", autocompletion=complete_way, rich_help_panel=OUTPUT
-        ),
+        str | None, option("hour, day, folder or file.", "WHAT", panel=OUTPUT, autocompletion=complete_way)
     ] = None
     start_time: StartTime = None
     time_zone: TimeZone = None

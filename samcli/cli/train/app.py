@@ -10,7 +10,7 @@ import typer
 
 from samcli.cli.completion import completes
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import TalkFlags, spread
+from samcli.cli.flags import TalkFlags, option, spread, switch
 from samcli.cli.output import output
 from samcli.cli.train.align import align
 from samcli.cli.train.check import check
@@ -54,29 +54,20 @@ def complete_variant(incomplete: str) -> list[str]:
 class NanoFlags(TalkFlags):
     """For `sam train nano`."""
 
-    size: Annotated[str, typer.Option(help="nano, small or base.", autocompletion=completes(SIZES))] = "nano"
-    steps: Annotated[int | None, typer.Option(help="Steps of the whole training.", metavar="N", min=10)] = None
+    size: Annotated[str, option("nano, small or base.", autocompletion=completes(SIZES))] = "nano"
+    steps: Annotated[int | None, option("Steps of the whole training.", "N", min=10)] = None
     start: Annotated[
-        str | None, typer.Option("--from", help="Trained model to continue: sam-nano or folder.", metavar="MODEL")
+        str | None, option("Trained model to continue: sam-nano or folder.", "MODEL", names=("--from",))
     ] = None
-    ears: Annotated[
-        str | None,
-        typer.Option(help="Model whose encoder stays: sam-nano or folder.", metavar="MODEL"),
-    ] = None
-    trunk: Annotated[
-        str | None,
-        typer.Option(help="Initial mn04 weights: file or ORG/NAME.", metavar="FILE"),
-    ] = None
-    without: Annotated[str | None, typer.Option(help="Comma-separated sources to hold out.", metavar="SOURCES")] = None
-    tags_only: Annotated[bool, typer.Option("--tags-only", help="Tagger only, without words.", metavar="")] = False
+    ears: Annotated[str | None, option("Model whose encoder stays: sam-nano or folder.", "MODEL")] = None
+    trunk: Annotated[str | None, option("Initial mn04 weights: file or ORG/NAME.", "FILE")] = None
+    without: Annotated[str | None, option("Comma-separated sources to hold out.", "SOURCES")] = None
+    tags_only: Annotated[bool, switch("Tagger only, without words.", "--tags-only")] = False
     variant: Annotated[
-        str | None,
-        typer.Option(help="Variants to compare, such as no-scan.", metavar="NAMES", autocompletion=complete_variant),
+        str | None, option("Variants to compare, such as no-scan.", "NAMES", autocompletion=complete_variant)
     ] = None
-    both_cores: Annotated[
-        bool, typer.Option("--both-cores", help="Both cores; faster, but not reproducible.", metavar="")
-    ] = False
-    seed: Annotated[int, typer.Option(help="Random seed.")] = 0
+    both_cores: Annotated[bool, switch("Both cores; faster, but not reproducible.", "--both-cores")] = False
+    seed: Annotated[int, option("Random seed.")] = 0
 
 
 @train.command("nano", no_args_is_help=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import JsonFlags, spread
+from samcli.cli.flags import JsonFlags, option, spread
 from samcli.cli.output import output
 from samcli.cli.progress import span
 from samcli.cli.sheet import show, show_json
@@ -25,7 +25,7 @@ Data = Annotated[Path, typer.Argument(metavar="DATA", help="A folder per label, 
 class CheckFlags(JsonFlags):
     """For `sam train check`."""
 
-    seed: Annotated[int, typer.Option(help="Seed of the held-out choice.", min=0)] = 0
+    seed: Annotated[int, option("Seed of the held-out choice.", min=0)] = 0
 
 
 @spread

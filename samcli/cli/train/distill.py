@@ -11,7 +11,7 @@ import typer
 
 from samcli.cli.completion import complete_model
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import MODEL, spread
+from samcli.cli.flags import MODEL, option, spread, switch
 from samcli.cli.output import output
 from samcli.cli.train.shared import (
     Steps,
@@ -47,31 +47,18 @@ class DistillFlags(TrainingFlags):
     """For `sam train distill`."""
 
     teacher: Annotated[
-        str | None,
-        typer.Option(
-            help="A tagger, or its labels (.npz).", metavar="NAME", autocompletion=complete_model, rich_help_panel=MODEL
-        ),
+        str | None, option("A tagger, or its labels (.npz).", "NAME", panel=MODEL, autocompletion=complete_model)
     ] = None
     student: Annotated[
-        str,
-        typer.Option(
-            help="nano, dass-small, ..., or a folder.",
-            metavar="NAME",
-            autocompletion=complete_student,
-            rich_help_panel=MODEL,
-        ),
+        str, option("nano, dass-small, ..., or a folder.", "NAME", panel=MODEL, autocompletion=complete_student)
     ] = "nano"
-    offline: Annotated[
-        bool, typer.Option("--offline", help="No use of the network.", metavar="", rich_help_panel=MODEL)
-    ] = False
-    divergence: Annotated[float, typer.Option(help="Share of the KL loss.", min=0.0, max=1.0)] = 0.5
-    mix: Annotated[float, typer.Option(help="Chance of mixing two sounds.", min=0.0, max=1.0)] = 0.5
-    mask_bands: Annotated[int, typer.Option(help="Most of 128 bands hidden.", min=0, max=128)] = 48
-    mask_frames: Annotated[int, typer.Option(help="Most of 1000 frames hidden.", min=0, max=1000)] = 192
-    balanced: Annotated[bool, typer.Option("--balanced/--as-they-come", help="Rare sounds more often.", metavar="")] = (
-        True
-    )
-    epochs: Annotated[float, typer.Option(help="Passes over every ten seconds.", metavar="N")] = 5.0
+    offline: Annotated[bool, switch("No use of the network.", "--offline", panel=MODEL)] = False
+    divergence: Annotated[float, option("Share of the KL loss.", min=0.0, max=1.0)] = 0.5
+    mix: Annotated[float, option("Chance of mixing two sounds.", min=0.0, max=1.0)] = 0.5
+    mask_bands: Annotated[int, option("Most of 128 bands hidden.", min=0, max=128)] = 48
+    mask_frames: Annotated[int, option("Most of 1000 frames hidden.", min=0, max=1000)] = 192
+    balanced: Annotated[bool, switch("Rare sounds more often.", "--balanced/--as-they-come")] = True
+    epochs: Annotated[float, option("Passes over every ten seconds.", "N")] = 5.0
     steps: Steps = None
 
 

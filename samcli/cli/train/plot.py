@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import TalkFlags, spread
+from samcli.cli.flags import TalkFlags, option, spread
 from samcli.cli.output import output
 
 
@@ -17,8 +17,8 @@ from samcli.cli.output import output
 class PlotFlags(TalkFlags):
     """For `sam train plot`."""
 
-    only: Annotated[list[str] | None, typer.Option(help="Single figure; repeatable.", metavar="NAME")] = None
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="PNG file, by matplotlib.")] = None
+    only: Annotated[list[str] | None, option("Single figure; repeatable.", "NAME")] = None
+    output: Annotated[Path | None, option("PNG file, by matplotlib.", names=("--output", "-o"))] = None
 
 
 @spread

@@ -11,7 +11,7 @@ import typer
 
 from samcli.cli.completion import completes
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import spread
+from samcli.cli.flags import option, spread
 from samcli.cli.output import output
 from samcli.cli.train.shared import (
     Steps,
@@ -33,17 +33,12 @@ SIZES = ("nano", "tiny", "small", "base")
 class PretrainFlags(TrainingFlags):
     """For `sam train pretrain`."""
 
-    size: Annotated[
-        str, typer.Option(help="nano, tiny, small, base.", metavar="SIZE", autocompletion=completes(SIZES))
-    ] = "tiny"
-    seconds: Annotated[float, typer.Option(help="Length of a window.", min=0.32, max=120.0)] = 10.24
-    hidden: Annotated[float, typer.Option(help="Share of the patches hidden.", min=0.01, max=0.99)] = 0.78125
-    epochs: Annotated[float, typer.Option(help="Passes over all windows.", metavar="N")] = 10.0
+    size: Annotated[str, option("nano, tiny, small, base.", "SIZE", autocompletion=completes(SIZES))] = "tiny"
+    seconds: Annotated[float, option("Length of a window.", min=0.32, max=120.0)] = 10.24
+    hidden: Annotated[float, option("Share of the patches hidden.", min=0.01, max=0.99)] = 0.78125
+    epochs: Annotated[float, option("Passes over all windows.", "N")] = 10.0
     steps: Steps = None
-    probe: Annotated[
-        Path | None,
-        typer.Option(help="Corpus to measure before and after.", metavar="CORPUS"),
-    ] = None
+    probe: Annotated[Path | None, option("Corpus to measure before and after.", "CORPUS")] = None
 
 
 @spread

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from samcli.cli.completion import completes
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import MACHINE, OUTPUT, Device, TalkFlags
+from samcli.cli.flags import MACHINE, OUTPUT, Device, TalkFlags, option
 from samcli.cli.output import output
 from samcli.cli.progress import span
 from samcli.errors import UsageError
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
 TYPES = ("auto", "float32", "bfloat16")
 MOST_NAMED = 3  # of the recordings that could not be read
 
-Steps = Annotated[int | None, typer.Option(help="Length of the training, instead of epochs.", metavar="N", min=1)]
+Steps = Annotated[int | None, option("Length of the training, instead of epochs.", "N", min=1)]
 
 
 @dataclass(kw_only=True)
@@ -33,33 +31,19 @@ class TrainingFlags(TalkFlags):
     """For every training of a whole model."""
 
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Folder of the model and its training.", rich_help_panel=OUTPUT),
+        Path | None, option("Folder of the model and its training.", names=("--output", "-o"), panel=OUTPUT)
     ] = None
-    batch_size: Annotated[
-        int | None,
-        typer.Option(help="Examples a step, over all processes.", metavar="N", min=1),
-    ] = None
-    rate: Annotated[float | None, typer.Option(help="Highest learning rate.", metavar="RATE")] = None
-    warm_up: Annotated[int | None, typer.Option(help="Steps of the warm-up.", metavar="N", min=0)] = None
-    seed: Annotated[int, typer.Option(help="Random seed.", min=0)] = 0
-    at_once: Annotated[
-        int,
-        typer.Option(help="Examples in memory; 0: a whole step's.", metavar="N", min=0, rich_help_panel=MACHINE),
-    ] = 0
+    batch_size: Annotated[int | None, option("Examples a step, over all processes.", "N", min=1)] = None
+    rate: Annotated[float | None, option("Highest learning rate.", "RATE")] = None
+    warm_up: Annotated[int | None, option("Steps of the warm-up.", "N", min=0)] = None
+    seed: Annotated[int, option("Random seed.", min=0)] = 0
+    at_once: Annotated[int, option("Examples in memory; 0: a whole step's.", "N", panel=MACHINE, min=0)] = 0
     device: Device = "auto"
     dtype: Annotated[
-        str,
-        typer.Option(
-            help="auto, float32, bfloat16.", metavar="TYPE", autocompletion=completes(TYPES), rich_help_panel=MACHINE
-        ),
+        str, option("auto, float32, bfloat16.", "TYPE", panel=MACHINE, autocompletion=completes(TYPES))
     ] = "auto"
-    workers: Annotated[
-        int, typer.Option(help="Processes that read ahead.", metavar="N", min=0, rich_help_panel=MACHINE)
-    ] = 0
-    save_every: Annotated[
-        float, typer.Option(help="Seconds between two saves.", metavar="SECONDS", rich_help_panel=MACHINE)
-    ] = 300.0
+    workers: Annotated[int, option("Processes that read ahead.", "N", panel=MACHINE, min=0)] = 0
+    save_every: Annotated[float, option("Seconds between two saves.", "SECONDS", panel=MACHINE)] = 300.0
 
 
 def settings_of(recipe: Any) -> dict[str, Any]:

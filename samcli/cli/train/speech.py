@@ -10,7 +10,7 @@ import typer
 
 from samcli.cli.completion import completes
 from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import spread
+from samcli.cli.flags import option, spread, switch
 from samcli.cli.output import output
 from samcli.cli.train.shared import (
     Steps,
@@ -31,12 +31,10 @@ SIZES = ("tiny", "small", "base", "large")
 class SpeechFlags(TrainingFlags):
     """For `sam train speech`."""
 
-    size: Annotated[
-        str, typer.Option(help="tiny, small, base, large.", metavar="SIZE", autocompletion=completes(SIZES))
-    ] = "base"
-    joined: Annotated[int, typer.Option(help="Most utterances of an example.", metavar="N", min=1)] = 1
-    plain: Annotated[bool, typer.Option("--plain", help="Recordings as they are, unvaried.", metavar="")] = False
-    epochs: Annotated[float, typer.Option(help="Passes over all utterances.", metavar="N")] = 30.0
+    size: Annotated[str, option("tiny, small, base, large.", "SIZE", autocompletion=completes(SIZES))] = "base"
+    joined: Annotated[int, option("Most utterances of an example.", "N", min=1)] = 1
+    plain: Annotated[bool, switch("Recordings as they are, unvaried.", "--plain")] = False
+    epochs: Annotated[float, option("Passes over all utterances.", "N")] = 30.0
     steps: Steps = None
 
 
