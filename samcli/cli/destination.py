@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 from samcli.cli.completion import completes
 from samcli.cli.flags import OUTPUT, SafeCells, TalkFlags, WriteFlags, option
 from samcli.cli.output import Output
-from samcli.cli.sheet import show
-from samcli.cli.terminal import TerminalTable
+from samcli.cli.tables import TerminalTable, show
 from samcli.errors import OutputError, UsageError
 from samcli.records import Record
 from samcli.writers import rows as row_formats

@@ -23,6 +23,7 @@ from samcli.cli.completion import (
     complete_labels,
     complete_model,
 )
+from samcli.cli.output import output
 
 INPUT, OUTPUT, ACT, MODEL, MACHINE = "What to hear", "What to write", "What to do", "Model", "Machine"
 PANELS = (None, INPUT, OUTPUT, ACT, MODEL, MACHINE)
@@ -235,7 +236,6 @@ def spread(command: Callable[..., Any]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(**values: Any) -> None:
-        from samcli.cli.output import output
 
         flags = kind(**{name: values.pop(name) for name in names})
         streams = output()

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from samcli.cli.output import ClosedPipe, Output
 from samcli.cli.progress import Progress, line, span
-from samcli.cli.sheet import cell, readable_size, show, show_json
-from samcli.cli.terminal import TerminalTable, clock
+from samcli.cli.tables import TerminalTable, cell, clock, readable_size, show, show_json
 from samcli.engine.options import RunReport
 from samcli.errors import OutputError
 from samcli.records import ErrorInfo, Record, Tag

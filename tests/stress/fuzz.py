@@ -331,7 +331,7 @@ def read_list(path: Path) -> None:
 
 
 def read_label_file(path: Path) -> None:
-    from samcli.cli.listen import read_labels
+    from samcli.cli.resolve import read_labels
 
     with contextlib.suppress(*sam_error()):
         assert all(read_labels(str(path)))

@@ -12,11 +12,10 @@ from typing import Annotated, Any
 import typer
 
 from samcli.cli.completion import complete_device, complete_model, completes
-from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import JsonFlags, option, spread, switch
 from samcli.cli.output import output
-from samcli.cli.sheet import show, show_json
-from samcli.errors import UsageError
+from samcli.cli.tables import show, show_json
+from samcli.errors import ExitCode, UsageError
 
 COLUMNS = ("name", "value", "unit", "limit", "ratio", "target")
 PARTS = {

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from samcli.cli.destination import Destination, RowFlags
-from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import OUTPUT, ModelFlags, option, spread, switch
 from samcli.cli.output import Output, output
+from samcli.cli.resolve import load_here
 from samcli.cli.train.check import Data
-from samcli.errors import UsageError
+from samcli.errors import ExitCode, UsageError
 from samcli.writers.rows import Columns
 
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ def calibrate(data: Data, flags: CalibrateFlags) -> ExitCode:
 
     The thresholds are stored beside the model; those of a model that is not yours go into a folder that --model takes.
     """
-    from samcli.cli.engines import load_here
     from samcli.evaluation.calibration.recordings import calibrate
     from samcli.training.tune.recordings import read_data
 
@@ -65,7 +64,7 @@ def calibrate(data: Data, flags: CalibrateFlags) -> ExitCode:
         found,
         held_out_only=was_tuned(flags.model) if flags.held_out is None else flags.held_out,
         seed=flags.seed,
-        progress=lambda what, done, total: streams.status(f"{what}: {done}/{total}"),
+        progress=streams.progress,
     )
     tell(streams, done)
     rows = [for_people(row) if destination.shows_table(streams) else row for row in done.rows()]

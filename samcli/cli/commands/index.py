@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import OUTPUT, InputFlags, ModelFlags, option, spread, switch
+from samcli.cli.listen import named
 from samcli.cli.output import output
-from samcli.errors import UsageError
+from samcli.cli.resolve import inputs_of, load_here
+from samcli.errors import ExitCode, UsageError
 
 
 @dataclass(kw_only=True)
@@ -30,8 +31,6 @@ def index(flags: IndexFlags) -> ExitCode:
 
     Only what is new or changed is heard; what is gone is forgotten. It may be stopped at any moment.
     """
-    from samcli.cli.engines import load_here
-    from samcli.cli.listen import inputs_of, named
     from samcli.engine.index.store import Index
 
     streams = output()

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from samcli.cli.completion import complete_dtype, complete_model
-from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import JsonFlags, TalkFlags, option, spread, switch
 from samcli.cli.output import output
-from samcli.cli.sheet import readable_size, show, show_json
+from samcli.cli.tables import readable_size, show, show_json
+from samcli.errors import ExitCode
 
 models = typer.Typer(name="models", no_args_is_help=True, rich_markup_mode="rich")
 

@@ -12,10 +12,11 @@ import typer
 
 from samcli._version import __version__
 from samcli.cli.destination import Destination, RowFlags
-from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import INPUT, InputFlags, ModelFlags, option, spread, switch
+from samcli.cli.listen import named
 from samcli.cli.output import Output, output
-from samcli.errors import InputError, UsageError
+from samcli.cli.resolve import inputs_of, load_here, names_sounds
+from samcli.errors import ExitCode, InputError, UsageError
 from samcli.records import SCHEMA
 from samcli.writers.rows import Columns
 
@@ -64,8 +65,6 @@ def search(
     Tags make a shortlist, from an index in a moment; only its best 100 are asked about the sentence.
     Fit in the table: 50% is no better than any other sound, 100% is perfect.
     """
-    from samcli.cli.listen import names_sounds
-
     if flags.audio:
         return captions_for(query, flags)
     paths = [*([query] if flags.queries else []), *(flags.paths or ())]
@@ -81,8 +80,6 @@ def search(
 
 def sounds_for(queries: Sequence[str], paths: Sequence[str], flags: SearchFlags) -> ExitCode:
     """Rankings of recordings."""
-    from samcli.cli.listen import inputs_of
-
     streams = output()
     inputs: list[Input] = []
     if paths or flags.files_from or flags.files0_from or not flags.index:
@@ -145,8 +142,6 @@ def heard_now(
     streams: Output, queries: Sequence[str], inputs: Sequence[Input], flags: SearchFlags
 ) -> tuple[list[list[Hit]], dict[str, Any], ExitCode]:
     """Rankings of everything, heard in one go: the quick way, unless all is asked for or tags cannot choose."""
-    from samcli.cli.engines import load_here
-    from samcli.cli.listen import named
     from samcli.tasks.search import rated, search_heard
     from samcli.tasks.search_quickly import is_quick, search_quickly
 
@@ -174,7 +169,6 @@ def from_index(
     """Rankings from an index, of the inputs or, without any, of all it holds."""
     from dataclasses import replace
 
-    from samcli.cli.engines import load_here
     from samcli.engine.index.store import Index
     from samcli.tasks.search import rated, search_contents
 
@@ -210,8 +204,6 @@ def only(contents: Contents, wanted: dict[str, str], name: str) -> Contents:
 
 def captions_for(captions: str, flags: SearchFlags) -> ExitCode:
     """Rankings of captions."""
-    from samcli.cli.engines import load_here
-    from samcli.cli.listen import named
     from samcli.engine.inputs.find import find_inputs
     from samcli.tasks.search import read_wave, search_captions, usual_losses
 

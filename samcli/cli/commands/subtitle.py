@@ -11,10 +11,12 @@ import typer
 
 from samcli.cli.completion import complete_labels
 from samcli.cli.destination import Destination
-from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import INPUT, OUTPUT, ModelFlags, option, spread, switch
 from samcli.cli.output import Output, output
-from samcli.errors import UsageError
+from samcli.cli.progress import Progress
+from samcli.cli.resolve import load_here, read_labels
+from samcli.cli.tables import show
+from samcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from samcli.subtitle.ass import AssScript
@@ -80,7 +82,6 @@ def subtitle(
 
 def check(streams: Output, film: str, flags: SubtitleFlags, guide: Guide) -> ExitCode:
     """List what breaks the rules, in a file of subtitles or in a film's own."""
-    from samcli.cli.sheet import show
     from samcli.subtitle.checking import breaches
     from samcli.subtitle.film import look
 
@@ -177,9 +178,6 @@ def dialogue(streams: Output, film: Film, flags: SubtitleFlags) -> Script | AssS
 
 def heard(streams: Output, film: Film, flags: SubtitleFlags) -> Sequence[Sound]:
     """The film's sounds, in the language that was asked for."""
-    from samcli.cli.engines import load_here
-    from samcli.cli.listen import read_labels
-    from samcli.cli.progress import Progress
     from samcli.engine.options import RunReport
     from samcli.subtitle.film import chosen
     from samcli.subtitle.making import Wanted, hear

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from samcli.cli.destination import Destination
-from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import (
     INPUT,
     OUTPUT,
@@ -24,8 +23,10 @@ from samcli.cli.flags import (
     spread,
     switch,
 )
+from samcli.cli.listen import named
 from samcli.cli.output import output
-from samcli.errors import UsageError
+from samcli.cli.resolve import load_here, read_labels, threshold_of
+from samcli.errors import ExitCode, UsageError
 
 
 @dataclass(kw_only=True)
@@ -61,8 +62,6 @@ def watch(
 
     It may be stopped and started again at any moment. A bad file gets one error record, and stays known.
     """
-    from samcli.cli.engines import load_here
-    from samcli.cli.listen import named, read_labels, threshold_of
     from samcli.engine.journal import fingerprint
     from samcli.engine.options import RunOptions
     from samcli.live.watch.folder import Watched

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from samcli.cli.completion import complete_model, completes
-from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import MODEL, option, spread, switch
 from samcli.cli.output import output
 from samcli.cli.train.shared import (
@@ -21,7 +20,7 @@ from samcli.cli.train.shared import (
     stage_numbers,
     teaching,
 )
-from samcli.errors import UsageError
+from samcli.errors import ExitCode, UsageError
 from samcli.writers.disk import own_file
 
 if TYPE_CHECKING:

@@ -9,24 +9,54 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from samcli.cli.completion import completes
-from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import TalkFlags, option, spread, switch
 from samcli.cli.output import output
 from samcli.cli.train.align import align
 from samcli.cli.train.check import check
 from samcli.cli.train.distill import distill
 from samcli.cli.train.mohawk import mohawk
-from samcli.cli.train.plot import plot
 from samcli.cli.train.pretrain import pretrain
 from samcli.cli.train.shared import reporter
 from samcli.cli.train.speech import speech
 from samcli.cli.train.tune import tune
-from samcli.errors import UsageError
+from samcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from samcli.models.sam import SamNetwork
     from samcli.training.nano.corpus import Corpus
     from samcli.training.nano.settings import NanoRecipe
+
+
+@dataclass(kw_only=True)
+class PlotFlags(TalkFlags):
+    """For `sam train plot`."""
+
+    only: Annotated[list[str] | None, option("Single figure; repeatable.", "NAME")] = None
+    output: Annotated[Path | None, option("PNG file, by matplotlib.", names=("--output", "-o"))] = None
+
+
+@spread
+def plot(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Training folder, or its metrics.jsonl.")],
+    flags: PlotFlags,
+) -> ExitCode:
+    """Show the course of a training, finished or not: losses and what was judged.
+
+    sam train plot my-model
+    sam train plot my-model --only loss --only accuracy
+    sam train plot my-model -o course.png
+    """
+    from samcli.training.curves import chart, choose, draw_png, find_log, read_curves
+
+    streams = output()
+    curves = choose(read_curves(find_log(run)), flags.only or ())
+    if flags.output is not None:
+        draw_png(curves, flags.output)
+        streams.write(f"{flags.output}\n")
+        return ExitCode.OK
+    streams.write("\n\n".join(chart(name, curve) for name, curve in curves.items()) + "\n")
+    return ExitCode.OK
+
 
 SIZES = ("nano", "small", "base")
 train = typer.Typer(name="train", no_args_is_help=True, rich_markup_mode="rich")

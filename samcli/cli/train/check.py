@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import JsonFlags, option, spread
 from samcli.cli.output import output
 from samcli.cli.progress import span
-from samcli.cli.sheet import show, show_json
+from samcli.cli.tables import show, show_json
+from samcli.errors import ExitCode
 
 if TYPE_CHECKING:
     from samcli.training.tune.examine import Examined

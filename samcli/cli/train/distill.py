@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from samcli.cli.completion import complete_model
-from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import MODEL, option, spread, switch
 from samcli.cli.output import output
 from samcli.cli.train.shared import (
@@ -24,7 +23,7 @@ from samcli.cli.train.shared import (
     settings_of,
     teaching,
 )
-from samcli.errors import UsageError
+from samcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from samcli.engine.inputs.find import Input

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import MODEL, option, spread, switch
 from samcli.cli.output import output
 from samcli.cli.train.shared import (
@@ -20,7 +19,7 @@ from samcli.cli.train.shared import (
     stage_numbers,
     teaching,
 )
-from samcli.errors import UsageError
+from samcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from samcli.training.mohawk.passages import Passages

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 
 from samcli.cli.completion import completes
-from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import option, spread
 from samcli.cli.output import output
 from samcli.cli.train.shared import (
@@ -24,7 +23,7 @@ from samcli.cli.train.shared import (
     settings_of,
     teaching,
 )
-from samcli.errors import UsageError
+from samcli.errors import ExitCode, UsageError
 
 SIZES = ("nano", "tiny", "small", "base")
 

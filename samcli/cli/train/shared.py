@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from samcli.cli.completion import completes
-from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import MACHINE, OUTPUT, Device, TalkFlags, option
 from samcli.cli.output import output
 from samcli.cli.progress import span
-from samcli.errors import UsageError
+from samcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from samcli.engine.inputs.find import Input

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from samcli.cli.completion import completes
-from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import option, spread, switch
 from samcli.cli.output import output
 from samcli.cli.train.shared import (
@@ -22,7 +21,7 @@ from samcli.cli.train.shared import (
     settings_of,
     teaching,
 )
-from samcli.errors import UsageError
+from samcli.errors import ExitCode, UsageError
 
 SIZES = ("tiny", "small", "base", "large")
 

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from samcli.cli.completion import complete_model, completes
-from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import OUTPUT, TalkFlags, option, spread, switch
 from samcli.cli.output import Output, output
 from samcli.cli.progress import span
-from samcli.cli.sheet import readable_size
+from samcli.cli.tables import readable_size
 from samcli.cli.train.check import Data
-from samcli.errors import UsageError
+from samcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from samcli.audio.front_end import FrontEnd

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from samcli.cli.destination import Destination, RowFlags
-from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import ModelFlags, spread
 from samcli.cli.output import output
-from samcli.errors import UsageError
+from samcli.cli.resolve import load_here
+from samcli.errors import ExitCode, UsageError
 from samcli.writers.rows import Columns
 
 COLUMNS = Columns(("label", "words", "under", "holds"), ("label", "words", "under", "holds"), "label")
@@ -50,7 +50,6 @@ def known_labels(flags: LabelFlags) -> Sequence[str]:
 
     if flags.model == BUNDLED:
         return described()
-    from samcli.cli.engines import load_here
 
     return load_here(flags).labels
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from samcli.cli.destination import Destination, RowFlags
-from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import OUTPUT, InputFlags, ModelFlags, StartTime, TimeZone, option, spread
+from samcli.cli.listen import tell
 from samcli.cli.output import output
-from samcli.cli.progress import span
+from samcli.cli.progress import Progress, span
+from samcli.cli.resolve import inputs_of, load_here
+from samcli.errors import ExitCode
 from samcli.writers.rows import Columns
 
 if TYPE_CHECKING:
@@ -59,13 +61,10 @@ def summary(flags: SummaryFlags) -> ExitCode:
     rows = list(added.rows())
     by = (flags.by,) if flags.by else ()
     if destination.shows_table(streams):
-        shown = [
-            row | {"seconds": span(row["seconds"]), "share": "" if row["share"] is None else f"{row['share']:.1%}"}
-            for row in rows
-        ]
-        destination.write_rows(streams, Columns((*by, *EVERY), (*by, *FEW), "label"), shown, (*by, *EVERY))
-    else:
-        destination.write_rows(streams, Columns((*by, *EVERY), (*by, *FEW), "label"), rows, (*by, *EVERY))
+        for row in rows:
+            row["share"] = "" if row["share"] is None else f"{row['share']:.1%}"
+            row["seconds"] = span(row["seconds"])
+    destination.write_rows(streams, Columns((*by, *EVERY), (*by, *FEW), "label"), rows, (*by, *EVERY))
     failed = f", {added.failed} of them unreadable" if added.failed else ""
     streams.detail(f"{added.files} recordings{failed}.")
     return ExitCode.FAILED if added.failed else ExitCode.OK
@@ -84,9 +83,6 @@ def records_of(flags: SummaryFlags) -> Iterator[Record]:
 
 def heard(flags: SummaryFlags, options: RunOptions) -> Iterator[Record]:
     """The events of recordings, heard now."""
-    from samcli.cli.engines import load_here
-    from samcli.cli.listen import inputs_of, tell
-    from samcli.cli.progress import Progress
     from samcli.engine.options import RunReport
     from samcli.tasks.run import run
 

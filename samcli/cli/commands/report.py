@@ -1,4 +1,4 @@
-"""`sam report`"""
+"""`sam report` and `sam plot`"""
 
 from __future__ import annotations
 
@@ -8,15 +8,63 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import typer
+
 from samcli.cli.destination import Destination
-from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import INPUT, OUTPUT, InputFlags, ModelFlags, StartTime, TimeZone, option, spread, switch
-from samcli.cli.look.transcripts import Transcripts
+from samcli.cli.listen import named
 from samcli.cli.output import Output, output
-from samcli.errors import UsageError
+from samcli.cli.progress import Progress
+from samcli.cli.resolve import inputs_of, load_here
+from samcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from samcli.report.entry import Entry
+    from samcli.engine.options import RunReport
+    from samcli.report.entry import Entry, Line
+
+SUFFIXES = (".srt", ".vtt", ".ass", ".ssa")
+
+
+class Transcripts:
+    """Lines of one file, or of all files of a folder; a recording's has its name, with its suffix or without."""
+
+    def __init__(self, place: Path | None) -> None:
+        self.alone = False  # there is one recording only, whatever it is called
+        self._lines = {file: lines_of(file) for file in files_of(place)} if place is not None else {}
+        self._used: set[Path] = set()
+
+    def of(self, path: str) -> list[Line]:
+        """What is said in a recording."""
+        recording = Path(path)
+        every = self.alone and len(self._lines) == 1
+        found = [file for file in self._lines if every or file.stem in (recording.name, recording.stem)]
+        self._used.update(found)
+        return [line for file in found for line in self._lines[file]]
+
+    @property
+    def unused(self) -> list[str]:
+        """The files that no recording asked for."""
+        return [str(file) for file in self._lines if file not in self._used]
+
+
+def files_of(place: Path) -> list[Path]:
+    if not place.is_dir():
+        return [place]
+    found = sorted(file for file in place.rglob("*") if file.suffix.lower() in SUFFIXES)
+    if not found:
+        raise UsageError(f"There are no subtitles ({', '.join(SUFFIXES)}) in {str(place)!r}.")
+    return found
+
+
+def lines_of(file: Path) -> list[Line]:
+    """The cues of a file, each in one line."""
+    from samcli.subtitle.making import read_script
+
+    cues = read_script(str(file)).cues
+    found = [(cue.start / 1000, max(cue.start, cue.end) / 1000, " ".join(cue.lines)) for cue in cues if cue.lines]
+    if not found:
+        raise UsageError(f"{str(file)!r} holds no lines with times.")
+    return found
 
 
 @dataclass(kw_only=True)
@@ -89,7 +137,6 @@ class ReportEntries:
         self._entries = self._open()
 
     def __iter__(self) -> Iterator[Entry]:
-        from samcli.cli.listen import named
         from samcli.report.build import as_opus
 
         for entry in self._entries:
@@ -118,8 +165,6 @@ class ReportEntries:
         return remembered(records, flags.sounds or (), flags.output, clock)
 
     def _hear(self) -> Iterator[Entry]:
-        from samcli.cli.engines import load_here
-        from samcli.cli.listen import inputs_of
         from samcli.engine.options import RunOptions, RunReport
         from samcli.report.build import heard
         from samcli.report.learned import learned
@@ -136,13 +181,62 @@ class ReportEntries:
         model = load_here(flags)
         self.labels, self.learned = tuple(model.labels), learned(flags.model)
         report = RunReport()
-        entries = heard(inputs, model, flags.output, options, report)
-        return self._seen(entries, report)
+        return self._seen(heard(inputs, model, flags.output, options, report), report)
 
-    def _seen(self, entries: Iterator[Entry], report: object) -> Iterator[Entry]:
-        from samcli.cli.progress import Progress
-        from samcli.engine.options import RunReport
-
-        assert isinstance(report, RunReport)
+    def _seen(self, entries: Iterator[Entry], report: RunReport) -> Iterator[Entry]:
         with Progress(self._streams, report):
             yield from entries
+
+
+@dataclass(kw_only=True)
+class PlotFlags(ModelFlags):
+    """For `sam plot`."""
+
+    output: Annotated[
+        Path | None, option("A .png, .svg or .pdf file.", "FILE", names=("--output", "-o"), panel=OUTPUT)
+    ] = None
+    start: Annotated[float, option("Where it begins.", "SECONDS", min=0)] = 0.0
+    end: Annotated[float | None, option("Where it ends.", "SECONDS", min=0)] = None
+    width: Annotated[float, option("Of the figure, in inches.", "INCHES", min=2, max=60)] = 10.0
+    height: Annotated[float | None, option("The same; else as needed.", "INCHES", min=1, max=60)] = None
+    dark: Annotated[bool, switch("Light on dark.", "--dark")] = False
+
+
+@spread
+def plot(
+    sound: Annotated[Path, typer.Argument(metavar="FILE", help="A recording.")],
+    flags: PlotFlags,
+) -> ExitCode:
+    """Draw a recording: spectrogram, level, its events as lanes and what is heard, good enough for a paper.
+
+    sam plot street.flac -o street.png
+    sam plot night.flac --start 3600 --end 3660 -o minute.pdf
+    sam plot street.flac --dark --width 7 -o slide.svg
+    """
+    from samcli.engine.inputs.find import find_inputs
+    from samcli.engine.inputs.recorded_at import Clock
+    from samcli.engine.options import RunOptions
+    from samcli.engine.run import run
+    from samcli.errors import InputError
+    from samcli.report.entry import entries
+    from samcli.report.everything import everything
+    from samcli.report.plot import Look, check_figure, draw
+    from samcli.writers.files import write_whole
+
+    streams = output()
+    target = flags.output or Path(sound.name).with_suffix(".png")
+    check_figure(target)
+    inputs = find_inputs([str(sound)])
+    Destination(str(target)).check_file(item.path for item in inputs)
+    if len(inputs) != 1:
+        from samcli.errors import UsageError
+
+        raise UsageError(f"A figure shows one recording, and there are {len(inputs)}; sam report shows many.")
+    look = Look(flags.start, flags.end, flags.width, flags.height, flags.dark)
+    model = load_here(flags)
+    (entry,) = entries(run(everything(model), inputs, model, RunOptions()), Clock())
+    if entry.error:
+        raise InputError(entry.error)
+    write_whole(target, draw(entry, Path(inputs[0].path), look, target.suffix.lower()))
+    streams.note(f"the figure is in {target}.")
+    return ExitCode.OK
