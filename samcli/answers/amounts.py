@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from samcli.answers.captions import listed
-from samcli.answers.clock import between, clock, how_many, lasting, often, percent
 from samcli.answers.facts import Facts, Sound
 from samcli.answers.moments import by_name, found, in_order
-from samcli.answers.reply import Answer, Answerer, said
+from samcli.answers.phrases import Answer, Answerer, between, clock, how_many, lasting, listed, often, percent, said
 from samcli.answers.telling import sounds_to_tell
 from samcli.questions.meaning import Question
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from samcli.answers.captions import listed
-from samcli.answers.clock import between, clock, often
 from samcli.answers.facts import Evidence, Facts, Sound, amount_within, overlap
 from samcli.answers.names import kin
+from samcli.answers.phrases import Answer, Answerer, between, clock, listed, missing, not_known, often, one_of, said
 from samcli.answers.presence import NO_SOUND_NAMED
-from samcli.answers.reply import Answer, Answerer, missing, not_known, one_of, said
 from samcli.answers.telling import guesses, sounds_to_tell
 from samcli.digest.events import Account, Event
 from samcli.questions.meaning import Name, Question

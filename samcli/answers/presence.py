@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from samcli.answers.captions import capital, listed
-from samcli.answers.clock import between
 from samcli.answers.facts import Facts, Sound, kept_within
 from samcli.answers.names import kin
-from samcli.answers.reply import Answer, Answerer, missing, not_known, one_of, said
+from samcli.answers.phrases import Answer, Answerer, between, capital, listed, missing, not_known, one_of, said
 from samcli.answers.telling import guesses, sounds_to_tell
 from samcli.questions.meaning import Name, Question
 from samcli.text.labels import narrower

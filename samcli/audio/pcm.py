@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samcli.audio.files import by_name
-from samcli.audio.mixing import weighted
-from samcli.audio.resample import RATES, Resampler, Wave
+from samcli.audio.waves import RATES, Resampler, Wave, weighted
 from samcli.errors import InputError, UsageError
 
 KINDS = {

@@ -18,8 +18,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from samcli.checkpoints.blueprint import blueprint
-from samcli.checkpoints.configs import config_from_json, config_to_json
+from samcli.checkpoints.configs import blueprint, config_from_json, config_to_json
 from samcli.checkpoints.files import INDEX, WEIGHTS, read_spots
 from samcli.checkpoints.safety import check_sizes, member, read_json, shown
 from samcli.checkpoints.tensors import MappedWeights, fill

@@ -16,11 +16,9 @@ from samcli.cli.tables import TerminalTable, show
 from samcli.errors import OutputError, UsageError
 from samcli.records import Record
 from samcli.writers import rows as row_formats
-from samcli.writers.base import Format, Layout
 from samcli.writers.escape import one_line, to_bytes
 from samcli.writers.files import AtomicFile, FileSink, FolderSink, write_whole
-from samcli.writers.formats import format_of, format_of_file
-from samcli.writers.table import Tsv
+from samcli.writers.formats import Format, Layout, Tsv, format_of, format_of_file
 
 if TYPE_CHECKING:
     from samcli.engine.inputs.find import Input

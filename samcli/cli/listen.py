@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from samcli.engine.inputs.find import Input
     from samcli.engine.options import RunOptions, RunReport
     from samcli.engine.shard import Shard
+    from samcli.models.facts import ModelFacts
     from samcli.models.interface import SoundModel
 
 CUE_SECONDS = 10.0  # what is heard at once
@@ -158,7 +159,9 @@ def hear(
 class RunJournal:
     """The journal of a run that writes to disk: an earlier one is taken up or thrown away, a finished one tidied up."""
 
-    def __init__(self, destination: Destination, task: str, model: SoundModel, options: RunOptions) -> None:
+    def __init__(
+        self, destination: Destination, task: str, model: SoundModel | ModelFacts, options: RunOptions
+    ) -> None:
         from samcli.engine.journal import Journal, fingerprint, journal_path, kindred
 
         self.open: Journal | None = None
@@ -237,8 +240,8 @@ def farewell(destination: Destination, report: RunReport) -> str:
 def recall(streams: Output, task: str, flags: ListenFlags, question: str) -> ExitCode:
     """A record for each state; nothing is heard again."""
     from samcli.engine.inputs.find import find_inputs
-    from samcli.live.recall import recall as recalled
     from samcli.live.state import read_state
+    from samcli.live.state import recall as recalled
 
     if flags.segment is not None:
         raise UsageError("A state is of all that was heard, and has no segments: leave out --segment.")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from samcli.cli.output import Output
 from samcli.cli.progress import span
 from samcli.records import Record
-from samcli.writers.base import Format, Layout, words_of
 from samcli.writers.escape import json_text, one_line, tab_cell
+from samcli.writers.formats import Format, Layout, words_of
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -17,8 +17,7 @@ from samcli.audio.decoders import CONTAINERS
 from samcli.audio.files import by_name
 from samcli.errors import InputError, UsageError
 from samcli.subtitle.ass import AssScript
-from samcli.subtitle.cues import ass_clock, clock
-from samcli.subtitle.script import MOST_BYTES, MOST_CUES, Script
+from samcli.subtitle.script import MOST_BYTES, MOST_CUES, Script, ass_clock, clock
 
 TEXTS = {"subrip": "srt", "srt": "srt", "text": "srt", "mov_text": "srt", "webvtt": "vtt", "ass": "ass", "ssa": "ass"}
 # Two letters for the three that containers use; some languages have two such codes.

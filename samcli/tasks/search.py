@@ -32,7 +32,7 @@ from samcli.engine.task import Heard, Task, Window
 from samcli.engine.windows import Cut, cut
 from samcli.errors import InputError
 from samcli.models.interface import SoundModel
-from samcli.text.agreement import FLOOR, columns_of
+from samcli.text.labels import FLOOR, columns_of
 
 SHORTLIST = 100
 READERS = 4  # threads that read the shortlist anew

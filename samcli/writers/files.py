@@ -16,9 +16,9 @@ from types import TracebackType
 
 from samcli.errors import OutputError
 from samcli.records import Record
-from samcli.writers.base import Format, Layout
 from samcli.writers.disk import Folder, StrangeFileError, make_own_folder, own_file, sync_folder
 from samcli.writers.escape import to_bytes
+from samcli.writers.formats import Format, Layout
 
 LONGEST_NAME = 255  # bytes, on every disk in use
 

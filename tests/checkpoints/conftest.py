@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 PROGRAM = """
 import json, sys
-from samcli.checkpoints.hub import client as hub
+from samcli.checkpoints import hub_client as hub
 from samcli.errors import SamError
 for line in sys.stdin:
     command, arguments, options = json.loads(line)

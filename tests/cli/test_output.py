@@ -14,7 +14,7 @@ from samcli.cli.tables import TerminalTable, cell, clock, readable_size, show, s
 from samcli.engine.options import RunReport
 from samcli.errors import OutputError
 from samcli.records import ErrorInfo, Record, Tag
-from samcli.writers.base import Layout
+from samcli.writers.formats import Layout
 
 
 def streams(*, terminal=False, **environment):

@@ -19,8 +19,7 @@ from samcli.engine.index.store import Index, Window
 from samcli.engine.inputs.find import find_inputs
 from samcli.errors import ModelError, UsageError
 from samcli.models.likelihood import losses
-from samcli.tasks.embed import embed
-from samcli.tasks.embed_files import save
+from samcli.tasks.embed import embed, save
 from samcli.tasks.search import (
     FIRST_SHARE,
     USUAL_SHARE,

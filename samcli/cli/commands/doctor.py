@@ -108,7 +108,7 @@ def machine() -> Iterator[Finding]:
 
 
 def cache() -> Iterator[Finding]:
-    from samcli.checkpoints.hub.cache import cache_folder, is_offline
+    from samcli.checkpoints.files import cache_folder, is_offline
 
     folder = cache_folder()
     existing = next(path for path in (folder, *folder.parents) if path.exists())

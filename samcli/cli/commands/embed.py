@@ -38,8 +38,8 @@ def embed(flags: EmbedFlags) -> ExitCode:
 
     Without -o they go to standard output as JSON Lines.
     """
+    from samcli.tasks.embed import check_suffix, json_line, save
     from samcli.tasks.embed import embed as embedded
-    from samcli.tasks.embed_files import check_suffix, json_line, save
 
     streams = output()
     destination = Destination(flags.output)

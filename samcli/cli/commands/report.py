@@ -166,8 +166,7 @@ class ReportEntries:
 
     def _hear(self) -> Iterator[Entry]:
         from samcli.engine.options import RunOptions, RunReport
-        from samcli.report.build import heard
-        from samcli.report.learned import learned
+        from samcli.report.build import heard, learned
 
         flags = self._flags
         if flags.sounds:
@@ -218,8 +217,7 @@ def plot(
     from samcli.engine.options import RunOptions
     from samcli.engine.run import run
     from samcli.errors import InputError
-    from samcli.report.entry import entries
-    from samcli.report.everything import everything
+    from samcli.report.entry import entries, everything
     from samcli.report.plot import Look, check_figure, draw
     from samcli.writers.files import write_whole
 

@@ -119,7 +119,7 @@ def say_what_fits_nothing(streams: Output, queries: Sequence[str], rankings: Seq
 
 def for_eyes(row: dict[str, Any]) -> dict[str, Any]:
     """What the table says otherwise than the formats do."""
-    from samcli.text.paragraph import clock
+    from samcli.text.inflection import clock
 
     return {"fit": f"{row['fit']:.0%}", "time": f"{clock(row['start'])}-{clock(row['end'])}"}
 

@@ -66,7 +66,7 @@ def mcp(
     check_dtype(flags)
     with extra("mcp"):
         from samcli.serving.mcp.server import server
-    from samcli.serving.mcp.waking import waking
+    from samcli.serving.mcp.server import waking
     from samcli.serving.sounds import Roots
 
     with waking(lambda: load_here(flags), flags.queue) as ears:

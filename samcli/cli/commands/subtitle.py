@@ -68,7 +68,7 @@ def subtitle(
     The dialogue keeps every byte of its text and times.
     """
     from samcli.subtitle.guides import guide_named
-    from samcli.subtitle.wording import check_style
+    from samcli.subtitle.placing import check_style
 
     streams = output()
     guide = guide_named(flags.guide)
@@ -82,8 +82,8 @@ def subtitle(
 
 def check(streams: Output, film: str, flags: SubtitleFlags, guide: Guide) -> ExitCode:
     """List what breaks the rules, in a file of subtitles or in a film's own."""
-    from samcli.subtitle.checking import breaches
     from samcli.subtitle.film import look
+    from samcli.subtitle.guides import breaches
 
     rate, script = None, written_in(film)
     if script is None:
@@ -136,8 +136,7 @@ def make(streams: Output, film: str, flags: SubtitleFlags, guide: Guide) -> Exit
 def placing(facts: Film, script: Script | AssScript | None, style: str, guide: Guide) -> Placing:
     """The dialogue with its gaps, ready for sounds."""
     from samcli.subtitle.ass import AssScript
-    from samcli.subtitle.placing import Placing
-    from samcli.subtitle.wording import NOTE, NUMBER_SIGN
+    from samcli.subtitle.placing import NOTE, NUMBER_SIGN, Placing
 
     ends = None if facts.duration is None else round(1000 * facts.duration)
     cues = () if script is None else script.cues

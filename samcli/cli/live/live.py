@@ -21,10 +21,10 @@ from samcli.cli.resolve import load_here, read_labels, threshold_of
 from samcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from samcli.live.capture import Source
+    from samcli.live.clips import Clips
     from samcli.live.listener import Listener, LiveOptions
-    from samcli.live.outlets.clips import Clips
     from samcli.live.session import Lines, Outlet
-    from samcli.live.sources.base import Source
 
 
 @dataclass(kw_only=True)
@@ -123,7 +123,7 @@ def loading() -> Iterator[None]:
 
 def check(streams: Output, source: str | None, flags: LiveFlags) -> None:
     """Refuse what cannot work, before the model is loaded."""
-    from samcli.live.sources.address import is_address
+    from samcli.live.stream import is_address
 
     if flags.exec_on not in ON:
         raise UsageError(f"--exec-on is {', '.join(ON)}, not {flags.exec_on!r}.")
@@ -132,7 +132,7 @@ def check(streams: Output, source: str | None, flags: LiveFlags) -> None:
     if flags.exec_at_once < 1:
         raise UsageError(f"--exec-at-once must be at least 1, not {flags.exec_at_once}.")
     if source is None:
-        from samcli.live.sources.microphone import device_named
+        from samcli.live.microphone import device_named
 
         device_named(flags.input)
     elif flags.input is not None:
@@ -152,11 +152,10 @@ def open_source(streams: Output, source: str | None, flags: LiveFlags, factor: f
     """The place the flags name."""
     from samcli.audio.pcm import RawSound
     from samcli.engine.inputs.find import Input
-    from samcli.live.sources.address import Address, is_address
-    from samcli.live.sources.recording import Recording
+    from samcli.live.stream import Address, Recording, is_address
 
     if source is None:
-        from samcli.live.sources.microphone import Microphone, device_named
+        from samcli.live.microphone import Microphone, device_named
 
         return Microphone(device_named(flags.input), rate)
     if is_address(source):
@@ -168,7 +167,7 @@ def open_source(streams: Output, source: str | None, flags: LiveFlags, factor: f
 
 
 def list_devices(streams: Output) -> ExitCode:
-    from samcli.live.sources.microphone import devices
+    from samcli.live.microphone import devices
 
     for one in devices():
         mark = "\tdefault" if one.default else ""
@@ -195,7 +194,7 @@ def _factor(text: str | None) -> float | None:
 
 
 def _clips(flags: LiveFlags, rate: int) -> Clips | None:
-    from samcli.live.outlets.clips import Clips, size_of
+    from samcli.live.clips import Clips, size_of
 
     return None if flags.save is None else Clips(flags.save, size_of(flags.save_limit), rate)
 
@@ -204,11 +203,11 @@ def _outlets(flags: LiveFlags, listener: Listener, lines: Lines | None, view: Ou
     """Lines come first: what is acted on was written down."""
     outlets: list[Outlet] = [view if lines is None else lines]
     if flags.exec is not None:
-        from samcli.live.outlets.commands import Commands
+        from samcli.live.commands import Commands
 
         outlets.append(Commands(flags.exec, ON[flags.exec_on], flags.exec_at_once))
     if flags.mqtt is not None:
-        from samcli.live.outlets.mqtt import Mqtt
+        from samcli.live.mqtt import Mqtt
 
         asked = listener.choice.asked if flags.labels else ()
         outlets.append(Mqtt(flags.mqtt, tuple(listener.choice.labels[place] for place in asked), listener.name))

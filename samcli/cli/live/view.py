@@ -17,8 +17,7 @@ from samcli.writers.escape import one_line
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from samcli.live.listener import Listener
-    from samcli.live.telling import Told
+    from samcli.live.listener import Listener, Told
 
 LAST = 8  # events shown
 PAUSE = 0.5  # seconds between two looks: calm

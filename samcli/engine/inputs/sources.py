@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from samcli.audio.resample import Resampler
+from samcli.audio.waves import Resampler
 from samcli.engine.inputs.find import Input
 from samcli.engine.windows import Cut, Piece, Wave, cut
 from samcli.errors import InputError

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from samcli.audio import SAMPLE_RATE
-from samcli.audio.windows import levels_db
+from samcli.audio.waves import levels_db
 from samcli.digest.digest import Digest, window
 from samcli.digest.rows import Rows
 from samcli.engine.hearing import Heard, Wave, hear

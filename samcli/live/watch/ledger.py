@@ -19,7 +19,7 @@ from samcli.errors import OutputError
 from samcli.records import Record
 from samcli.writers.disk import Folder
 from samcli.writers.files import explain, fitting
-from samcli.writers.json import to_json
+from samcli.writers.formats import to_json
 
 SUFFIX = ".watched"
 

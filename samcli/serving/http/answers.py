@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -18,11 +18,10 @@ from samcli.errors import ModelError, UsageError
 from samcli.records import ErrorInfo, Record
 from samcli.serving.desk import BusyError, Desk, Order
 from samcli.serving.gate import RefusedError
-from samcli.serving.http.addresses import AllowList
-from samcli.serving.http.bodies import Asked, read
-from samcli.serving.http.wishes import TASKS, WISHES, options_of
+from samcli.serving.http.bodies import AllowList, Asked, read
+from samcli.serving.http.openapi import TASKS, options_of
 from samcli.tasks.run import task_for
-from samcli.writers.json import to_json
+from samcli.writers.formats import to_json
 
 LINES = "application/x-ndjson"
 LOOK_SECONDS = 1.0  # between two looks whether the client is still there
@@ -198,18 +197,3 @@ def close(asked: Asked) -> None:
 
 def _wants_lines(request: Request) -> bool:
     return "application/json" not in request.headers.get("accept", "")
-
-
-def parameters(task: str) -> list[dict[str, Any]]:
-    """The wishes of a task as OpenAPI describes them."""
-    return [
-        {
-            "name": name,
-            "in": "query",
-            "description": wish.about,
-            "schema": dict(wish.schema),
-            "required": name == "question",
-        }
-        for name, wish in WISHES.items()
-        if task in wish.tasks
-    ]

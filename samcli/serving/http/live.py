@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from samcli.audio.resample import Resampler
+from samcli.audio.waves import Resampler
 from samcli.engine.inputs.find import Input
 from samcli.engine.options import RunOptions
 from samcli.engine.windows import Wave
@@ -22,8 +22,8 @@ from samcli.errors import SamError
 from samcli.records import Record
 from samcli.serving.desk import BusyError, Desk, Order
 from samcli.serving.gate import RefusedError
-from samcli.serving.http.wishes import TASKS, options_of
-from samcli.writers.json import to_json
+from samcli.serving.http.openapi import TASKS, options_of
+from samcli.writers.formats import to_json
 
 SILENT_SECONDS = 60.0  # after which a client that sends nothing is left
 MOST_AHEAD = 3  # segments that wait to be heard

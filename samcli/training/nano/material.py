@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samcli.audio.mel32 import SAMPLE_RATE
-from samcli.audio.resample import resampled
+from samcli.audio.waves import resampled
 from samcli.training.language.script import Scripts
 from samcli.training.nano.corpus import Corpus, Targets
 from samcli.training.nano.features import FeatureStore, build_features, log_power

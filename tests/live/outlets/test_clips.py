@@ -9,8 +9,8 @@ import pytest
 import soundfile
 
 from samcli.errors import UsageError
-from samcli.live.outlets.clips import Clips, name_of, size_of
-from samcli.live.telling import Told
+from samcli.live.clips import Clips, name_of, size_of
+from samcli.live.listener import Told
 from samcli.records import Record, Tag
 
 RATE = 8000

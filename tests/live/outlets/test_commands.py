@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from samcli.errors import UsageError
-from samcli.live.outlets.commands import WAITING, Commands
-from samcli.live.telling import Told
+from samcli.live.commands import WAITING, Commands
+from samcli.live.listener import Told
 from samcli.records import Record, Tag
 
 

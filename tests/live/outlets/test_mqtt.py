@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from samcli.errors import UsageError
-from samcli.live.outlets.mqtt import Mqtt
-from samcli.live.telling import Told
+from samcli.live.listener import Told
+from samcli.live.mqtt import Mqtt
 from samcli.records import Record, Tag
 
 pytest.importorskip("paho.mqtt.client", reason="paho-mqtt is not installed")

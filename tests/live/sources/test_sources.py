@@ -16,10 +16,8 @@ import soundfile
 from samcli.audio.decode import read_sound
 from samcli.engine.inputs.find import Input
 from samcli.errors import InputError
-from samcli.live.sources.address import Address, is_address, shown
-from samcli.live.sources.base import Missing, News, Remark
-from samcli.live.sources.capture import TOO_SLOW, Capture
-from samcli.live.sources.recording import Recording
+from samcli.live.capture import TOO_SLOW, Capture, Missing, News, Remark
+from samcli.live.stream import Address, Recording, is_address, shown
 
 RATE = 16_000
 

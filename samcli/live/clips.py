@@ -11,7 +11,7 @@ import numpy as np
 
 from samcli.engine.windows import Wave
 from samcli.errors import UsageError
-from samcli.live.telling import Told
+from samcli.live.listener import Told
 from samcli.writers.files import prepare_folder, write_whole
 
 BEFORE = 2.0  # seconds kept before an event

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from samcli.audio.resample import Resampler
+from samcli.audio.waves import Resampler
 from samcli.engine.inputs.sources import mono
 from samcli.errors import InputError, UsageError
-from samcli.live.sources.base import Missing, News, Remark
+from samcli.live.capture import Missing, News, Remark
 
 BLOCK_SECONDS = 0.1  # read at a time
 

@@ -1,7 +1,4 @@
-"""A thread that takes sound in while the model computes, in bounded memory.
-
-A source that can wait is held up; from one that cannot, what finds no room is lost, and how much is told.
-"""
+"""What a source of live sound is: an iteration over blocks of samples, and over what happened to them."""
 
 from __future__ import annotations
 
@@ -9,8 +6,36 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from types import TracebackType
+from typing import NamedTuple, Protocol
 
-from samcli.live.sources.base import Missing, News, Source
+from samcli.engine.windows import Wave
+
+
+class Missing(NamedTuple):
+    """Sound that was lost."""
+
+    seconds: float
+    why: str
+
+
+class Remark(NamedTuple):
+    """A sentence that a person should read once."""
+
+    text: str
+
+
+News = Wave | Missing | Remark
+
+
+class Source(Protocol):
+    name: str  # the `path` of its records
+    waits: bool  # whether it can be held up; otherwise what comes too fast is lost
+    keeps_time: bool  # whether it comes at the pace of the clock
+
+    def news(self, skip: int) -> Iterator[News]:
+        """Mono sound at the model's rate, without the first `skip` samples where they can be had again."""
+        ...
+
 
 ROOM_SECONDS = 20.0  # of sound that may wait: a machine that is busy for a moment loses nothing
 TOO_SLOW = "this machine cannot keep up"

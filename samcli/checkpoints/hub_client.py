@@ -17,9 +17,18 @@ from pathlib import Path
 from typing import Any
 
 from samcli.checkpoints import catalogue
-from samcli.checkpoints.files import INDEX, WEIGHTS, read_index
-from samcli.checkpoints.hub.cache import COMMIT, Snapshot, cache_folder, cached_snapshot, is_offline, repo_folder
-from samcli.checkpoints.hub.transfer import (
+from samcli.checkpoints.files import (
+    COMMIT,
+    INDEX,
+    WEIGHTS,
+    Snapshot,
+    cache_folder,
+    cached_snapshot,
+    is_offline,
+    read_index,
+    repo_folder,
+)
+from samcli.checkpoints.hub_transfer import (
     SPARE,
     RemoteFile,
     blob_name,
@@ -83,10 +92,10 @@ def pull(repo: str, revision: str = "main", *, progress: bool = False, pickles: 
         return Snapshot(repo, commit, folder)
 
 
-def pull_file(repo: str, name: str, revision: str = "main") -> Path:
+def pull_file(repo: str, name: str) -> Path:
     """One small file of a repository whose weights are not wanted."""
-    with _sentences(repo, revision):
-        commit, listed = _listing(repo, revision)
+    with _sentences(repo, "main"):
+        commit, listed = _listing(repo, "main")
         for file in listed:
             if file.name == name:
                 return fetch_file(repo, commit, file)

@@ -14,7 +14,7 @@ from collections import deque
 from pathlib import Path
 
 from samcli.errors import UsageError
-from samcli.live.telling import Told
+from samcli.live.listener import Told
 
 WAITING = 64  # events
 AT_ONCE = 4

@@ -14,8 +14,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from samcli._version import __version__
 from samcli.errors import UsageError
-from samcli.live.outlets.clips import slug
-from samcli.live.telling import Told
+from samcli.live.clips import slug
+from samcli.live.listener import Told
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 DISCOVERY = "homeassistant"

@@ -1,22 +1,67 @@
-"""A camera, a radio, a server: sound from an address, for as long as it takes.
+"""A file, standard input or an address in place of a microphone.
 
-When the connection breaks it is made anew, after pauses that grow; that is said once, and so is its return. The time in
-between counts as missed. No protocol that reads this machine's files is spoken, whatever the other side asks for.
+A file is heard as fast as can be, or at its own pace. When the connection to an address breaks it is made anew, after
+pauses that grow; that is said once, and so is its return. The time in between counts as missed. No protocol that reads
+this machine's files is spoken, whatever the other side asks for.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
-from samcli.audio.mixing import DTYPES, Layout, mono, samples_of
-from samcli.audio.resample import RATES, Resampler
+from samcli.audio.waves import DTYPES, RATES, Layout, Resampler, mono, samples_of
+from samcli.engine.inputs.find import Input
+from samcli.engine.inputs.sources import open_input
 from samcli.engine.windows import Wave
 from samcli.errors import InputError
-from samcli.live.sources.base import Missing, News, Remark
+from samcli.live.capture import Missing, News, Remark
+
+BLOCK_SECONDS = 0.1  # handed on at a time, at its own pace
+
+
+class Recording:
+    """A file, or standard input."""
+
+    waits = True
+
+    def __init__(self, item: Input, rate: int, pace: float | None) -> None:
+        """`pace`: how many times as fast as it was recorded; None: as fast as can be."""
+        flows = item.source is not None and not item.source.seekable()
+        self.item, self.rate, self.pace = replace(item, flows=flows), rate, pace
+        self.name = item.display
+        self.keeps_time = flows or pace is not None
+
+    def news(self, skip: int) -> Iterator[News]:
+        if self.item.source is not None:
+            skip = 0  # what came through a pipe does not come again
+        with open_input(self.item, self.rate) as reader:
+            began, given = time.monotonic(), 0
+            for wave in _without(reader, skip):
+                if self.pace is None:
+                    yield wave
+                    continue
+                size = max(1, round(BLOCK_SECONDS * self.rate))
+                for at in range(0, len(wave), size):
+                    given += len(wave[at : at + size])
+                    time.sleep(max(0.0, began + given / self.rate / self.pace - time.monotonic()))
+                    yield wave[at : at + size]
+            if reader.warning is not None:
+                yield Remark(f"{self.name}: {reader.warning}")
+
+
+def _without(blocks: Iterable[Wave], skip: int) -> Iterator[Wave]:
+    for wave in blocks:
+        if skip >= len(wave):
+            skip -= len(wave)
+            continue
+        yield wave[skip:]
+        skip = 0
+
 
 SCHEMES = ("http", "https", "rtsp", "rtsps", "icecast", "rtp", "udp", "tcp", "srt", "rtmp")
 PROTOCOLS = "http,https,httpproxy,tcp,tls,rtsp,rtsps,rtp,udp,srt,rtmp,crypto,hls"

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from samcli.checkpoints.hub.cache import repo_folder
+from samcli.checkpoints.files import repo_folder
 from samcli.checkpoints.safety import shown
 from samcli.errors import ModelError
 from samcli.writers.disk import own_file, remove_strange
