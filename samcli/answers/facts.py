@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from samcli.answers.names import HEADINGS, best_called
 from samcli.digest.digest import TENTH, Digest
 from samcli.digest.events import Account, Event
-from samcli.digest.rows import Rows
+from samcli.digest.names import HEADINGS, Rows, best_called
 from samcli.text.sayings import LASTING, Saying, saying
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from samcli.answers.facts import Evidence, Facts, Sound, amount_within, overlap
-from samcli.answers.names import kin
 from samcli.answers.phrases import Answer, Answerer, between, clock, listed, missing, not_known, often, one_of, said
 from samcli.answers.presence import NO_SOUND_NAMED
 from samcli.answers.telling import guesses, sounds_to_tell
 from samcli.digest.events import Account, Event
+from samcli.digest.names import kin
 from samcli.questions.meaning import Name, Question
 
 SHOWN = 8  # times that are listed

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from samcli.answers.facts import Facts, Sound, kept_within
-from samcli.answers.names import kin
 from samcli.answers.phrases import Answer, Answerer, between, capital, listed, missing, not_known, one_of, said
 from samcli.answers.telling import guesses, sounds_to_tell
+from samcli.digest.names import kin
 from samcli.questions.meaning import Name, Question
 from samcli.text.labels import narrower
 from samcli.text.sayings import saying

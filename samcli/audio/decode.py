@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from itertools import chain
-from types import TracebackType
 from typing import BinaryIO
 
 import numpy as np
@@ -67,7 +66,7 @@ class SoundReader:
     def __enter__(self) -> SoundReader:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:

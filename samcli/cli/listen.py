@@ -6,16 +6,10 @@ import os
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from samcli.cli.destination import Destination, Sink
-from samcli.cli.flags import (
-    CaptionFlags,
-    ListenFlags,
-    SpeakFlags,
-    TagFlags,
-)
+from samcli.cli.flags import CaptionFlags, ListenFlags, SpeakFlags, TagFlags
 from samcli.cli.output import Output, output
 from samcli.cli.progress import Progress
 from samcli.cli.resolve import (
@@ -190,9 +184,7 @@ class RunJournal:
     def __enter__(self) -> RunJournal:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self.open is not None:
             self.open.close()
             # With --resume it stays, so that another format or more inputs cost nothing.

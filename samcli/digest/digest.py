@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samcli.audio.waves import Levels
-from samcli.digest.course import Course
-from samcli.digest.events import Account, Event
-from samcli.digest.rows import Rows
+from samcli.digest.events import Account, Course, Event
+from samcli.digest.names import Rows
 
 BINS = 128
 FIRST_WIDTH = 1000  # milliseconds of a bin, doubled whenever there would be too many

@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from samcli.digest.course import Course
 from samcli.digest.digest import Bin, Digest, Level, Peaks
-from samcli.digest.events import Account, Event
+from samcli.digest.events import Account, Course, Event
 from samcli.engine.task import Heard, Window
 from samcli.live.ear import Glimpse
 from samcli.records import Event as Evidence

@@ -13,8 +13,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from samcli.answers.names import HEADINGS, SAYABLE, kin
 from samcli.audio.waves import Levels
+from samcli.digest.names import HEADINGS, SAYABLE, kin
 from samcli.engine.task import Task, Window
 from samcli.records import Record
 from samcli.tasks.tag import Choice

@@ -17,7 +17,7 @@ from samcli.answers.facts import Facts, Sureness
 from samcli.answers.phrases import Answer
 from samcli.digest.digest import Digest
 from samcli.digest.digest import window as digest_of
-from samcli.digest.rows import Rows
+from samcli.digest.names import Rows
 from samcli.engine.options import RunOptions
 from samcli.engine.task import Heard, Task, Window
 from samcli.records import Event, Record

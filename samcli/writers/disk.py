@@ -14,7 +14,6 @@ import shutil
 import stat
 import sys
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any
 
 # Not on Windows, where a look before the opening has to do.
@@ -147,7 +146,7 @@ class Folder:
     def __enter__(self) -> Folder:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 

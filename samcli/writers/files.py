@@ -12,7 +12,6 @@ import hashlib
 import os
 import stat
 from pathlib import Path
-from types import TracebackType
 
 from samcli.errors import OutputError
 from samcli.records import Record
@@ -203,9 +202,7 @@ class FileSink:
     def __enter__(self) -> FileSink:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._file.discard()
 
 
@@ -275,8 +272,6 @@ class FolderSink:
     def __enter__(self) -> FolderSink:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._sink is not None:
-            self._sink.__exit__(kind, error, trace)
+            self._sink.__exit__(*error)

@@ -15,7 +15,7 @@ import numpy
 import pytest
 from safetensors.numpy import save
 
-from tests.checkpoints.hub.hub_server import HubServer, Repo
+from tests.checkpoints.hub_server import HubServer, Repo
 
 ROOT = Path(__file__).parents[2]
 

@@ -338,7 +338,7 @@ def read_label_file(path: Path) -> None:
 
 
 def read_pattern(path: Path) -> None:
-    from samcli.engine.inputs.globs import Glob
+    from samcli.engine.inputs.find import Glob
 
     pattern = path.read_bytes().decode("utf-8", "surrogateescape").replace("\0", "")
     glob = Glob(pattern)

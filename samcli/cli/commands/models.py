@@ -28,8 +28,7 @@ def about() -> None:
 
 
 Name = Annotated[
-    str,
-    typer.Argument(metavar="NAME", help="A name, a folder, or a Hub id.", autocompletion=complete_model),
+    str, typer.Argument(metavar="NAME", help="A name, a folder, or a Hub id.", autocompletion=complete_model)
 ]
 
 

@@ -202,10 +202,7 @@ class PlotFlags(ModelFlags):
 
 
 @spread
-def plot(
-    sound: Annotated[Path, typer.Argument(metavar="FILE", help="A recording.")],
-    flags: PlotFlags,
-) -> ExitCode:
+def plot(sound: Annotated[Path, typer.Argument(metavar="FILE", help="A recording.")], flags: PlotFlags) -> ExitCode:
     """Draw a recording: spectrogram, level, its events as lanes and what is heard, good enough for a paper.
 
     sam plot street.flac -o street.png

@@ -203,11 +203,11 @@ def _outlets(flags: LiveFlags, listener: Listener, lines: Lines | None, view: Ou
     """Lines come first: what is acted on was written down."""
     outlets: list[Outlet] = [view if lines is None else lines]
     if flags.exec is not None:
-        from samcli.live.commands import Commands
+        from samcli.live.outlets import Commands
 
         outlets.append(Commands(flags.exec, ON[flags.exec_on], flags.exec_at_once))
     if flags.mqtt is not None:
-        from samcli.live.mqtt import Mqtt
+        from samcli.live.outlets import Mqtt
 
         asked = listener.choice.asked if flags.labels else ()
         outlets.append(Mqtt(flags.mqtt, tuple(listener.choice.labels[place] for place in asked), listener.name))

@@ -64,8 +64,8 @@ def watch(
     """
     from samcli.engine.journal import fingerprint
     from samcli.engine.options import RunOptions
-    from samcli.live.watch.ledger import Ledger
-    from samcli.live.watch.watch import Watch, Watched
+    from samcli.live.ledger import Ledger
+    from samcli.live.watch import Watch, Watched
     from samcli.records import Record
     from samcli.tasks.run import task_for
 
@@ -97,7 +97,7 @@ def watch(
 
 
 def _check(folders: list[str], flags: WatchFlags) -> None:
-    from samcli.live.watch.watch import must_exist
+    from samcli.live.watch import must_exist
 
     missing = must_exist(folders)
     if missing is not None:

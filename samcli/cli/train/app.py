@@ -37,8 +37,7 @@ class PlotFlags(TalkFlags):
 
 @spread
 def plot(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Training folder, or its metrics.jsonl.")],
-    flags: PlotFlags,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Training folder, or its metrics.jsonl.")], flags: PlotFlags
 ) -> ExitCode:
     """Show the course of a training, finished or not: losses and what was judged.
 

@@ -10,15 +10,7 @@ import typer
 
 from samcli.cli.flags import MODEL, option, spread, switch
 from samcli.cli.output import output
-from samcli.cli.train.shared import (
-    TrainingFlags,
-    end,
-    loop_options,
-    reporter,
-    settings_of,
-    stage_numbers,
-    teaching,
-)
+from samcli.cli.train.shared import TrainingFlags, end, loop_options, reporter, settings_of, stage_numbers, teaching
 from samcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:

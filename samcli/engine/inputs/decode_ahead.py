@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from types import TracebackType
 
 from samcli.engine.inputs.decoder import Decoder, supported
 from samcli.engine.inputs.find import Input
@@ -92,7 +91,7 @@ class DecodeAhead:
     def __enter__(self) -> DecodeAhead:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         with self._changed:
             self._stopped = True
             self._events.clear()

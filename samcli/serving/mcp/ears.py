@@ -67,11 +67,7 @@ class Ears:
     async def listen(self, roots: Roots, path: str, listen_for: Sequence[str], told: Told) -> dict[str, Any]:
         wanted = tuple(dict.fromkeys(name.strip() for name in listen_for if name.strip()))
         find_labels(wanted, self.model.labels)  # a name nobody knows is told before anything is heard
-        requests = [
-            ("caption", RunOptions()),
-            ("tag", RunOptions(top_k=MOST_TAGS)),
-            ("tag", RunOptions(timeline=True)),
-        ]
+        requests = [("caption", RunOptions()), ("tag", RunOptions(top_k=MOST_TAGS)), ("tag", RunOptions(timeline=True))]
         if wanted:
             requests.append(("tag", RunOptions(labels=wanted)))
         orders = [self.order(name, roots, path, options) for name, options in requests]

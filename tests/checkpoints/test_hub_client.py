@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.checkpoints.conftest import Client, language_files
-from tests.checkpoints.hub.hub_server import Fault, HubServer, Repo
+from tests.checkpoints.hub_server import Fault, HubServer, Repo
 
 BIG = 25_000_000  # the client writes in blocks of 10 MB: a partial file needs more than one
 

@@ -13,7 +13,7 @@ from samcli.engine.inputs.find import Input, find_inside
 from samcli.engine.options import RunOptions, RunReport
 from samcli.engine.run import run
 from samcli.engine.task import Task
-from samcli.live.watch.ledger import Ledger, Looks
+from samcli.live.ledger import Ledger, Looks
 from samcli.records import Record
 
 if TYPE_CHECKING:

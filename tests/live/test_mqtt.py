@@ -14,7 +14,7 @@ import pytest
 
 from samcli.errors import UsageError
 from samcli.live.listener import Told
-from samcli.live.mqtt import Mqtt
+from samcli.live.outlets import Mqtt
 from samcli.records import Record, Tag
 
 pytest.importorskip("paho.mqtt.client", reason="paho-mqtt is not installed")

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from samcli.errors import UsageError
-from samcli.live.commands import WAITING, Commands
 from samcli.live.listener import Told
+from samcli.live.outlets import WAITING, Commands
 from samcli.records import Record, Tag
 
 

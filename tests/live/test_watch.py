@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from samcli.engine.options import RunOptions
-from samcli.live.watch.ledger import Ledger, Looks
-from samcli.live.watch.watch import Counts, Watch, Watched
+from samcli.live.ledger import Ledger, Looks
+from samcli.live.watch import Counts, Watch, Watched
 from samcli.records import Record
 from samcli.tasks.run import task_for
 from tests.engine.toy import Toy

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.checkpoints.conftest import Client, language_files
-from tests.checkpoints.hub.hub_server import Fault, HubServer, Repo
+from tests.checkpoints.hub_server import Fault, HubServer, Repo
 
 
 def content(folder: str, name: str = "model.safetensors") -> bytes:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.checkpoints.conftest import Client, language_files
-from tests.checkpoints.hub.hub_server import Fault, HubServer, Repo, entry
+from tests.checkpoints.hub_server import Fault, HubServer, Repo, entry
 
 PAGE = b"<!DOCTYPE html><html><body>Please log in to the hotel's network</body></html>"
 
