@@ -88,10 +88,9 @@ def not_known(name: Name) -> Answer:
     return Answer(f'"{capital(name.words)}" is not among the sounds that can be recognised here.')
 
 
-def missing(name: Name) -> str:
+def missing(label: str) -> str:
     """ "no dog is heard", "no footsteps are heard" """
-    assert name.label is not None
-    own = saying(name.label)
+    own = saying(label)
     if own.noun.startswith(("someone ", "something ")):
         return f"{own.noun} is not heard"
     return f"no {own.bare} {'are' if own.nouns else 'is'} heard"

@@ -32,7 +32,7 @@ from samcli.engine.options import RunOptions
 from samcli.errors import OutputError, reason_of
 from samcli.models.facts import ModelFacts, dtype_of
 from samcli.records import SCHEMA, Record
-from samcli.writers.disk import Folder
+from samcli.writers.disk import Folder, hold
 from samcli.writers.files import fitting
 
 if TYPE_CHECKING:
@@ -173,16 +173,10 @@ class Journal:
 
     def _lock(self) -> None:
         try:
-            import fcntl
-        except ImportError:  # Windows
-            return
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            hold(self._descriptor)
         except BlockingIOError:
             message = f"Another run is writing the journal {self.path!r}; wait for it or choose another -o."
             raise OutputError(message) from None
-        except OSError:
-            return  # a file system without locks
 
     def _cut_off(self) -> None:
         """Take away the line that a crash tore."""

@@ -32,7 +32,7 @@ class Source(Protocol):
     keeps_time: bool  # whether it comes at the pace of the clock
 
     def news(self, skip: int) -> Iterator[News]:
-        """Mono sound at the model's rate, without the first `skip` samples where they can be had again."""
+        """Mono sound at the model's rate, without the first `skip` samples where the source can give them again."""
         ...
 
 

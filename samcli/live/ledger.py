@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from samcli.errors import OutputError
 from samcli.records import Record
-from samcli.writers.disk import Folder
+from samcli.writers.disk import Folder, hold
 from samcli.writers.files import explain, fitting
 from samcli.writers.formats import to_json
 
@@ -111,11 +111,7 @@ class Ledger:
 
     def _lock(self) -> None:
         try:
-            import fcntl
-
-            fcntl.flock(self._ledger, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:  # Windows
-            return
+            hold(self._ledger)
         except BlockingIOError:
             self.close()
             raise OutputError(f"Another watch writes {str(self.output)!r}; wait for it or choose another -o.") from None

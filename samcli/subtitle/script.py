@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from samcli.errors import InputError
+from samcli.writers.formats import clock
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # Python 3.10 has none
@@ -54,14 +55,6 @@ class SoundCue:
 def plain(text: str) -> str:
     """Text as it is read."""
     return TAG.sub("", text).strip()
-
-
-def clock(milliseconds: int, point: str = ",") -> str:
-    """01:02:03,004"""
-    seconds, rest = divmod(milliseconds, 1000)
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:02d}:{minutes:02d}:{seconds:02d}{point}{rest:03d}"
 
 
 def ass_clock(milliseconds: int) -> str:
@@ -203,7 +196,8 @@ class Script(Lines):
 
     def _block(self, sound: SoundCue, number: int | None) -> list[str]:
         point = "." if self.format == "vtt" else ","
-        lines = [f"{clock(sound.start, point)} --> {clock(sound.end, point)}", *sound.text.split("\n"), ""]
+        start, end = (clock(moment / 1000, point) for moment in (sound.start, sound.end))
+        lines = [f"{start} --> {end}", *sound.text.split("\n"), ""]
         if number is not None:
             lines.insert(0, str(number))
         return [line + self.line_end for line in lines]

@@ -160,6 +160,21 @@ def own_file(path: Path, mode: str = "rb", own: int = 1, **options: Any) -> IO[A
     return open(path, mode, opener=opener, **options)
 
 
+def hold(descriptor: int) -> bool:
+    """Keep an open file from other runs until it is closed; BlockingIOError where one has it, False without locks."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:  # a file system without locks
+        return False
+    return True
+
+
 def remove_strange(path: Path) -> None:
     """Take away what has the name of a file of ours and is none."""
     with Folder.of(path) as folder:

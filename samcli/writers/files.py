@@ -15,7 +15,7 @@ from pathlib import Path
 
 from samcli.errors import OutputError
 from samcli.records import Record
-from samcli.writers.disk import Folder, StrangeFileError, make_own_folder, own_file, sync_folder
+from samcli.writers.disk import Folder, StrangeFileError, hold, make_own_folder, own_file, sync_folder
 from samcli.writers.escape import to_bytes
 from samcli.writers.formats import Format, Layout
 
@@ -152,19 +152,12 @@ def _open_locked(folder: Folder, name: str) -> int:
     while True:
         descriptor = folder.open(name, os.O_RDWR | os.O_CREAT)
         try:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Between opening and locking, another run may have put the file in place under its real name.
-            if _is_at(descriptor, folder.status(name)):
-                os.ftruncate(descriptor, 0)
-                return descriptor
-        except ImportError:  # Windows, where nothing else would take over a file in use
-            return descriptor
+            held = hold(descriptor)
         except BlockingIOError:
             os.close(descriptor)
             raise OSError(0, "another run is writing it") from None
-        except OSError:  # a file system without locks
+        # Between opening and locking, another run may have put the file in place under its real name.
+        if not held or _is_at(descriptor, folder.status(name)):
             os.ftruncate(descriptor, 0)
             return descriptor
         os.close(descriptor)

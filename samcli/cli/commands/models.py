@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -32,21 +32,21 @@ Name = Annotated[
 ]
 
 
-@dataclasses.dataclass(kw_only=True)
+@dataclass(kw_only=True)
 class FetchFlags(TalkFlags):
     """For what may use the network or the disk."""
 
     dry_run: Annotated[bool, switch("List of removals, without removing.", "--dry-run", "-n")] = False
 
 
-@dataclasses.dataclass(kw_only=True)
+@dataclass(kw_only=True)
 class ListFlags(JsonFlags):
     """For `sam models list`."""
 
     all: Annotated[bool, switch("Parts of models, too.", "--all")] = False
 
 
-@dataclasses.dataclass(kw_only=True)
+@dataclass(kw_only=True)
 class ConvertFlags(TalkFlags):
     """For `sam models convert`."""
 
@@ -68,7 +68,7 @@ def list_models(flags: ListFlags) -> ExitCode:
     every = inventory.list_models()
     first = inventory.usable(every)
     others = [row for row in every if row not in first]
-    rows = [plain(row) for row in (*first, *(others if flags.all else ()))]
+    rows = [asdict(row) for row in (*first, *(others if flags.all else ()))]
     if flags.json:
         show_json(output(), rows)
         return ExitCode.OK
@@ -93,8 +93,9 @@ def show_model(name: Name, flags: JsonFlags) -> ExitCode:
     """
     from samcli.checkpoints import inventory
 
-    details = plain(inventory.show_model(name))
+    details = asdict(inventory.show_model(name))
     row = details.pop("row")
+    details["folder"] = None if details["folder"] is None else str(details["folder"])
     if flags.json:
         show_json(output(), row | details)
         return ExitCode.OK
@@ -185,12 +186,3 @@ def convert(
     streams.note(f"{made.kind}, {made.parameters:,} parameters, from {made.source}.")
     streams.write(f"{made.folder}\n")
     return ExitCode.OK
-
-
-def plain(value: Any) -> Any:
-    """A dataclass as values that JSON knows."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value

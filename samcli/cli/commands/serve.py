@@ -86,7 +86,7 @@ def mcp(
 
 
 def _tell(problem: BaseException | None) -> None:
-    """What a person sees of a model that cannot be had, while the host still waits."""
+    """What a person sees of a model that is unavailable, while the host still waits."""
     streams = output()
     streams.clear_status()
     if problem is not None:

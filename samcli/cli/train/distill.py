@@ -18,8 +18,9 @@ from samcli.cli.train.shared import (
     end,
     find_sounds,
     loop_options,
+    pace_of,
+    read_frames,
     reporter,
-    say_skipped,
     settings_of,
     teaching,
 )
@@ -79,7 +80,7 @@ def distill(
     with teaching(flags) as (out, team):
         from samcli.training.distill import recipe as distillation
         from samcli.training.distill.teacher import known_targets
-        from samcli.training.frames import FrameStore, make_frames
+        from samcli.training.frames import FrameStore
         from samcli.training.model_folder import ModelFolder
 
         streams = output()
@@ -88,14 +89,9 @@ def distill(
         if team.leads:
             origin = {"teacher": teacher, "student": flags.student, "recordings": len(inputs)}
             folder.open(origin | settings_of(recipe))
-            streams.note(f"reading {len(inputs)} recordings")
-            made = make_frames(
-                inputs,
-                folder.state / "frames",
-                lambda done, of: streams.status(f"reading {done} of {of}"),
-                distillation.front_end_of(flags.student),
+            made = read_frames(
+                inputs, folder.state, f"{len(inputs)} recordings", distillation.front_end_of(flags.student)
             )
-            say_skipped(made.skipped)
             if not teacher.endswith(".npz"):
                 said_by(teacher, inputs, made, folder.state, flags, team)
         team.barrier()
@@ -143,7 +139,6 @@ def recipe_of(flags: DistillFlags, team: Team) -> DistillRecipe:
 
     plain = DistillRecipe()
     rate = FRESH_NANO_RATE if flags.student == "nano" else plain.pace.rate
-    warm_up = plain.pace.warm_up if flags.warm_up is None else flags.warm_up
     return DistillRecipe(
         divergence=flags.divergence,
         mix=flags.mix,
@@ -152,6 +147,6 @@ def recipe_of(flags: DistillFlags, team: Team) -> DistillRecipe:
         balanced=flags.balanced,
         steps=flags.steps or 0,
         epochs=flags.epochs,
-        pace=replace(plain.pace, rate=flags.rate or rate, warm_up=warm_up),
+        pace=pace_of(flags, replace(plain.pace, rate=rate)),
         loop=loop_options(flags, team, plain.loop.batch, average=plain.loop.average),
     )

@@ -18,8 +18,9 @@ from samcli.cli.train.shared import (
     end,
     find_sounds,
     loop_options,
+    pace_of,
+    read_frames,
     reporter,
-    say_skipped,
     settings_of,
     teaching,
 )
@@ -59,7 +60,7 @@ def pretrain(
         raise UsageError(f"{str(flags.probe)!r} is no corpus: there is no manifest.csv in it.")
     inputs = find_sounds(folders)
     with teaching(flags) as (out, team):
-        from samcli.training.frames import FrameStore, make_frames
+        from samcli.training.frames import FrameStore
         from samcli.training.model_folder import ModelFolder
         from samcli.training.pretrain import recipe as pretraining
 
@@ -71,21 +72,13 @@ def pretrain(
             hidden=flags.hidden,
             steps=flags.steps or 0,
             epochs=flags.epochs,
-            pace=replace(
-                recipe.pace,
-                rate=flags.rate or recipe.pace.rate,
-                warm_up=recipe.pace.warm_up if flags.warm_up is None else flags.warm_up,
-            ),
+            pace=pace_of(flags, recipe.pace),
             loop=loop_options(flags, team, recipe.loop.batch),
         )
         folder = ModelFolder(out)
         if team.leads:
             folder.open({"recipe": "pretrain", **settings_of(recipe), "recordings": len(inputs)})
-            streams.note(f"reading {len(inputs)} recordings")
-            made = make_frames(
-                inputs, folder.state / "frames", lambda done, of: streams.status(f"reading {done} of {of}")
-            )
-            say_skipped(made.skipped)
+            read_frames(inputs, folder.state, f"{len(inputs)} recordings")
         team.barrier()
         store = FrameStore(folder.state / "frames")
         streams.note(f"learning from {store.seconds / 3600:.2f} hours of sound")

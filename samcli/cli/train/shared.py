@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +15,10 @@ from samcli.cli.progress import span
 from samcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from samcli.audio.front_end import FrontEnd
     from samcli.engine.inputs.find import Input
+    from samcli.training.frames import FrameStore
+    from samcli.training.optimiser import Pace
     from samcli.training.stage import LoopOptions
     from samcli.training.team import Team
 
@@ -114,13 +117,27 @@ def find_sounds(folders: Sequence[str]) -> list[Input]:
     return found
 
 
-def say_skipped(skipped: dict[str, str]) -> None:
-    """Name the first few recordings that could not be read."""
-    if skipped:
-        streams = output()
-        for cause in list(skipped.values())[:MOST_NAMED]:
-            streams.error(cause)
-        streams.error(f"{len(skipped)} recordings cannot be read and are left out.")
+def read_frames(inputs: Sequence[Input], folder: Path, what: str, front_end: FrontEnd | None = None) -> FrameStore:
+    """The frames of recordings, kept in a training's folder; the first few that cannot be read are named."""
+    from samcli.audio.front_end import KALDI
+    from samcli.training.frames import make_frames
+
+    streams = output()
+    streams.note(f"reading {what}")
+    made = make_frames(
+        inputs, folder / "frames", lambda done, of: streams.status(f"reading {done} of {of}"), front_end or KALDI
+    )
+    for cause in list(made.skipped.values())[:MOST_NAMED]:
+        streams.error(cause)
+    if made.skipped:
+        streams.error(f"{len(made.skipped)} recordings cannot be read and are left out.")
+    return made
+
+
+def pace_of(flags: TrainingFlags, pace: Pace) -> Pace:
+    """A recipe's pace with the rate and the warm-up that were asked for."""
+    warm_up = pace.warm_up if flags.warm_up is None else flags.warm_up
+    return replace(pace, rate=flags.rate or pace.rate, warm_up=warm_up)
 
 
 def reporter() -> Callable[[dict[str, Any]], None]:

@@ -16,8 +16,9 @@ from samcli.cli.train.shared import (
     TrainingFlags,
     end,
     loop_options,
+    pace_of,
+    read_frames,
     reporter,
-    say_skipped,
     settings_of,
     teaching,
 )
@@ -57,7 +58,7 @@ def speech(
 
     utterances = read_speech(data)
     with teaching(flags) as (out, team):
-        from samcli.training.frames import FrameStore, make_frames
+        from samcli.training.frames import FrameStore
         from samcli.training.model_folder import ModelFolder
         from samcli.training.speech import recipe as teaching_speech
         from samcli.training.speech.frames import NONE
@@ -70,23 +71,13 @@ def speech(
             variety=NONE if flags.plain else recipe.variety,
             steps=flags.steps or 0,
             epochs=flags.epochs,
-            pace=replace(
-                recipe.pace,
-                rate=flags.rate or recipe.pace.rate,
-                warm_up=recipe.pace.warm_up if flags.warm_up is None else flags.warm_up,
-            ),
+            pace=pace_of(flags, recipe.pace),
             loop=loop_options(flags, team, recipe.loop.batch, average=recipe.loop.average),
         )
         folder = ModelFolder(out)
         if team.leads:
             folder.open({"recipe": "speech", **settings_of(recipe), "utterances": len(utterances)})
-            streams.note(f"reading {len(utterances)} utterances")
-            made = make_frames(
-                inputs_of(utterances),
-                folder.state / "frames",
-                lambda done, of: streams.status(f"reading {done} of {of}"),
-            )
-            say_skipped(made.skipped)
+            read_frames(inputs_of(utterances), folder.state, f"{len(utterances)} utterances")
         team.barrier()
         store = FrameStore(folder.state / "frames")
         streams.note(f"learning from {store.seconds / 3600:.2f} hours of speech")

@@ -105,7 +105,7 @@ class DropPage:
     async def heard(self, request: Request) -> Response:
         """One recording: what is heard in it, and its picture, drawn while it is decoded."""
         asked = await self.hearing.read_sounds(request)
-        if len(asked.sounds) != 1 or asked.wishes:
+        if len(asked.sounds) != 1 or asked.parameters:
             close(asked)
             raise RefusedError(400, "body", "Send one recording, and nothing beside it.")
         picture = Picture(self.hearing.desk.model.sample_rate)

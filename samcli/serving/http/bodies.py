@@ -1,4 +1,4 @@
-"""The sounds of a request: files of a form, the body itself, or an address; and the wishes beside them."""
+"""The sounds of a request: files of a form, the body itself, or an address; and the parameters beside them."""
 
 from __future__ import annotations
 
@@ -110,17 +110,17 @@ class Asked:
     """One request, read to its end."""
 
     sounds: list[Input]
-    wishes: dict[str, str]
+    parameters: dict[str, str]
 
 
 async def read(request: Request, allowed: AllowList, most_bytes: int) -> Asked:
     """Whatever kind of body it is; RefusedError where it is none."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    wishes = dict(request.query_params)
+    parameters = dict(request.query_params)
     if kind == "multipart/form-data":
-        return await _form(request, wishes)
+        return await _form(request, parameters)
     if kind == "application/json":
-        return await _json(request, wishes, allowed, most_bytes)
+        return await _json(request, parameters, allowed, most_bytes)
     if kind == "application/x-www-form-urlencoded" or (kind and not kind.startswith(SOUNDS)):
         raise RefusedError(415, "body", "Send a sound, a form with a file, or JSON with an address.")
     spool = tempfile.SpooledTemporaryFile(SPOOL_BYTES)  # noqa: SIM115 (closed with its input)
@@ -128,10 +128,10 @@ async def read(request: Request, allowed: AllowList, most_bytes: int) -> Asked:
         spool.write(piece)
     if not spool.tell():
         raise RefusedError(400, "body", "The request holds no sound.")
-    return Asked([input_of(cast(BinaryIO, spool), "sound")], wishes)
+    return Asked([input_of(cast(BinaryIO, spool), "sound")], parameters)
 
 
-async def _form(request: Request, wishes: dict[str, str]) -> Asked:
+async def _form(request: Request, parameters: dict[str, str]) -> Asked:
     try:
         form = await request.form(max_files=MOST_FILES, max_fields=MOST_FIELDS, max_part_size=1 << 16)
     except RefusedError:
@@ -143,25 +143,25 @@ async def _form(request: Request, wishes: dict[str, str]) -> Asked:
         if isinstance(value, UploadFile):
             sounds.append(input_of(value.file, _shown(value.filename)))
         else:
-            wishes[name] = value
+            parameters[name] = value
     if not sounds:
         raise RefusedError(400, "body", "The form holds no file.")
-    return Asked(sounds, wishes)
+    return Asked(sounds, parameters)
 
 
-async def _json(request: Request, wishes: dict[str, str], allowed: AllowList, most_bytes: int) -> Asked:
+async def _json(request: Request, parameters: dict[str, str], allowed: AllowList, most_bytes: int) -> Asked:
     try:
         values: Any = json.loads(await request.body())
         address = values.pop("url")
         if not isinstance(address, str) or len(address) > 2000:
             raise TypeError
-        wishes |= {str(name): _plain(value) for name, value in values.items()}
+        parameters |= {str(name): _plain(value) for name, value in values.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise RefusedError(
             400, "body", 'JSON names an address and wishes: {"url": "https://...", "top_k": 3}.'
         ) from None
     file = await asyncio.to_thread(fetched, address, allowed, most_bytes)
-    return Asked([input_of(cast(BinaryIO, file), address)], wishes)
+    return Asked([input_of(cast(BinaryIO, file), address)], parameters)
 
 
 def _plain(value: Any) -> str:

@@ -13,12 +13,12 @@ from samcli._version import __version__
 from samcli.engine.options import RunOptions
 from samcli.serving.gate import RefusedError
 
-LONGEST_TEXT = 2000  # characters of any wish
+LONGEST_TEXT = 2000  # characters of any parameter
 TASKS = {"caption": "caption", "tag": "tag", "ask": "ask", "events": "tag"}  # the last is a timeline
 
 
 @dataclass(frozen=True)
-class Wish:
+class Parameter:
     """One parameter: how it is read, and what it is in the page that describes it."""
 
     read: Callable[[str], Any]
@@ -61,24 +61,24 @@ def _words(text: str) -> str:
     return text.strip()
 
 
-WISHES = {
-    "question": Wish(
+PARAMETERS = {
+    "question": Parameter(
         _words, {"type": "string", "minLength": 1, "maxLength": LONGEST_TEXT, "pattern": r"^[ -~]*[!-~][ -~]*$"},
         "What to answer.", ("ask",),
     ),
-    "top_k": Wish(
+    "top_k": Parameter(
         _whole(1, 527), {"type": "integer", "minimum": 1, "maximum": 527},
         "At most so many tags.", ("tag", "events"),
     ),
-    "threshold": Wish(
+    "threshold": Parameter(
         _threshold, {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"const": "auto"}]},
         "Lowest score, or auto for each label's own.", ("tag", "events"),
     ),
-    "labels": Wish(
+    "labels": Parameter(
         _labels, {"type": "string", "maxLength": LONGEST_TEXT, "example": "Dog,Siren"},
         "Only these, with commas between; one that holds a comma is quoted.", ("tag", "events"),
     ),
-    "segment": Wish(
+    "segment": Parameter(
         _number(0.5, 3600), {"type": "number", "minimum": 0.5, "maximum": 3600},
         "A record for every so many seconds; a line comes when it is heard.", ("caption", "tag", "ask"),
     ),
@@ -89,32 +89,32 @@ def options_of(task: str, given: Mapping[str, str]) -> RunOptions:
     """The engine's settings, or a refusal that names what is wrong."""
     found: dict[str, Any] = {}
     for name, text in given.items():
-        wish = WISHES.get(name)
-        if wish is None or task not in wish.tasks:
+        parameter = PARAMETERS.get(name)
+        if parameter is None or task not in parameter.tasks:
             raise RefusedError(400, "parameter", f"{task} has no parameter {name[:50]!r}.")
         try:
             if len(text) > LONGEST_TEXT:
                 raise ValueError
-            found[name] = wish.read(text)
+            found[name] = parameter.read(text)
         except (ValueError, OverflowError, csv.Error):
-            raise RefusedError(400, "parameter", f"{name!r} cannot be {text[:50]!r}. {wish.about}") from None
+            raise RefusedError(400, "parameter", f"{name!r} cannot be {text[:50]!r}. {parameter.about}") from None
     if task == "ask" and "question" not in found:
         raise RefusedError(400, "parameter", "A question is missing: question=is there a dog?")
     return RunOptions(timeline=task == "events", **found)
 
 
-def parameters(task: str) -> list[dict[str, Any]]:
-    """The wishes of a task as OpenAPI describes them."""
+def described(task: str) -> list[dict[str, Any]]:
+    """The parameters of a task as OpenAPI describes them."""
     return [
         {
             "name": name,
             "in": "query",
-            "description": wish.about,
-            "schema": dict(wish.schema),
+            "description": parameter.about,
+            "schema": dict(parameter.schema),
             "required": name == "question",
         }
-        for name, wish in WISHES.items()
-        if task in wish.tasks
+        for name, parameter in PARAMETERS.items()
+        if task in parameter.tasks
     ]
 
 
@@ -188,7 +188,7 @@ def _hearing(task: str, about: str) -> dict[str, Any]:
     return {
         "operationId": task,
         "summary": about,
-        "parameters": parameters(task),
+        "parameters": described(task),
         "requestBody": {
             "required": True,
             "content": {"multipart/form-data": {"schema": files}, "application/octet-stream": {"schema": FILE}},
@@ -235,7 +235,7 @@ def _refusals() -> dict[str, Any]:
 
 
 def page(description: Mapping[str, Any]) -> str:
-    """Every request with its wishes; no script, nothing fetched."""
+    """Every request with its parameters; no script, nothing fetched."""
     parts = []
     for path, methods in description["paths"].items():
         for method, about in methods.items():
