@@ -10,7 +10,7 @@ import functools
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperOption
@@ -212,9 +212,6 @@ class TagFlags(ListenFlags):
     labels: Labels = None
     timeline: Timeline = False
     all_events: Annotated[bool, switch("Every event of a timeline, unmerged.", "--all", panel=OUTPUT)] = False
-
-
-Flags = TypeVar("Flags", bound=TalkFlags)
 
 
 def spread(command: Callable[..., Any]) -> Callable[..., None]:

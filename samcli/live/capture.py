@@ -41,7 +41,7 @@ TOO_SLOW = "this machine cannot keep up"
 
 
 class Capture:
-    """`for news in capture`, until the source ends. A context manager."""
+    """`for news in capture.until(stop)`. A context manager."""
 
     def __init__(self, source: Source, rate: int, skip: int = 0, room_seconds: float = ROOM_SECONDS) -> None:
         self.source, self.rate, self.skip = source, rate, skip
@@ -68,11 +68,8 @@ class Capture:
             self._stopped = True
             self._changed.notify_all()
 
-    def __iter__(self) -> Iterator[News]:
-        return self.until(threading.Event())
-
     def until(self, stop: threading.Event) -> Iterator[News]:
-        """The same, until someone says stop."""
+        """What comes, until the source ends or someone says stop."""
         while True:
             with self._changed:
                 while not self._changed.wait_for(lambda: self._news or self._ended, 0.1) and not stop.is_set():

@@ -44,7 +44,7 @@ def test_what_finds_no_room_is_told() -> None:
     source = Given([*seconds(10), Remark("x"), np.zeros(1, np.float32)], waits=False)
     with Capture(source, RATE, room_seconds=4.0) as capture:
         assert source.given.wait(60)  # nobody listened meanwhile
-        found = list(capture)
+        found = list(capture.until(threading.Event()))
     waves = [news for news in found if isinstance(news, np.ndarray)]
     assert [int(wave[0]) for wave in waves[:4]] == [0, 1, 2, 3]
     gaps = [news for news in found if isinstance(news, Missing)]
@@ -56,7 +56,7 @@ def test_what_finds_no_room_is_told() -> None:
 def test_a_source_that_can_wait_loses_nothing() -> None:
     with Capture(Given(seconds(30), waits=True), RATE, room_seconds=2.0) as capture:
         found = []
-        for news in capture:
+        for news in capture.until(threading.Event()):
             assert capture.behind <= 2.0
             found.append(int(news[0]) if isinstance(news, np.ndarray) else -1)
     assert found == list(range(30))
@@ -70,7 +70,7 @@ def test_what_breaks_a_source_is_raised_after_its_sound() -> None:
 
     heard = []
     with Capture(Broken(seconds(3), waits=True), RATE) as capture, pytest.raises(InputError, match="gone"):
-        for news in capture:
+        for news in capture.until(threading.Event()):
             heard.append(news)
     assert len(heard) == 3
 

@@ -268,4 +268,4 @@ def test_a_file_that_the_model_fails_on_stops_no_other(
     assert [Path(hit.path).name for hit in hits] == ["quiet.wav"] and failed == {loud: "model"}
     with Index(tmp_path / "i", model) as index:
         changes = index.update(inputs, model)
-        assert (changes.heard, changes.failed) == (1, 1) and "too loud" in index.problems()[loud]
+        assert (changes.heard, changes.failed) == (1, 1) and "too loud" in dict(changes.problems)[loud]

@@ -226,23 +226,6 @@ class Index:
         except (ValueError, TypeError) as error:
             raise damaged(self._place, "a window in it does not read as one") from error
 
-    def windows(self) -> list[Window]:
-        """All windows, in the order of `tags` and `embeddings`."""
-        return self.contents().windows
-
-    def tags(self) -> Tags:
-        """Probabilities (windows, labels)."""
-        return self.contents().tags
-
-    def embeddings(self) -> Tags:
-        """(windows, width); of length 1, zero for silence."""
-        return self.contents().embeddings
-
-    def problems(self) -> dict[str, str]:
-        """Files that could not be heard, with the reason."""
-        rows = self._base.execute("SELECT path, problem FROM files WHERE problem IS NOT NULL ORDER BY path")
-        return {os.fsdecode(path): problem for path, problem in rows}
-
     def _enter(self, file: File) -> None:
         with self._writing() as cursor:
             cursor.execute("DELETE FROM files WHERE path = ?", (file.path,))
