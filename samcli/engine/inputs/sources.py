@@ -88,9 +88,9 @@ def input_error(error: Exception, item: Input) -> InputError:
     return InputError(f"{name} cannot be decoded: {str(error) or type(error).__name__}", "not-audio")
 
 
-def array_input(samples: NDArray[Any], rate: int, name: str = "array") -> Input:
+def array_input(samples: NDArray[Any], rate: int) -> Input:
     """An input of samples in memory: (samples,), (samples, channels) or (channels, samples)."""
-    return Input(name, name, None, name, source=(samples, rate))
+    return Input("array", "array", None, "array", source=(samples, rate))
 
 
 class BlockReader:
