@@ -6,6 +6,7 @@ with when nothing milder applies. The command line renders them in one place; no
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 
@@ -57,6 +58,12 @@ class UsageError(SamError):
     """The request itself is wrong: nothing was done."""
 
     exit_code = ExitCode.USAGE
+
+
+def check_choice(what: str, given: str, choices: Iterable[str]) -> None:
+    """Refuse a name that is none of those that may be chosen."""
+    if given not in choices:
+        raise UsageError(f"There is no {what} {given!r}: choose {', '.join(choices)}.")
 
 
 class ModelError(SamError):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from samcli.cli.completion import DTYPES, ENGINES
 from samcli.cli.flags import InputFlags, ListenFlags, ModelFlags
 from samcli.cli.output import Output, output
-from samcli.errors import UsageError
+from samcli.errors import UsageError, check_choice
 
 if TYPE_CHECKING:
     from samcli.engine.inputs.find import Input
@@ -32,8 +32,7 @@ def check_engine(flags: ListenFlags) -> None:
 
 
 def check_dtype(flags: ModelFlags) -> None:
-    if flags.dtype not in DTYPES:
-        raise UsageError(f"There is no --dtype {flags.dtype!r}: choose {', '.join(DTYPES)}.")
+    check_choice("--dtype", flags.dtype, DTYPES)
 
 
 def open_engine(flags: ListenFlags) -> AbstractContextManager[SoundModel | RayWorkers]:

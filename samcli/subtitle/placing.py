@@ -13,7 +13,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from samcli.errors import UsageError
+from samcli.errors import check_choice
 from samcli.subtitle.guides import Guide
 from samcli.subtitle.script import Cue, SoundCue
 from samcli.subtitle.sounds import Sound, is_music
@@ -26,8 +26,7 @@ NOTE, NUMBER_SIGN = "♪", "#"  # the second in files that are no Unicode
 
 
 def check_style(style: str) -> None:
-    if style not in STYLES:
-        raise UsageError(f"There is no --style {style!r}: choose {', '.join(STYLES)}.")
+    check_choice("--style", style, STYLES)
 
 
 def words_of(sound: Sound, style: str) -> str:

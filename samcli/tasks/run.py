@@ -11,7 +11,7 @@ from samcli.engine.journal import Journal
 from samcli.engine.options import TIMELINE_THRESHOLD, RunOptions, RunReport
 from samcli.engine.ray.engine import RayWorkers
 from samcli.engine.task import Heard, Task, Window
-from samcli.errors import ModelError, UsageError
+from samcli.errors import ModelError, UsageError, check_choice
 from samcli.models.facts import ModelFacts
 from samcli.records import TASKS, Record
 
@@ -72,8 +72,7 @@ def run(
 
 def task_for(name: str, model: SoundModel | ModelFacts, options: RunOptions) -> Task:
     """The task with its settings resolved against what the model can do."""
-    if name not in TASKS:
-        raise UsageError(f"There is no task {name!r}: choose {', '.join(TASKS)}.")
+    check_choice("task", name, TASKS)
     if name not in model.tasks:
         raise ModelError(f"The model {model.name!r} cannot {VERBS[name]}; {CAPABLE} can: --model {CAPABLE}.")
     if name in ("caption", "ask"):

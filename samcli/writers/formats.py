@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import ClassVar
 
-from samcli.errors import UsageError
+from samcli.errors import UsageError, check_choice
 from samcli.records import Record
 from samcli.writers.escape import guarded_cell, json_text, quoted_cell, tab_cell
 
@@ -255,8 +255,7 @@ BY_SUFFIX: dict[str, type[Format]] = {suffix: format for format in CLASSES for s
 
 def format_of(name: str) -> type[Format]:
     """The format of this name."""
-    if name not in FORMATS:
-        raise UsageError(f"There is no format {name!r}: choose {', '.join(FORMATS)}.")
+    check_choice("format", name, FORMATS)
     return FORMATS[name]
 
 

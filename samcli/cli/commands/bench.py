@@ -15,7 +15,7 @@ from samcli.cli.completion import complete_device, complete_model, completes
 from samcli.cli.flags import JsonFlags, option, spread, switch
 from samcli.cli.output import output
 from samcli.cli.tables import show, show_json
-from samcli.errors import ExitCode, UsageError
+from samcli.errors import ExitCode, check_choice
 
 COLUMNS = ("name", "value", "unit", "limit", "ratio", "target")
 PARTS = {
@@ -29,8 +29,6 @@ PARTS = {
 
 @dataclass(kw_only=True)
 class BenchFlags(JsonFlags):
-    """For every `sam bench`."""
-
     quick: Annotated[bool, switch("Short measurement: seconds, not minutes.", "--quick")] = False
     model: Annotated[str, option("Model for folder, model and search.", "NAME", autocompletion=complete_model)] = (
         "sam-nano"
@@ -53,8 +51,7 @@ def bench(
     sam bench audio --quick
     sam bench folder --json
     """
-    if part not in PARTS:
-        raise UsageError(f"There is no bench {part!r}: choose {', '.join(PARTS)}.")
+    check_choice("bench", part, PARTS)
     streams = output()
     streams.status(f"measuring {PARTS[part]}")
     measure = getattr(importlib.import_module(f"samcli.bench.{part}"), f"bench_{part}")

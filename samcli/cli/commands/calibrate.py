@@ -32,8 +32,6 @@ SHOWN = ("label", "recordings", "sources", "threshold", *FIGURES)
 
 @dataclass(kw_only=True)
 class CalibrateFlags(ModelFlags, RowFlags):
-    """For `sam calibrate`."""
-
     save: Annotated[Path | None, option("Folder of the thresholds. [the model's own]", "FOLDER", panel=OUTPUT)] = None
     held_out: Annotated[
         bool | None, switch("Held-out recordings alone. [for tuned labels]", "--held-out/--all", show_default=False)

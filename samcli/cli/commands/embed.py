@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class EmbedFlags(ModelFlags, InputFlags):
-    """For `sam embed`."""
-
     windows: Annotated[bool, switch("A vector for every ten seconds.", "--windows", panel=OUTPUT)] = False
     output: Annotated[
         str | None, option("A .npz, .jsonl or .parquet file.", "FILE", names=("--output", "-o"), panel=OUTPUT)
@@ -90,8 +88,6 @@ COLUMNS = Columns(EVERY, EVERY, "path")
 
 @dataclass(kw_only=True)
 class DuplicateFlags(ModelFlags, InputFlags, RowFlags):
-    """For `sam duplicates`."""
-
     alike: Annotated[float, option("Likeness of near copies.", "SCORE", min=0.5, max=1.0, show_default=True)] = 0.995
 
 

@@ -20,8 +20,6 @@ CLASS_COLUMNS = ("label", "positives", "average_precision", "auc", "d_prime")
 
 @dataclass(kw_only=True)
 class EvalFlags(ModelFlags, JsonFlags):
-    """For `sam eval`."""
-
     quick: Annotated[bool, switch("Some of a corpus' clips.", "--quick")] = False
     retrieval: Annotated[bool, switch("Search in a corpus.", "--retrieval")] = False
     refine: Annotated[bool, switch("Captions, refined.", "--refine")] = False

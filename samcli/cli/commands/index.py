@@ -15,8 +15,6 @@ from samcli.errors import ExitCode, UsageError
 
 @dataclass(kw_only=True)
 class IndexFlags(ModelFlags, InputFlags):
-    """For `sam index`."""
-
     index: Annotated[str | None, option("Index file. [FOLDER/.sam-index.sqlite]", "FILE", panel=OUTPUT)] = None
     keep: Annotated[bool, switch("No removal of files not named.", "--keep", panel=OUTPUT)] = False
 

@@ -21,8 +21,6 @@ BUNDLED = "sam-nano"
 
 @dataclass(kw_only=True)
 class LabelFlags(ModelFlags, RowFlags):
-    """For `sam labels`."""
-
     word: Annotated[str, typer.Argument(metavar="[WORD]", help="Only what it names, and what that holds.")] = ""
 
 

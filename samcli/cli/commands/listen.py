@@ -104,8 +104,6 @@ def merge(
 
 @dataclass(kw_only=True)
 class TranscribeFlags(ModelFlags, InputFlags, WriteFlags):
-    """For `sam transcribe`."""
-
     raw: Raw = None
 
 

@@ -41,15 +41,11 @@ class FetchFlags(TalkFlags):
 
 @dataclass(kw_only=True)
 class ListFlags(JsonFlags):
-    """For `sam models list`."""
-
     all: Annotated[bool, switch("Parts of models, too.", "--all")] = False
 
 
 @dataclass(kw_only=True)
 class ConvertFlags(TalkFlags):
-    """For `sam models convert`."""
-
     dtype: Annotated[str, option("float32, bfloat16, float16.", autocompletion=complete_dtype)] = "float32"
     offline: Annotated[bool, switch("No use of the network.", "--offline")] = False
 

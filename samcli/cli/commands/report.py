@@ -69,8 +69,6 @@ def lines_of(file: Path) -> list[Line]:
 
 @dataclass(kw_only=True)
 class ReportFlags(ModelFlags, InputFlags):
-    """For `sam report`."""
-
     sounds: Annotated[list[Path] | None, option("Where the sounds of records lie.", "FOLDER", panel=INPUT)] = None
     with_transcript: Annotated[
         Path | None, option("What is said: subtitles, or their folder.", "FILE", panel=INPUT)
@@ -189,8 +187,6 @@ class ReportEntries:
 
 @dataclass(kw_only=True)
 class PlotFlags(ModelFlags):
-    """For `sam plot`."""
-
     output: Annotated[
         Path | None, option("A .png, .svg or .pdf file.", "FILE", names=("--output", "-o"), panel=OUTPUT)
     ] = None

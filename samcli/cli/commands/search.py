@@ -36,8 +36,6 @@ CAPTIONS = Columns(EVERY, ("path", "caption", "score"), "caption")
 
 @dataclass(kw_only=True)
 class SearchFlags(ModelFlags, InputFlags, RowFlags):
-    """For `sam search`."""
-
     audio: Annotated[list[str] | None, option("Sound to describe; TEXT then names captions.", "PATH", panel=INPUT)] = (
         None
     )

@@ -29,8 +29,6 @@ class HostFlags(ModelFlags):
 
 @dataclass(kw_only=True)
 class McpFlags(HostFlags):
-    """For `sam mcp`."""
-
     http: Annotated[bool, switch("Streamable HTTP instead of stdio.", "--http")] = False
     max_mb: Annotated[int, option("Largest file heard, in megabytes.", "N", panel=INPUT, min=1)] = 256
 
@@ -104,8 +102,6 @@ def extra(name: str) -> Iterator[None]:
 
 @dataclass(kw_only=True)
 class ServeFlags(HostFlags):
-    """For `sam serve`."""
-
     allow: Annotated[list[str] | None, option("Beginning of addresses that are fetched.", "ADDRESS")] = None
     max_mb: Annotated[int, option("Largest request, in megabytes.", "N", min=1)] = 256
     max_seconds: Annotated[float, option("Longest time for one sound.", "SECONDS", min=1)] = 300.0

@@ -31,8 +31,6 @@ COLUMNS = ("start", "end", "rule", "detail", "text")
 
 @dataclass(kw_only=True)
 class SubtitleFlags(ModelFlags):
-    """For `sam subtitle`."""
-
     dialogue: Annotated[
         str | None, option("The dialogue's file.", "FILE", names=("--with", "--with-transcript"), panel=INPUT)
     ] = None

@@ -31,8 +31,6 @@ def complete_way(incomplete: str) -> list[str]:
 
 @dataclass(kw_only=True)
 class SummaryFlags(ModelFlags, InputFlags, RowFlags):
-    """For `sam summary`."""
-
     by: Annotated[
         str | None, option("hour, day, folder or file.", "WHAT", panel=OUTPUT, autocompletion=complete_way)
     ] = None

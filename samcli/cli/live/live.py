@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class LiveFlags(ModelFlags):
-    """For `sam live`."""
-
     list_devices: Annotated[bool, switch("Show the inputs of this machine.", "--list-devices", panel=INPUT)] = False
     input: Annotated[str | None, option("A microphone by name or number.", "NAME", panel=INPUT)] = None
     realtime: Annotated[str | None, option("A file at its own pace.", "[=FACTOR]", panel=INPUT)] = None

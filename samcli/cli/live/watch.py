@@ -31,8 +31,6 @@ from samcli.errors import ExitCode, UsageError
 
 @dataclass(kw_only=True)
 class WatchFlags(ModelFlags):
-    """For `sam watch`."""
-
     recursive: Recursive = True
     glob: Glob = None
     once: Annotated[bool, switch("Hear what is there, then end.", "--once", panel=INPUT)] = False

@@ -12,7 +12,7 @@ from samcli.cli.completion import complete_model, completes
 from samcli.cli.flags import MODEL, option, spread, switch
 from samcli.cli.output import output
 from samcli.cli.train.shared import TrainingFlags, end, loop_options, reporter, settings_of, stage_numbers, teaching
-from samcli.errors import ExitCode, UsageError
+from samcli.errors import ExitCode, UsageError, check_choice
 from samcli.writers.disk import own_file
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ METHODS = ("lora", "dora", "full")
 
 @dataclass(kw_only=True)
 class AlignFlags(TrainingFlags):
-    """For `sam train align`."""
-
     audio: Annotated[Path | None, option("Folder of the recordings.", "FOLDER")] = None
     encoder: Annotated[str, option("A name, folder or Hub id.", "NAME", panel=MODEL, autocompletion=complete_model)] = (
         "eat-base"
@@ -123,10 +121,8 @@ def recipe_of(flags: AlignFlags, team: Team) -> AlignRecipe:
     from samcli.models.connector_base import ConnectorConfig
     from samcli.training.align.network import AlignRecipe
 
-    if flags.connector not in CONNECTORS:
-        raise UsageError(f"There is no --connector {flags.connector!r}: choose {', '.join(CONNECTORS)}.")
-    if flags.method not in METHODS:
-        raise UsageError(f"There is no --method {flags.method!r}: choose {', '.join(METHODS)}.")
+    check_choice("--connector", flags.connector, CONNECTORS)
+    check_choice("--method", flags.method, METHODS)
     kind: Any = CONNECTORS[flags.connector]
     plain = AlignRecipe()
     return AlignRecipe(

@@ -19,7 +19,7 @@ from samcli.cli.train.pretrain import pretrain
 from samcli.cli.train.shared import reporter
 from samcli.cli.train.speech import speech
 from samcli.cli.train.tune import tune
-from samcli.errors import ExitCode, UsageError
+from samcli.errors import ExitCode, UsageError, check_choice
 
 if TYPE_CHECKING:
     from samcli.models.sam import SamNetwork
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class PlotFlags(TalkFlags):
-    """For `sam train plot`."""
-
     only: Annotated[list[str] | None, option("Single figure; repeatable.", "NAME")] = None
     output: Annotated[Path | None, option("PNG file, by matplotlib.", names=("--output", "-o"))] = None
 
@@ -81,8 +79,6 @@ def complete_variant(incomplete: str) -> list[str]:
 
 @dataclass(kw_only=True)
 class NanoFlags(TalkFlags):
-    """For `sam train nano`."""
-
     size: Annotated[str, option("nano, small or base.", autocompletion=completes(SIZES))] = "nano"
     steps: Annotated[int | None, option("Steps of the whole training.", "N", min=10)] = None
     start: Annotated[
@@ -123,8 +119,7 @@ def nano(
     """
     if not (corpus / "manifest.csv").is_file():
         raise UsageError(f"{str(corpus)!r} is no corpus: there is no manifest.csv in it.")
-    if flags.size not in SIZES:
-        raise UsageError(f"There is no --size {flags.size!r}: choose {', '.join(SIZES)}.")
+    check_choice("--size", flags.size, SIZES)
     from samcli.checkpoints.loading import locate
     from samcli.text.labels import labels
     from samcli.text.tokenizer import Tokenizer
@@ -205,11 +200,5 @@ def recipe_of(flags: NanoFlags) -> NanoRecipe:
     return recipe if flags.steps is None else recipe.scaled(flags.steps / recipe.steps)
 
 
-train.command("align", no_args_is_help=True)(align)
-train.command("distill", no_args_is_help=True)(distill)
-train.command("pretrain", no_args_is_help=True)(pretrain)
-train.command("mohawk", no_args_is_help=True)(mohawk)
-train.command("speech", no_args_is_help=True)(speech)
-train.command("check", no_args_is_help=True)(check)
-train.command("tune", no_args_is_help=True)(tune)
-train.command("plot", no_args_is_help=True)(plot)
+for command in (align, distill, pretrain, mohawk, speech, check, tune, plot):
+    train.command(no_args_is_help=True)(command)

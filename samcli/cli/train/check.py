@@ -23,8 +23,6 @@ Data = Annotated[Path, typer.Argument(metavar="DATA", help="A folder per label, 
 
 @dataclass(kw_only=True)
 class CheckFlags(JsonFlags):
-    """For `sam train check`."""
-
     seed: Annotated[int, option("Seed of the held-out choice.", min=0)] = 0
 
 

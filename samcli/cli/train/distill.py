@@ -44,8 +44,6 @@ def complete_student(incomplete: str) -> list[str]:
 
 @dataclass(kw_only=True)
 class DistillFlags(TrainingFlags):
-    """For `sam train distill`."""
-
     teacher: Annotated[
         str | None, option("A tagger, or its labels (.npz).", "NAME", panel=MODEL, autocompletion=complete_model)
     ] = None

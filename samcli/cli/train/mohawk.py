@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class MohawkFlags(TrainingFlags):
-    """For `sam train mohawk`."""
-
     text: Annotated[Path | None, option("Text file or folder; else our captions.", "PATH")] = None
     steps: Annotated[str, option("Steps of the three stages.", "A,B,C")] = "200,400,2400"
     length: Annotated[int, option("Tokens of a window.", "N", min=2)] = 256

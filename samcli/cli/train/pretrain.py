@@ -24,15 +24,13 @@ from samcli.cli.train.shared import (
     settings_of,
     teaching,
 )
-from samcli.errors import ExitCode, UsageError
+from samcli.errors import ExitCode, UsageError, check_choice
 
 SIZES = ("nano", "tiny", "small", "base")
 
 
 @dataclass(kw_only=True)
 class PretrainFlags(TrainingFlags):
-    """For `sam train pretrain`."""
-
     size: Annotated[str, option("nano, tiny, small, base.", "SIZE", autocompletion=completes(SIZES))] = "tiny"
     seconds: Annotated[float, option("Length of a window.", min=0.32, max=120.0)] = 10.24
     hidden: Annotated[float, option("Share of the patches hidden.", min=0.01, max=0.99)] = 0.78125
@@ -54,8 +52,7 @@ def pretrain(
 
     Stopped, the same command goes on from the last save.
     """
-    if flags.size not in SIZES:
-        raise UsageError(f"There is no --size {flags.size!r}: choose {', '.join(SIZES)}.")
+    check_choice("--size", flags.size, SIZES)
     if flags.probe is not None and not (flags.probe / "manifest.csv").is_file():
         raise UsageError(f"{str(flags.probe)!r} is no corpus: there is no manifest.csv in it.")
     inputs = find_sounds(folders)

@@ -22,15 +22,13 @@ from samcli.cli.train.shared import (
     settings_of,
     teaching,
 )
-from samcli.errors import ExitCode, UsageError
+from samcli.errors import ExitCode, check_choice
 
 SIZES = ("tiny", "small", "base", "large")
 
 
 @dataclass(kw_only=True)
 class SpeechFlags(TrainingFlags):
-    """For `sam train speech`."""
-
     size: Annotated[str, option("tiny, small, base, large.", "SIZE", autocompletion=completes(SIZES))] = "base"
     joined: Annotated[int, option("Most utterances of an example.", "N", min=1)] = 1
     plain: Annotated[bool, switch("Recordings as they are, unvaried.", "--plain")] = False
@@ -52,8 +50,7 @@ def speech(
 
     Stopped, the same command goes on from the last save.
     """
-    if flags.size not in SIZES:
-        raise UsageError(f"There is no --size {flags.size!r}: choose {', '.join(SIZES)}.")
+    check_choice("--size", flags.size, SIZES)
     from samcli.training.speech.material import inputs_of, read_speech
 
     utterances = read_speech(data)

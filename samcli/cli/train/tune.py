@@ -13,7 +13,7 @@ from samcli.cli.output import Output, output
 from samcli.cli.progress import span
 from samcli.cli.tables import readable_size
 from samcli.cli.train.check import Data
-from samcli.errors import ExitCode, UsageError
+from samcli.errors import ExitCode, UsageError, check_choice
 
 if TYPE_CHECKING:
     from samcli.audio.front_end import FrontEnd
@@ -25,8 +25,6 @@ METHODS = ("lora", "dora", "full", "head")
 
 @dataclass(kw_only=True)
 class TuneFlags(TalkFlags):
-    """For `sam train tune`."""
-
     output: Annotated[Path | None, option("Folder to make.", names=("--output", "-o"), panel=OUTPUT)] = None
     resume: Annotated[bool, switch("Continuation of a stopped run.", "--resume", panel=OUTPUT)] = False
     base: Annotated[str, option("Model to train.", "NAME", autocompletion=complete_model)] = "sam-nano"
@@ -96,8 +94,7 @@ def check_flags(flags: TuneFlags) -> Path:
     """The folder to make; what cannot be is refused before anything is read."""
     if flags.output is None:
         raise UsageError("Say where the model goes: -o FOLDER.")
-    if flags.method not in METHODS:
-        raise UsageError(f"There is no --method {flags.method!r}: choose {', '.join(METHODS)}.")
+    check_choice("--method", flags.method, METHODS)
     if flags.epochs is not None and flags.minutes is not None:
         raise UsageError("Give --epochs or --minutes, not both.")
     for name, value in (("epochs", flags.epochs), ("minutes", flags.minutes)):
