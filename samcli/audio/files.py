@@ -136,7 +136,12 @@ SEEK_BYTES = 256  # what a change of place counts for: a WAV full of empty chunk
 
 
 class Sieve:
-    """A file as FFmpeg is to see it: without holes where positions mean nothing, and ending where sound has ended."""
+    """A file as FFmpeg is to see it: without holes where positions mean nothing, and ending where sound has ended.
+
+    Holes are room taken in advance, parts of a download that never came, a disk's rubbish. FFmpeg gathers whatever lies
+    between two frames of sound before it looks at it, so a gigabyte of zeros would take two of memory; in other
+    containers it looks at every byte of it. Here is the place to notice, and to bound both.
+    """
 
     def __init__(self, file: Steady, start: int | None) -> None:
         """`start` is where the frames of a bare stream begin; None if the file is something else."""

@@ -112,6 +112,13 @@ ELEMENTWISE = frozenset(
 
 
 class Blueprint(TorchFunctionMode):
+    """Builds a module for its names and shapes, before any memory is given to what a file claims.
+
+    Everything of more than a few elements is made on the meta device, whatever the config asks for; parameters get no
+    first values. Small tensors are real, so constants that are no part of a checkpoint keep their values. (A plain meta
+    device would do, but torch imports its compiler, a second or more, for the first arithmetic on it.)
+    """
+
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if getattr(func, "__module__", "") == "torch.nn.init":

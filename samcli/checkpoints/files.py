@@ -1,4 +1,9 @@
-"""The files of a model folder: its weights, what lies where in them, its tokenizer. No tensor is read."""
+"""The files of a model folder: its weights, what lies where in them, its tokenizer. No tensor is read.
+
+Folders also lie in the Hub's cache, whose layout is huggingface_hub's own (refs, snapshots, blobs), so that models are
+shared with every other program that uses it. A snapshot counts as whole when its config and all its weight files are
+there; downloads fetch the weights last, so nothing else can be lacking then. No network is used here.
+"""
 
 from __future__ import annotations
 

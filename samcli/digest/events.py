@@ -123,6 +123,13 @@ def _most(one: Event | None, other: Event | None, measure: Callable[[Event], int
 
 
 class Course(NamedTuple):
+    """What is known of the events of one sound while they may still go on.
+
+    What touches the edges of its stretch of time is left open: a run of steps that began before it, or that goes on
+    behind it, and events that the neighbouring stretch may still join. Two courses, one after the other, are one: the
+    result is the same however time is cut.
+    """
+
     start: int
     end: int
     head: Event | None = None  # the run that touches the start

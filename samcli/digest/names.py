@@ -1,4 +1,8 @@
-"""Which labels belong together: the rows of a digest, and names for one sound, of which one is to be said."""
+"""Which labels belong together: the rows of a digest, and names for one sound, of which one is to be said.
+
+"Dog" is heard where a bark is; "Bark" too where the head says no more than "Dog". A row's score at a moment is that of
+its plainest member, measured against the member's own threshold.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,7 @@ TWINS = (
     ("Clapping", "Applause"), ("Tick", "Tick-tock", "Clock"), ("Shatter", "Breaking"), ("Fireworks", "Firecracker"),
     ("Typing", "Computer keyboard"), ("Door", "Slam"), ("Church bell", "Change ringing (campanology)"),
     ("Skidding", "Tire squeal"), ("Doorbell", "Ding-dong"), ("Screaming", "Yell", "Shout"),
-    ("Burping, eructation", "Burping, eructation"), ("Keys jangling", "Jingle, tinkle"), ("Zipper (clothing)",),
+    ("Keys jangling", "Jingle, tinkle"),
     ("Mechanical fan", "Air conditioning"), ("Sheep", "Bleat"), ("Goat", "Bleat"), ("Insect", "Buzz"),
     ("Crumpling, crinkling", "Tearing"), ("Stream", "Trickle, dribble"), ("Snake", "Hiss"),
     ("Siren", "Police car (siren)", "Ambulance (siren)", "Fire engine, fire truck (siren)", "Emergency vehicle"),

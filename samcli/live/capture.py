@@ -1,4 +1,7 @@
-"""What a source of live sound is: an iteration over blocks of samples, and over what happened to them."""
+"""A source of live sound, and the thread that takes it in while the model computes, in bounded memory.
+
+A source that can wait is held up; from one that cannot, what finds no room is lost, and how much is told.
+"""
 
 from __future__ import annotations
 

@@ -30,7 +30,12 @@ class Seen(NamedTuple):
 
 
 class Watched:
-    """The files under way."""
+    """The files under way: which of a folder are complete and new.
+
+    A file is complete when its size and its time of change rest for a while, or have rested already when it is first
+    seen, as those of one that was moved in. The system tells what changes (inotify and its like); where it cannot, as
+    on network disks, the folder is looked through now and then. What is told is only a hint: the disk decides.
+    """
 
     def __init__(
         self,

@@ -2,6 +2,9 @@
 
 words -> sums of hashed pieces -> layers -> intent of the whole, role and sound of each word, where a second
 question begins
+
+A word is the sum of its pieces: hashes of its runs of three to five letters and of the whole. A word that was never
+seen, or is misspelt, shares most of its pieces with one that was.
 """
 
 from __future__ import annotations

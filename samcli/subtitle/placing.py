@@ -13,7 +13,6 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from samcli.errors import check_choice
 from samcli.subtitle.guides import Guide
 from samcli.subtitle.script import Cue, SoundCue
 from samcli.subtitle.sounds import Sound, is_music
@@ -23,10 +22,6 @@ STYLES = ("ongoing", "present", "brief", "capitals")
 NOBODY = ("someone", "something", "nothing")  # where the sound itself says more than who makes it
 FAR = "in the distance"
 NOTE, NUMBER_SIGN = "♪", "#"  # the second in files that are no Unicode
-
-
-def check_style(style: str) -> None:
-    check_choice("--style", style, STYLES)
 
 
 def words_of(sound: Sound, style: str) -> str:

@@ -16,7 +16,7 @@ from samcli.cli.output import Output, output
 from samcli.cli.progress import Progress
 from samcli.cli.resolve import load_here, read_labels
 from samcli.cli.tables import show
-from samcli.errors import ExitCode, UsageError
+from samcli.errors import ExitCode, UsageError, check_choice
 
 if TYPE_CHECKING:
     from samcli.subtitle.ass import AssScript
@@ -66,11 +66,11 @@ def subtitle(
     The dialogue keeps every byte of its text and times.
     """
     from samcli.subtitle.guides import guide_named
-    from samcli.subtitle.placing import check_style
+    from samcli.subtitle.placing import STYLES
 
     streams = output()
     guide = guide_named(flags.guide)
-    check_style(flags.style or guide.style)
+    check_choice("--style", flags.style or guide.style, STYLES)
     if not Path(film).exists():
         raise UsageError(f"There is no file named {film!r}.")
     if flags.check:

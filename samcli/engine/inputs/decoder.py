@@ -1,7 +1,9 @@
-"""A process that decodes for us, seen from here.
+"""A process that decodes for us: what it does, and how it is seen from here.
 
 Threads of one process share its interpreter, and a quick model waits for them. A decoder that dies, as one may of a
-hostile file, takes that file with it; the next is read by another.
+hostile file, takes that file with it; the next is read by another. A request is a line of JSON on its standard input,
+an answer one on standard output; samples and levels go through slots of memory that it shares with its parent, which
+hands them back one by one. The process ends with its parent, whose pipe then closes.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ Names = Sequence[re.Pattern[str]]  # one pattern for each of some folders in a r
 
 
 class Glob:
-    """One pattern, for many paths."""
+    """One pattern of relative paths: `*` and `?` stay inside a name, `**` spans folders; without a slash, in any."""
 
     def __init__(self, pattern: str) -> None:
         names = pattern.removeprefix("./").split("/")
