@@ -39,11 +39,7 @@ BLANK = Record(task="tag", path="")
 
 
 def load(
-    name: Name = DEFAULT_MODEL,
-    *,
-    device: str = "auto",
-    dtype: str | torch.dtype | None = None,
-    offline: bool = False,
+    name: Name = DEFAULT_MODEL, *, device: str = "auto", dtype: str | torch.dtype | None = None, offline: bool = False
 ) -> Sam:
     """The model behind a catalogue name, a Hub id `org/name[@revision]` or a folder, ready to hear."""
     import torch

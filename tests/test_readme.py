@@ -9,7 +9,7 @@ import pytest
 from typer.main import get_command
 
 from samcli.cli.app import app
-from samcli.cli.exit_codes import ExitCode
+from samcli.errors import ExitCode
 from samcli.records import Record
 from samcli.writers.formats import FORMATS
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from samcli.answers.captions import listed
-from samcli.answers.clock import between, clock, how_many, lasting, often, percent
 from samcli.answers.facts import Facts, Sound
-from samcli.answers.moments import by_name, found, in_order
-from samcli.answers.reply import Answer, Answerer, said
+from samcli.answers.moments import by_name, found, in_order, of_one
+from samcli.answers.phrases import Answer, Answerer, between, clock, how_many, lasting, listed, often, percent, said
 from samcli.answers.telling import sounds_to_tell
 from samcli.questions.meaning import Question
 
@@ -31,10 +29,8 @@ def count(facts: Facts, question: Question) -> Answer:
     return said(f"{sound.named.noun} {_are(sound)} heard {number}", facts, sound)
 
 
-def how_often(facts: Facts, question: Question) -> Answer:
-    sound, nothing = found(facts, question)
-    if sound is None:
-        return nothing
+@of_one
+def how_often(facts: Facts, sound: Sound) -> Answer:
     number, seconds = often(sound.count), facts.duration / 1000
     start = (
         f"{sound.said.present} {number}" if sound.said.counted else f"{sound.named.noun} {_are(sound)} heard {number}"
@@ -50,20 +46,16 @@ def how_often(facts: Facts, question: Question) -> Answer:
     return said(f"{start} in {lasting(facts.duration)}, {pace}", facts, sound)
 
 
-def how_long(facts: Facts, question: Question) -> Answer:
-    sound, nothing = found(facts, question)
-    if sound is None:
-        return nothing
+@of_one
+def how_long(facts: Facts, sound: Sound) -> Answer:
     total = lasting(sound.account.total)
     if sound.count == 1:
         return said(f"{sound.said.present} for {total}, {between(sound.start, sound.end)}", facts, sound)
     return said(f"{sound.said.present} for {total} in all, in {how_many(sound.count)} stretches", facts, sound)
 
 
-def share(facts: Facts, question: Question) -> Answer:
-    sound, nothing = found(facts, question)
-    if sound is None:
-        return nothing
+@of_one
+def share(facts: Facts, sound: Sound) -> Answer:
     return said(f"{sound.named.noun} can be heard for {percent(sound.share)}", facts, sound)
 
 
@@ -131,10 +123,8 @@ def quietest_at(facts: Facts, question: Question) -> Answer:
     return said(f"it is quietest {between(start, end)}, at {own.mean:.0f} dB of full scale")
 
 
-def loud(facts: Facts, question: Question) -> Answer:
-    sound, nothing = found(facts, question)
-    if sound is None:
-        return nothing
+@of_one
+def loud(facts: Facts, sound: Sound) -> Answer:
     below = facts.digest.level.highest / 10 - sound.level
     word = "loud" if sound.level > -20 else "quiet" if sound.level < -40 else "neither loud nor quiet"
     beside = "the loudest there is" if below < 1 else f"{below:.0f} dB below the loudest"

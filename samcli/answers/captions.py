@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from zlib import crc32
 
-from samcli.answers.clock import clock, often
 from samcli.answers.facts import LONG, Evidence, Facts, Sound, amount_within, overlap
+from samcli.answers.phrases import capital, clock, listed, often
 from samcli.answers.telling import MAIN, guesses, sounds_to_tell
 from samcli.text import inflection
 from samcli.text.sayings import ONCE
@@ -264,17 +264,6 @@ def _once(sounds: Sequence[Sound], pick: Picker) -> str:
     return listed(parts)
 
 
-def listed(items: Sequence[str], word: str = "and") -> str:
-    """ "a, b and c" """
-    if len(items) < 2:
-        return "".join(items)
-    return f"{', '.join(items[:-1])} {word} {items[-1]}"
-
-
-def capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 class Picker:
     """Takes one of several wordings, always the same one of the same recording."""
 
@@ -286,7 +275,7 @@ class Picker:
         return choices[self.seed % len(choices)]
 
 
-def picker(facts: Facts, text: str = "") -> Picker:
+def picker(facts: Facts) -> Picker:
     """Of a recording: what it holds and how loud it is decide, so that two of one sound are not told alike."""
     level = facts.digest.level
-    return Picker(crc32(f"{sorted(facts.accounts)[:4]} {facts.duration} {level.highest} {level.at} {text}".encode()))
+    return Picker(crc32(f"{sorted(facts.accounts)[:4]} {facts.duration} {level.highest} {level.at} ".encode()))

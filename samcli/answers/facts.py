@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from samcli.answers.names import HEADINGS, best_called
 from samcli.digest.digest import TENTH, Digest
 from samcli.digest.events import Account, Event
-from samcli.digest.rows import Rows
+from samcli.digest.names import HEADINGS, Rows, best_called
 from samcli.text.sayings import LASTING, Saying, saying
 
 
@@ -33,6 +32,7 @@ class Sureness:
 
 
 LONG = 30_000  # milliseconds from which a recording is long
+MOST_EVIDENCE = 12  # events
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,13 +150,13 @@ class Facts:
         scores = self.digest.best[members]
         return best_called(label, [self.rows.labels[place] for place in members], scores.tolist())
 
-    def evidence(self, sounds: Sequence[Sound], most: int = 12) -> tuple[Evidence, ...]:
+    def evidence(self, sounds: Sequence[Sound]) -> tuple[Evidence, ...]:
         """The plainest events of some sounds, in order of time."""
-        each = max(1, most // max(1, len(sounds)))
+        each = max(1, MOST_EVIDENCE // max(1, len(sounds)))
         found: list[tuple[Event, str]] = []
-        for sound in sounds[:most]:
+        for sound in sounds[:MOST_EVIDENCE]:
             found += [(event, sound.said.label) for event in sound.account.plainest[:each]]
-        found = sorted(found[:most], key=lambda item: (item[0].start, item[1]))
+        found = sorted(found[:MOST_EVIDENCE], key=lambda item: (item[0].start, item[1]))
         return tuple(
             Evidence(label, round(event.score, 4), event.start / 1000, event.end / 1000) for event, label in found
         )

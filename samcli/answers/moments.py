@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from samcli.answers.captions import listed
-from samcli.answers.clock import between, clock, often
 from samcli.answers.facts import Evidence, Facts, Sound, amount_within, overlap
-from samcli.answers.names import kin
+from samcli.answers.phrases import Answer, Answerer, between, clock, listed, missing, not_known, often, one_of, said
 from samcli.answers.presence import NO_SOUND_NAMED
-from samcli.answers.reply import Answer, Answerer, missing, not_known, one_of, said
 from samcli.answers.telling import guesses, sounds_to_tell
 from samcli.digest.events import Account, Event
+from samcli.digest.names import kin
 from samcli.questions.meaning import Name, Question
 
 SHOWN = 8  # times that are listed
@@ -24,19 +22,27 @@ def found(facts: Facts, question: Question) -> tuple[Sound | None, Answer]:
     return by_name(facts, one_of(question))
 
 
+def of_one(answer: Callable[[Facts, Sound], Answer]) -> Answerer:
+    """An answer about the one sound that a question names; where there is none, that is the answer."""
+
+    def answered(facts: Facts, question: Question) -> Answer:
+        sound, nothing = found(facts, question)
+        return nothing if sound is None else answer(facts, sound)
+
+    return answered
+
+
 def by_name(facts: Facts, name: Name | None, presumed: bool = False) -> tuple[Sound | None, Answer]:
     if name is None:
         return None, Answer(NO_SOUND_NAMED)
     if name.label is None:
         return None, not_known(name)
     sound = facts.sound(name.label, presumed)
-    return sound, Answer("") if sound is not None else said(missing(name))
+    return sound, Answer("") if sound is not None else said(missing(name.label))
 
 
-def when(facts: Facts, question: Question) -> Answer:
-    sound, nothing = found(facts, question)
-    if sound is None:
-        return nothing
+@of_one
+def when(facts: Facts, sound: Sound) -> Answer:
     verb = "begin" if sound.said.nouns else "begins"
     more = f", the first of {sound.count} times" if sound.count > 1 else ""
     if sound.said.counted:
@@ -44,10 +50,8 @@ def when(facts: Facts, question: Question) -> Answer:
     return _event(facts, sound, f"{sound.said.known()} {verb} at {clock(sound.start)}{more}", sound.account.first[0])
 
 
-def until(facts: Facts, question: Question) -> Answer:
-    sound, nothing = found(facts, question)
-    if sound is None:
-        return nothing
+@of_one
+def until(facts: Facts, sound: Sound) -> Answer:
     last = sound.account.last[-1]
     if last.end >= facts.duration - NEAR:
         return _event(facts, sound, f"{sound.said.known()} can be heard to the end, at {clock(facts.duration)}", last)
@@ -55,10 +59,8 @@ def until(facts: Facts, question: Question) -> Answer:
     return _event(facts, sound, f"{sound.said.known()} {verb} at {clock(last.end)}", last)
 
 
-def times(facts: Facts, question: Question) -> Answer:
-    sound, nothing = found(facts, question)
-    if sound is None:
-        return nothing
+@of_one
+def times(facts: Facts, sound: Sound) -> Answer:
     events = sound.account.events
     shown = [between(event.start, event.end).removeprefix("at ") for event in events[:SHOWN]]
     if sound.account.complete and len(events) <= SHOWN:
@@ -207,10 +209,8 @@ def _meeting(events: Sequence[Event], others: Sequence[Event]) -> int | None:
     return min(starts) if starts else None
 
 
-def continuous(facts: Facts, question: Question) -> Answer:
-    sound, nothing = found(facts, question)
-    if sound is None:
-        return nothing
+@of_one
+def continuous(facts: Facts, sound: Sound) -> Answer:
     if sound.count == 1 and sound.share >= 0.9:
         return said(f"yes, {sound.said.present} without a break from beginning to end", facts, sound)
     if sound.count == 1:

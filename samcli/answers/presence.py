@@ -4,39 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from samcli.answers.captions import capital, listed
-from samcli.answers.clock import between
 from samcli.answers.facts import Facts, Sound, kept_within
-from samcli.answers.names import kin
-from samcli.answers.reply import Answer, Answerer, missing, not_known, one_of, said
+from samcli.answers.phrases import Answer, Answerer, between, capital, listed, missing, not_known, one_of, said
 from samcli.answers.telling import guesses, sounds_to_tell
-from samcli.questions.meaning import Name, Question
+from samcli.digest.names import kin
+from samcli.questions.meaning import Question
 from samcli.text.labels import narrower
 from samcli.text.sayings import saying
 
 NO_SOUND_NAMED = "Please name the sound that you ask about."
 
 
-def present(facts: Facts, question: Question) -> Answer:
+def _named(question: Question) -> str | Answer:
+    """The label of the sound that is asked about, or what to say where none is known."""
     name = one_of(question)
     if name is None:
         return Answer(NO_SOUND_NAMED)
-    if name.label is None:
-        return not_known(name)
+    return not_known(name) if name.label is None else name.label
+
+
+def present(facts: Facts, question: Question) -> Answer:
+    label = _named(question)
+    if isinstance(label, Answer):
+        return label
     if len(question.asked) > 1:
         return both(facts, question)
-    if name.label == "Silence":
+    if label == "Silence":
         return silent(facts, question)
-    sound = facts.sound(name.label)
+    sound = facts.sound(label)
     if sound is None:
-        return said(f"no, {missing(name)}")
+        return said(f"no, {missing(label)}")
     if question.span is not None:
-        return _present_within(facts, name, sound, question)
+        return _present_within(facts, label, sound, question)
     lead = "yes, " if sound.score >= facts.sureness.plainly else "yes, it seems that "
     return said(f"{lead}{sound.said.present}", facts, sound)
 
 
-def _present_within(facts: Facts, name: Name, sound: Sound, question: Question) -> Answer:
+def _present_within(facts: Facts, label: str, sound: Sound, question: Question) -> Answer:
     assert question.span is not None
     start, end = (round(1000 * edge) for edge in question.span.within(facts.duration / 1000))
     events = kept_within(sound.account, start, end)
@@ -44,7 +48,7 @@ def _present_within(facts: Facts, name: Name, sound: Sound, question: Question) 
         return said(
             f"yes, {sound.said.present} {between(max(start, events[0].start), min(end, events[0].end))}", facts, sound
         )
-    return said(f"no, {missing(name)} then")
+    return said(f"no, {missing(label)} then")
 
 
 def silent(facts: Facts, question: Question) -> Answer:
@@ -60,14 +64,12 @@ def silent(facts: Facts, question: Question) -> Answer:
 
 
 def absent(facts: Facts, question: Question) -> Answer:
-    name = one_of(question)
-    if name is None:
-        return Answer(NO_SOUND_NAMED)
-    if name.label is None:
-        return not_known(name)
-    sound = facts.sound(name.label)
+    label = _named(question)
+    if isinstance(label, Answer):
+        return label
+    sound = facts.sound(label)
     if sound is None:
-        return said(f"that is right: {missing(name)}")
+        return said(f"that is right: {missing(label)}")
     return said(f"that is not so: {sound.said.present}", facts, sound)
 
 
@@ -83,7 +85,7 @@ def both(facts: Facts, question: Question) -> Answer:
     gone = [name for name, sound in zip(names, found, strict=True) if sound is None]
     if not gone:
         return said(f"yes, {listed([sound.said.present for sound in here])}", facts, *here)
-    nothing = listed([missing(name) for name in gone])
+    nothing = listed([missing(name.label or "") for name in gone])
     if not here:
         return said(f"no, {nothing}")
     return said(f"no: {listed([sound.said.present for sound in here])}, but {nothing}", facts, *here)
@@ -104,7 +106,7 @@ def choice(facts: Facts, question: Question) -> Answer:
         return said("", facts, sound)._replace(text=f"{question.lettered[-place]}) {name.words}.")
     if best < facts.sureness.heard / 2:
         return said(
-            f"neither: {listed([missing(one) for one in names if one.label])}"
+            f"neither: {listed([missing(one.label) for one in names if one.label])}"
             if len(names) == 2
             else "none of them is heard"
         )
@@ -138,21 +140,21 @@ def absent_of(facts: Facts, question: Question) -> Answer:
 
 
 def kind(facts: Facts, question: Question) -> Answer:
-    name = one_of(question)
-    if name is None or name.label is None:
-        return Answer(NO_SOUND_NAMED) if name is None else not_known(name)
-    under = {name.label, *narrower(name.label)}
-    sounds = [sound for sound in (*sounds_to_tell(facts), *guesses(facts, 6)) if sound.label in under - {name.label}]
+    label = _named(question)
+    if isinstance(label, Answer):
+        return label
+    under = {label, *narrower(label)}
+    sounds = [sound for sound in (*sounds_to_tell(facts), *guesses(facts, 6)) if sound.label in under - {label}]
     sounds = list({sound.label: sound for sound in sounds}.values())
     sure = [sound for sound in sounds if sound.score >= facts.sureness.plainly]
     if sure:
         return said(listed([sound.said.noun for sound in sure[:4]]), facts, *sure[:4])
-    whole = facts.sound(name.label)
+    whole = facts.sound(label)
     if whole is not None:
         if sounds:
             return said(f"perhaps {sounds[0].said.noun}", facts, sounds[0])
         return said(f"{whole.said.noun}, but of which kind is hard to tell", facts, whole)
-    return said(missing(name))
+    return said(missing(label))
 
 
 def other_than(facts: Facts, question: Question) -> Answer:
@@ -166,25 +168,25 @@ def other_than(facts: Facts, question: Question) -> Answer:
 
 
 def only(facts: Facts, question: Question) -> Answer:
-    name = one_of(question)
-    if name is None or name.label is None:
-        return Answer(NO_SOUND_NAMED) if name is None else not_known(name)
-    sound, label = facts.sound(name.label), name.label
+    label = _named(question)
+    if isinstance(label, Answer):
+        return label
+    sound = facts.sound(label)
     rest = [other for other in sounds_to_tell(facts) if not kin(other.label, label)]
     naming = listed([other.said.present for other in rest[:4]])
     if sound is None:
-        return said(f"no, {missing(name)}" + (f"; {naming}" if rest else ""), facts, *rest[:4])
+        return said(f"no, {missing(label)}" + (f"; {naming}" if rest else ""), facts, *rest[:4])
     if rest:
         return said(f"no, {naming} as well", facts, sound, *rest[:4])
     return said(f"yes, nothing but {sound.said.noun} can be made out", facts, sound)
 
 
 def sure(facts: Facts, question: Question) -> Answer:
-    name = one_of(question)
-    if name is None or name.label is None:
-        return Answer(NO_SOUND_NAMED) if name is None else not_known(name)
-    chance, own = facts.chance(name.label), saying(name.label)
-    sound = facts.sound(name.label)
+    label = _named(question)
+    if isinstance(label, Answer):
+        return label
+    chance, own = facts.chance(label), saying(label)
+    sound = facts.sound(label)
     if sound is None:
         return said(f"{own.noun} is unlikely: its score is {chance:.2f} of 1")
     degree = "very likely" if chance >= 0.8 else "likely" if chance >= 0.5 else "possible, but not sure"

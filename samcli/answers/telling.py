@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from samcli.answers.facts import LONG, Facts, Sound, overlap
-from samcli.answers.names import HEADINGS, SAYABLE, kin
+from samcli.digest.names import HEADINGS, SAYABLE, kin
 from samcli.text.labels import narrower
 from samcli.text.sayings import saying
 

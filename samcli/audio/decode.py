@@ -12,17 +12,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from itertools import chain
-from types import TracebackType
 from typing import BinaryIO
 
 import numpy as np
 
 from samcli.audio.decoders import AvSource, SoundFileSource, Source, Undecodable
 from samcli.audio.files import Name, OpenFile, by_name, by_object, cause
-from samcli.audio.flac import counts, goes_on
-from samcli.audio.headers import ogg_ends, share_present, signature
-from samcli.audio.resample import RATES, SAMPLE_RATE, Resampler, Wave
-from samcli.audio.windows import regroup
+from samcli.audio.headers import counts, goes_on, ogg_ends, share_present, signature
+from samcli.audio.waves import RATES, SAMPLE_RATE, Resampler, Wave, regroup
 from samcli.errors import InputError
 
 BLOCK_SECONDS = 10.0
@@ -69,7 +66,7 @@ class SoundReader:
     def __enter__(self) -> SoundReader:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:

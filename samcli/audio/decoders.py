@@ -13,11 +13,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from samcli.audio.files import Steady
+from samcli.audio.files import BARE_PATIENCE, PATIENCE, Sieve, Steady
 from samcli.audio.headers import asf_seconds, bare_start, mp3_frames
-from samcli.audio.holes import BARE_PATIENCE, PATIENCE, Sieve
-from samcli.audio.mixing import DTYPES, Layout, mono, samples_of, weighted
-from samcli.audio.resample import RATES, Resampler, Wave
+from samcli.audio.waves import DTYPES, RATES, Layout, Resampler, Wave, mono, samples_of, weighted
 
 NATIVE_SAMPLES = 1 << 18  # samples decoded at a time, all channels together: 1 MiB as float32
 UNKNOWN_FRAMES = 1 << 62  # libsndfile says so many frames when a FLAC stream does not say how many it holds

@@ -14,7 +14,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from samcli.audio.resample import SAMPLE_RATE as SAMPLE_RATE  # models take it from here, beside the frames
+from samcli.audio.waves import SAMPLE_RATE as SAMPLE_RATE  # models take it from here, beside the frames
 
 FRAME = 400  # 25 ms
 HOP = 160  # 10 ms: 100 frames per second

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from samcli.audio import mel32
 from samcli.audio.fbank import FLOOR, FRAME, HOP, MELS, FilterBank, log_mel
-from samcli.audio.resample import SAMPLE_RATE
+from samcli.audio.waves import SAMPLE_RATE
 
 
 class FrontEnd(ABC):

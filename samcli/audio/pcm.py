@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from samcli.audio.files import by_name
-from samcli.audio.mixing import weighted
-from samcli.audio.resample import RATES, Resampler, Wave
+from samcli.audio.waves import RATES, Resampler, Wave, weighted
 from samcli.errors import InputError, UsageError
 
 KINDS = {
@@ -85,7 +83,7 @@ class RawReader:
     def __enter__(self) -> RawReader:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._owned:
             self._file.close()
 

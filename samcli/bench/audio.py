@@ -57,7 +57,7 @@ def _bench_fbank(seconds: float, rounds: int) -> dict[str, Any]:
     import torch
 
     from samcli.audio.fbank import BLOCK_FRAMES, FFT, MELS, frame_count, log_mel
-    from samcli.audio.resample import SAMPLE_RATE
+    from samcli.audio.waves import SAMPLE_RATE
 
     wave = torch.randn(1, round(seconds * SAMPLE_RATE), generator=torch.Generator().manual_seed(0)) * 0.1
     frames = torch.randn(BLOCK_FRAMES, FFT)

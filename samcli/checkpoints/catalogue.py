@@ -8,7 +8,6 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -67,9 +66,9 @@ def find(name: str) -> Entry | None:
     return next((entry for entry in entries().values() if entry.repo == name), None)
 
 
-def suggest(name: str, others: Iterable[str] = ()) -> str:
+def suggest(name: str) -> str:
     """A sentence that names the closest known models, or the way to list them."""
-    close = difflib.get_close_matches(name.lower(), [DEFAULT, *entries(), *others], n=2, cutoff=0.6)
+    close = difflib.get_close_matches(name.lower(), [DEFAULT, *entries()], n=2, cutoff=0.6)
     return f"Did you mean {' or '.join(close)}?" if close else "sam models list shows the known ones."
 
 

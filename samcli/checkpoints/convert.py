@@ -17,10 +17,17 @@ import torch
 from torch import Tensor
 
 from samcli.checkpoints import catalogue
-from samcli.checkpoints.files import TOKENIZER, read_spots, tokenizer_file, weight_files
+from samcli.checkpoints import hub_client as hub
+from samcli.checkpoints.files import (
+    TOKENIZER,
+    Snapshot,
+    is_offline,
+    pickle_files,
+    read_spots,
+    tokenizer_file,
+    weight_files,
+)
 from samcli.checkpoints.format import save_module, write_json
-from samcli.checkpoints.hub import client as hub
-from samcli.checkpoints.hub.cache import Snapshot, is_offline, pickle_files
 from samcli.checkpoints.modules import LoadedModule, assemble, audioset_labels, load_folder
 from samcli.checkpoints.safety import DamagedFile, member, read_json, regular_size, shown
 from samcli.errors import ModelError

@@ -18,8 +18,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from samcli.checkpoints.blueprint import blueprint
-from samcli.checkpoints.configs import config_from_json, config_to_json
+from samcli.checkpoints.configs import blueprint, config_from_json, config_to_json
 from samcli.checkpoints.files import INDEX, WEIGHTS, read_spots
 from samcli.checkpoints.safety import check_sizes, member, read_json, shown
 from samcli.checkpoints.tensors import MappedWeights, fill
@@ -70,9 +69,7 @@ def kind_of(config: Any) -> str:
     raise TypeError(f"{type(config).__name__} is the config of no kind of model")
 
 
-def load_module(
-    folder: Path, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu"
-) -> tuple[nn.Module, Any]:
+def load_module(folder: Path, *, dtype: torch.dtype | None = None) -> tuple[nn.Module, Any]:
     """The module and its config from a folder in our format."""
     path = member(folder, "config.json")
     data = read_json(path)
@@ -86,7 +83,7 @@ def load_module(
     config = config_from_json(KINDS[kind].config, data, path)
     module = build(kind, config)
     weights = MappedWeights(headers)
-    fill(module, weights.tensors, dtype=dtype, device=device, where=folder, source=weights)
+    fill(module, weights.tensors, dtype=dtype, device="cpu", where=folder, source=weights)
     return module, config
 
 

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from samcli.checkpoints import catalogue
-from samcli.checkpoints.files import read_spots
-from samcli.checkpoints.hub import client as hub
-from samcli.checkpoints.hub.cache import COMMIT, LOADABLE, cache_folder, cached_snapshot, is_whole, repo_folder
+from samcli.checkpoints import hub_client as hub
+from samcli.checkpoints.files import COMMIT, LOADABLE, cache_folder, cached_snapshot, is_whole, read_spots, repo_folder
 from samcli.checkpoints.loading import is_adapter, locate
 from samcli.checkpoints.safety import read_json, shown
 from samcli.errors import ModelError

@@ -65,11 +65,7 @@ def language_config(shapes: Shapes, data: Mapping[str, Any], where: Path) -> Lan
     if f"{FIRST}B_bias" in shapes:
         return LanguageConfig(**common, **_mamba3(shapes, words, inner, where))
     channels, _, d_conv = _shape(shapes, f"{FIRST}conv1d.weight", 3, where)
-    common |= {
-        "d_conv": d_conv,
-        "bias": f"{FIRST}in_proj.bias" in shapes,
-        "conv_bias": f"{FIRST}conv1d.bias" in shapes,
-    }
+    common |= {"d_conv": d_conv, "bias": f"{FIRST}in_proj.bias" in shapes, "conv_bias": f"{FIRST}conv1d.bias" in shapes}
     if f"{FIRST}x_proj.weight" in shapes:
         d_state = _shape(shapes, f"{FIRST}A_log", 2, where)[1]
         dt_rank = _shape(shapes, f"{FIRST}dt_proj.weight", 2, where)[1]

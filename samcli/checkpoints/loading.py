@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from samcli.checkpoints import catalogue
+from samcli.checkpoints import hub_client as hub
 from samcli.checkpoints.calibration import is_calibration, read_calibration, thresholds_in, with_calibration
-from samcli.checkpoints.files import weight_files
-from samcli.checkpoints.hub import client as hub
-from samcli.checkpoints.hub.cache import Snapshot, cached_snapshot, is_offline
+from samcli.checkpoints.files import Snapshot, cached_snapshot, is_offline, weight_files
 from samcli.checkpoints.safety import DamagedFile, member, read_header
 from samcli.errors import ModelError
 from samcli.models.device import enough_memory, pick_device, suit_card

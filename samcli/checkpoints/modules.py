@@ -15,9 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from samcli.checkpoints.configs import config_from_json, config_to_json
-from samcli.checkpoints.files import read_spots
+from samcli.checkpoints.files import pickle_files, read_spots
 from samcli.checkpoints.format import KINDS, build
-from samcli.checkpoints.hub.cache import pickle_files
 from samcli.checkpoints.language_models import language_config, phi_config, published_language, rename_language
 from samcli.checkpoints.safety import Spot, check_sizes, member, parse_json, read_json, regular_size, shown
 from samcli.checkpoints.tensors import MappedWeights, fill

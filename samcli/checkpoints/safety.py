@@ -193,8 +193,8 @@ def regular_size(path: Path) -> int:
     return status.st_size
 
 
-def shown(value: Any, limit: int = 80) -> str:
+def shown(value: Any) -> str:
     """A stranger's text, made safe for one line of a message."""
     text = value if isinstance(value, str) else repr(value)
     text = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return f"'{text[:limit]}…'" if len(text) > limit else f"'{text}'"
+    return f"'{text[:80]}…'" if len(text) > 80 else f"'{text}'"

@@ -35,8 +35,8 @@ class Misfit(ModelError):
         self.mistyped = differences.get("of a wrong number type", [])
 
 
-def _few(names: list[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 class MappedWeights:

@@ -17,31 +17,24 @@ from samcli.cli import signals
 from samcli.cli.commands.bench import bench
 from samcli.cli.commands.calibrate import calibrate
 from samcli.cli.commands.doctor import doctor
-from samcli.cli.commands.embed import embed
+from samcli.cli.commands.embed import duplicates, embed
 from samcli.cli.commands.evaluate import evaluate
 from samcli.cli.commands.index import index
-from samcli.cli.commands.listen import ask, caption, tag
-from samcli.cli.commands.mcp import mcp
-from samcli.cli.commands.merge import merge
+from samcli.cli.commands.labels import labels
+from samcli.cli.commands.listen import ask, caption, merge, tag, transcribe
 from samcli.cli.commands.models import models
+from samcli.cli.commands.report import plot, report
 from samcli.cli.commands.search import search
-from samcli.cli.commands.serve import serve
+from samcli.cli.commands.serve import mcp, serve
 from samcli.cli.commands.subtitle import subtitle
+from samcli.cli.commands.summary import summary
 from samcli.cli.completion import completion
-from samcli.cli.exit_codes import ExitCode
-from samcli.cli.help import ShortHelp
-from samcli.cli.live.flags import LiveCommand
-from samcli.cli.live.live import live
+from samcli.cli.flags import ShortHelp, switch
+from samcli.cli.live.live import LiveCommand, live
 from samcli.cli.live.watch import watch
-from samcli.cli.look.duplicates import duplicates
-from samcli.cli.look.labels import labels
-from samcli.cli.look.plot import plot
-from samcli.cli.look.report import report
-from samcli.cli.look.summary import summary
 from samcli.cli.output import ClosedPipe, Output, output
-from samcli.cli.speech.transcribe import transcribe
 from samcli.cli.train.app import train
-from samcli.errors import SamError
+from samcli.errors import ExitCode, SamError
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
@@ -63,9 +56,7 @@ def show_version(wanted: bool) -> None:
 
 @app.callback()
 def sam(
-    version: Annotated[
-        bool, typer.Option("--version", help="Version.", metavar="", callback=show_version, is_eager=True)
-    ] = False,
+    version: Annotated[bool, switch("Version.", "--version", callback=show_version, is_eager=True)] = False,
 ) -> None:
     """Listen to sound and write down what is heard.
 

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from samcli.cli.output import output
 from samcli.errors import UsageError
 
 BASH = """\
@@ -119,9 +120,12 @@ def completes(names: Iterable[str]) -> Callable[[str], list[str]]:
     return complete
 
 
+ENGINES = ("local", "ray")
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+
 complete_device = completes(("auto", "cpu", "cuda", "mps"))
-complete_dtype = completes(("auto", "float32", "bfloat16", "float16"))
-complete_engine = completes(("local", "ray"))
+complete_dtype = completes(DTYPES)
+complete_engine = completes(ENGINES)
 
 
 def completion(
@@ -133,8 +137,6 @@ def completion(
     sam completion zsh > ~/.zfunc/_sam
     sam completion fish > ~/.config/fish/completions/sam.fish
     """
-    from samcli.cli.output import output
-
     output().write(script(shell))
 
 

@@ -6,24 +6,18 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
-import typer
-
 from samcli.cli.completion import completes
-from samcli.cli.flags import OUTPUT, SafeCells, TalkFlags, WriteFlags
+from samcli.cli.flags import OUTPUT, SafeCells, TalkFlags, WriteFlags, option
 from samcli.cli.output import Output
-from samcli.cli.sheet import show
-from samcli.cli.terminal import TerminalTable
+from samcli.cli.tables import TerminalTable, show
 from samcli.errors import OutputError, UsageError
 from samcli.records import Record
 from samcli.writers import rows as row_formats
-from samcli.writers.base import Format, Layout
 from samcli.writers.escape import one_line, to_bytes
 from samcli.writers.files import AtomicFile, FileSink, FolderSink, write_whole
-from samcli.writers.formats import format_of, format_of_file
-from samcli.writers.table import Tsv
+from samcli.writers.formats import Format, Layout, Tsv, format_of, format_of_file
 
 if TYPE_CHECKING:
     from samcli.engine.inputs.find import Input
@@ -35,20 +29,17 @@ class RowFlags(TalkFlags):
 
     format: Annotated[
         str | None,
-        typer.Option(
-            "--format",
-            "-f",
-            help="jsonl, json, csv, tsv or txt.",
-            metavar="FORMAT",
+        option(
+            "jsonl, json, csv, tsv or txt.",
+            "FORMAT",
+            names=("--format", "-f"),
+            panel=OUTPUT,
             autocompletion=completes(row_formats.FORMATS),
-            rich_help_panel=OUTPUT,
         ),
     ] = None
     output: Annotated[
         str | None,
-        typer.Option(
-            "--output", "-o", help="Output file; its suffix chooses the format.", metavar="FILE", rich_help_panel=OUTPUT
-        ),
+        option("Output file; its suffix chooses the format.", "FILE", names=("--output", "-o"), panel=OUTPUT),
     ] = None
     safe_cells: SafeCells = True
 
@@ -67,9 +58,7 @@ class Sink(Protocol):
 
     def __enter__(self) -> Sink: ...
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def __exit__(self, *error: object) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -205,7 +194,5 @@ class StreamSink:
     def __enter__(self) -> StreamSink:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         return None

@@ -8,11 +8,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 from samcli.cli.completion import (
     complete_device,
@@ -22,85 +23,90 @@ from samcli.cli.completion import (
     complete_labels,
     complete_model,
 )
-from samcli.cli.help import HelpAll
+from samcli.cli.output import output
 
 INPUT, OUTPUT, ACT, MODEL, MACHINE = "What to hear", "What to write", "What to do", "Model", "Machine"
 PANELS = (None, INPUT, OUTPUT, ACT, MODEL, MACHINE)
 
+
+def option(
+    help: str, metavar: str | None = None, *, names: Sequence[str] = (), panel: str | None = None, **more: Any
+) -> Any:
+    """An option that takes a value."""
+    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel, **more)
+
+
+def switch(help: str, *names: str, panel: str | None = None, **more: Any) -> Any:
+    """An option that is there or not."""
+    return option(help, "", names=names, panel=panel, **more)
+
+
+# Of caption, tag and ask: for clusters, for tuning a machine, for names no other list can hold.
+RARE = frozenset(
+    {"engine", "ray_address", "workers", "gpus_per_worker", "shard", "unordered", "batch_size", "threads", "dtype"}
+    | {"decoders", "files0_from", "fail_fast", "safe_cells", "seed", "max_new_tokens", "beams", "refine_with"}
+    | {"traceback", "time_zone"}
+)
+
+
+class ShortHelp(TyperCommand):
+    """A command whose rare options are there, and completed, but not in its usual help."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        rare = [option for option in self.params if isinstance(option, TyperOption) and option.name in RARE]
+        for option in rare:
+            option.hidden = not ctx.params.get("help_all")
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            for option in rare:
+                option.hidden = False
+
+
+def show_all(ctx: typer.Context, wanted: bool) -> None:
+    if wanted:
+        ctx.params["help_all"] = True
+        typer.echo(ctx.get_help(), color=ctx.color)
+        ctx.exit()
+
+
+HelpAll = Annotated[bool, switch("Help with the rarer options.", "--help-all", callback=show_all, is_eager=True)]
+
+
 Device = Annotated[
-    str,
-    typer.Option(
-        help="auto, cpu, cuda or mps.",
-        metavar="DEVICE",
-        envvar="SAM_DEVICE",
-        autocompletion=complete_device,
-        rich_help_panel=MACHINE,
-    ),
+    str, option("auto, cpu, cuda or mps.", "DEVICE", panel=MACHINE, envvar="SAM_DEVICE", autocompletion=complete_device)
 ]
-Recursive = Annotated[
-    bool,
-    typer.Option("--recursive/--no-recursive", help="Subfolders, too.", metavar="", rich_help_panel=INPUT),
-]
-Glob = Annotated[
-    list[str] | None,
-    typer.Option(help="Pattern of file names in folders.", metavar="PATTERN", rich_help_panel=INPUT),
-]
-Raw = Annotated[
-    str | None,
-    typer.Option(help="Bare samples: s16le:16000:1 and such.", metavar="KIND:RATE:CHANNELS", rich_help_panel=INPUT),
-]
-StartTime = Annotated[
-    str | None, typer.Option(help="When the recording began. [from its name]", metavar="TIME", rich_help_panel=INPUT)
-]
-TimeZone = Annotated[
-    str | None, typer.Option(help="Of times without one. [this computer's]", metavar="ZONE", rich_help_panel=INPUT)
-]
-Segment = Annotated[
-    float | None,
-    typer.Option(help="Seconds of each record.", metavar="SECONDS", rich_help_panel=OUTPUT),
-]
-TopK = Annotated[int | None, typer.Option(help="Most tags of a record. [5]", metavar="N", rich_help_panel=OUTPUT)]
-Threshold = Annotated[
-    str | None,
-    typer.Option(help="Lowest score shown, or auto. [0.1]", metavar="SCORE", rich_help_panel=OUTPUT),
-]
+Recursive = Annotated[bool, switch("Subfolders, too.", "--recursive/--no-recursive", panel=INPUT)]
+Glob = Annotated[list[str] | None, option("Pattern of file names in folders.", "PATTERN", panel=INPUT)]
+Raw = Annotated[str | None, option("Bare samples: s16le:16000:1 and such.", "KIND:RATE:CHANNELS", panel=INPUT)]
+StartTime = Annotated[str | None, option("When the recording began. [from its name]", "TIME", panel=INPUT)]
+TimeZone = Annotated[str | None, option("Of times without one. [this computer's]", "ZONE", panel=INPUT)]
+Segment = Annotated[float | None, option("Seconds of each record.", "SECONDS", panel=OUTPUT)]
+TopK = Annotated[int | None, option("Most tags of a record. [5]", "N", panel=OUTPUT)]
+Threshold = Annotated[str | None, option("Lowest score shown, or auto. [0.1]", "SCORE", panel=OUTPUT)]
 Labels = Annotated[
-    str | None,
-    typer.Option(
-        help="Labels to consider: a,b,c or a file.",
-        metavar="LABELS",
-        autocompletion=complete_labels,
-        rich_help_panel=OUTPUT,
-    ),
+    str | None, option("Labels to consider: a,b,c or a file.", "LABELS", panel=OUTPUT, autocompletion=complete_labels)
 ]
 SafeCells = Annotated[
-    bool,
-    typer.Option(
-        "--safe-cells/--raw-cells",
-        help="Protection from spreadsheet formulas in CSV.",
-        metavar="",
-        rich_help_panel=OUTPUT,
-    ),
+    bool, switch("Protection from spreadsheet formulas in CSV.", "--safe-cells/--raw-cells", panel=OUTPUT)
 ]
-Timeline = Annotated[
-    bool, typer.Option("--timeline", help="Events with start and end.", metavar="", rich_help_panel=OUTPUT)
-]
+Timeline = Annotated[bool, switch("Events with start and end.", "--timeline", panel=OUTPUT)]
 
 
 @dataclass(kw_only=True)
 class TalkFlags:
     """How much the program says beside its results."""
 
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Errors alone.", metavar="")] = False
-    verbose: Annotated[bool, typer.Option("--verbose", help="More messages.", metavar="")] = False
-    traceback: Annotated[bool, typer.Option("--traceback", help="Traceback of errors.", metavar="")] = False
+    quiet: Annotated[bool, switch("Errors alone.", "--quiet", "-q")] = False
+    verbose: Annotated[bool, switch("More messages.", "--verbose")] = False
+    traceback: Annotated[bool, switch("Traceback of errors.", "--traceback")] = False
 
 
 @dataclass(kw_only=True)
 class JsonFlags(TalkFlags):
     """For commands that show a small table."""
 
-    json: Annotated[bool, typer.Option("--json", help="JSON for programs.", metavar="")] = False
+    json: Annotated[bool, switch("JSON for programs.", "--json")] = False
 
 
 @dataclass(kw_only=True)
@@ -113,12 +119,9 @@ class InputFlags(TalkFlags):
     ] = None
     recursive: Recursive = True
     glob: Glob = None
-    files_from: Annotated[
-        str | None, typer.Option(help="List of names, one per line (-: stdin).", metavar="FILE", rich_help_panel=INPUT)
-    ] = None
+    files_from: Annotated[str | None, option("List of names, one per line (-: stdin).", "FILE", panel=INPUT)] = None
     files0_from: Annotated[
-        str | None,
-        typer.Option("--files0-from", help="List of names ended by zero bytes.", metavar="FILE", rich_help_panel=INPUT),
+        str | None, option("List of names ended by zero bytes.", "FILE", names=("--files0-from",), panel=INPUT)
     ] = None
 
 
@@ -128,26 +131,14 @@ class ModelFlags(TalkFlags):
 
     model: Annotated[
         str,
-        typer.Option(
-            help="A name, a folder, or a Hub id.",
-            metavar="NAME",
-            envvar="SAM_MODEL",
-            autocompletion=complete_model,
-            rich_help_panel=MODEL,
+        option(
+            "A name, a folder, or a Hub id.", "NAME", panel=MODEL, envvar="SAM_MODEL", autocompletion=complete_model
         ),
     ] = "sam-nano"
-    offline: Annotated[
-        bool, typer.Option("--offline", help="No use of the network.", metavar="", rich_help_panel=MODEL)
-    ] = False
+    offline: Annotated[bool, switch("No use of the network.", "--offline", panel=MODEL)] = False
     device: Device = "auto"
     dtype: Annotated[
-        str,
-        typer.Option(
-            help="auto, float32, bfloat16, float16.",
-            metavar="TYPE",
-            autocompletion=complete_dtype,
-            rich_help_panel=MACHINE,
-        ),
+        str, option("auto, float32, bfloat16, float16.", "TYPE", panel=MACHINE, autocompletion=complete_dtype)
     ] = "auto"
 
 
@@ -157,27 +148,19 @@ class WriteFlags(TalkFlags):
 
     format: Annotated[
         str | None,
-        typer.Option(
-            "--format",
-            "-f",
-            help="jsonl, json, csv, tsv, txt, srt, vtt, audacity.",
-            metavar="FORMAT",
+        option(
+            "jsonl, json, csv, tsv, txt, srt, vtt, audacity.",
+            "FORMAT",
+            names=("--format", "-f"),
+            panel=OUTPUT,
             autocompletion=complete_format,
-            rich_help_panel=OUTPUT,
         ),
     ] = None
     output: Annotated[
-        str | None,
-        typer.Option(
-            "--output", "-o", help="Output file, or DIR/ for one per input.", metavar="FILE", rich_help_panel=OUTPUT
-        ),
+        str | None, option("Output file, or DIR/ for one per input.", "FILE", names=("--output", "-o"), panel=OUTPUT)
     ] = None
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Continuation of a stopped run.", metavar="", rich_help_panel=OUTPUT)
-    ] = False
-    fail_fast: Annotated[
-        bool, typer.Option("--fail-fast", help="End at the first bad input.", metavar="", rich_help_panel=OUTPUT)
-    ] = False
+    resume: Annotated[bool, switch("Continuation of a stopped run.", "--resume", panel=OUTPUT)] = False
+    fail_fast: Annotated[bool, switch("End at the first bad input.", "--fail-fast", panel=OUTPUT)] = False
     safe_cells: SafeCells = True
 
 
@@ -188,64 +171,36 @@ class ListenFlags(ModelFlags, InputFlags, WriteFlags):
     help_all: HelpAll = False
     raw: Raw = None
     segment: Segment = None
-    seed: Annotated[int, typer.Option(help="Random seed.", rich_help_panel=MODEL)] = 0
-    batch_size: Annotated[
-        str, typer.Option(help="Windows of a batch, or auto.", metavar="N", rich_help_panel=MACHINE)
-    ] = "auto"
-    threads: Annotated[
-        int, typer.Option(help="Decoding threads; 0: automatic.", metavar="N", rich_help_panel=MACHINE)
-    ] = 0
-    decoders: Annotated[
-        str, typer.Option(help="Processes that decode ahead, or auto.", metavar="N", rich_help_panel=MACHINE)
-    ] = "auto"
-    engine: Annotated[
-        str,
-        typer.Option(help="local or ray.", metavar="NAME", autocompletion=complete_engine, rich_help_panel=MACHINE),
-    ] = "local"
+    seed: Annotated[int, option("Random seed.", panel=MODEL)] = 0
+    batch_size: Annotated[str, option("Windows of a batch, or auto.", "N", panel=MACHINE)] = "auto"
+    threads: Annotated[int, option("Decoding threads; 0: automatic.", "N", panel=MACHINE)] = 0
+    decoders: Annotated[str, option("Processes that decode ahead, or auto.", "N", panel=MACHINE)] = "auto"
+    engine: Annotated[str, option("local or ray.", "NAME", panel=MACHINE, autocompletion=complete_engine)] = "local"
     ray_address: Annotated[
-        str | None,
-        typer.Option(help="Address of a cluster; default: a local one.", metavar="ADDRESS", rich_help_panel=MACHINE),
+        str | None, option("Address of a cluster; default: a local one.", "ADDRESS", panel=MACHINE)
     ] = None
-    workers: Annotated[
-        int | None, typer.Option(help="Number of models; default: all that fit.", metavar="N", rich_help_panel=MACHINE)
-    ] = None
-    gpus_per_worker: Annotated[
-        float | None, typer.Option(help="GPU share of each worker.", metavar="F", rich_help_panel=MACHINE)
-    ] = None
-    shard: Annotated[
-        str | None, typer.Option(help="Share of the inputs, such as 2/8.", metavar="I/N", rich_help_panel=MACHINE)
-    ] = None
+    workers: Annotated[int | None, option("Number of models; default: all that fit.", "N", panel=MACHINE)] = None
+    gpus_per_worker: Annotated[float | None, option("GPU share of each worker.", "F", panel=MACHINE)] = None
+    shard: Annotated[str | None, option("Share of the inputs, such as 2/8.", "I/N", panel=MACHINE)] = None
     start_time: StartTime = None
     time_zone: TimeZone = None
-    unordered: Annotated[
-        bool,
-        typer.Option("--unordered", help="Records in the order of completion.", metavar="", rich_help_panel=MACHINE),
-    ] = False
+    unordered: Annotated[bool, switch("Records in the order of completion.", "--unordered", panel=MACHINE)] = False
 
 
 @dataclass(kw_only=True)
 class SpeakFlags(ListenFlags):
     """What the commands that speak have in common."""
 
-    max_new_tokens: Annotated[
-        int, typer.Option(help="Longest text, in tokens.", metavar="N", rich_help_panel=MODEL)
-    ] = 48
-    beams: Annotated[
-        int | None,
-        typer.Option(help="Width of the beam search (sam-nano: 2).", metavar="N", rich_help_panel=MODEL),
-    ] = None
+    max_new_tokens: Annotated[int, option("Longest text, in tokens.", "N", panel=MODEL)] = 48
+    beams: Annotated[int | None, option("Width of the beam search (sam-nano: 2).", "N", panel=MODEL)] = None
 
 
 @dataclass(kw_only=True)
 class CaptionFlags(SpeakFlags):
     """What `sam caption` alone has."""
 
-    refine: Annotated[
-        bool, typer.Option("--refine", help="Best of several captions; slower.", metavar="", rich_help_panel=MODEL)
-    ] = False
-    refine_with: Annotated[
-        str | None, typer.Option(help="Folder of a CLAP model as judge.", metavar="FOLDER", rich_help_panel=MODEL)
-    ] = None
+    refine: Annotated[bool, switch("Best of several captions; slower.", "--refine", panel=MODEL)] = False
+    refine_with: Annotated[str | None, option("Folder of a CLAP model as judge.", "FOLDER", panel=MODEL)] = None
 
 
 @dataclass(kw_only=True)
@@ -256,12 +211,7 @@ class TagFlags(ListenFlags):
     threshold: Threshold = None
     labels: Labels = None
     timeline: Timeline = False
-    all_events: Annotated[
-        bool, typer.Option("--all", help="Every event of a timeline, unmerged.", metavar="", rich_help_panel=OUTPUT)
-    ] = False
-
-
-Flags = TypeVar("Flags", bound=TalkFlags)
+    all_events: Annotated[bool, switch("Every event of a timeline, unmerged.", "--all", panel=OUTPUT)] = False
 
 
 def spread(command: Callable[..., Any]) -> Callable[..., None]:
@@ -283,7 +233,6 @@ def spread(command: Callable[..., Any]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(**values: Any) -> None:
-        from samcli.cli.output import output
 
         flags = kind(**{name: values.pop(name) for name in names})
         streams = output()

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from samcli.cli.destination import Destination, Sink
-from samcli.cli.engines import check_engine, open_engine
-from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import CaptionFlags, InputFlags, ListenFlags, SpeakFlags, TagFlags
+from samcli.cli.flags import CaptionFlags, ListenFlags, SpeakFlags, TagFlags
 from samcli.cli.output import Output, output
 from samcli.cli.progress import Progress
-from samcli.errors import UsageError
+from samcli.cli.resolve import (
+    as_it_comes,
+    check_engine,
+    check_stdin,
+    inputs_of,
+    load_here,
+    open_engine,
+    read_labels,
+    threshold_of,
+)
+from samcli.errors import ExitCode, UsageError
 from samcli.records import Record
 from samcli.writers.files import prepare_folder
 
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
     from samcli.engine.inputs.find import Input
     from samcli.engine.options import RunOptions, RunReport
     from samcli.engine.shard import Shard
+    from samcli.models.facts import ModelFacts
     from samcli.models.interface import SoundModel
 
 CUE_SECONDS = 10.0  # what is heard at once
@@ -38,8 +44,6 @@ def listen(task: str, flags: ListenFlags, question: str = "") -> ExitCode:
     options = run_options(flags, destination, question)
     check_engine(flags)
     if task != "tag" and flags.paths and all(path.endswith(".state") for path in flags.paths):
-        from samcli.cli.live.recall import recall
-
         return recall(streams, task, flags, question)
     early = flags.engine == "local" and (options.segment is not None or options.timeline)
     inputs = [as_it_comes(item, flags.raw, early) for item in inputs_of(flags)]
@@ -53,38 +57,6 @@ def listen(task: str, flags: ListenFlags, question: str = "") -> ExitCode:
         inputs = shard.select(inputs)
     destination.check_records(inputs)
     return hear(streams, task, flags, destination, inputs, options, shard)
-
-
-def check_stdin(streams: Output, flags: InputFlags) -> None:
-    if "-" in [*(flags.paths or ()), flags.files_from, flags.files0_from] and streams.stdin_is_terminal:
-        raise UsageError("Standard input is a terminal: pipe something into it, or name a file instead of '-'.")
-
-
-def inputs_of(flags: InputFlags, paths: Sequence[str] | None = None) -> list[Input]:
-    """What the flags name, found; `paths` stand in for those of the flags."""
-    from samcli.engine.inputs.find import find_inputs
-
-    return find_inputs(
-        (flags.paths if paths is None else paths) or (),
-        recursive=flags.recursive,
-        glob=flags.glob or (),
-        files_from=flags.files_from,
-        files0_from=flags.files0_from,
-        stdin=output().stdin,
-    )
-
-
-def as_it_comes(item: Input, raw: str | None, early: bool) -> Input:
-    """An input as bare samples of some kind, where that is said; `early`: a pipe is told of while it flows."""
-    from samcli.audio.pcm import RawSound
-
-    flows = early and item.source is not None and not item.source.seekable()
-    return replace(item, raw=None if raw is None else RawSound.parse(raw), flows=flows)
-
-
-def names_sounds(text: str) -> bool:
-    """Whether what stands where words are due is a file, a folder or standard input: then the words were left out."""
-    return text == "-" or _is_there(text)
 
 
 def run_options(flags: ListenFlags, destination: Destination, question: str = "") -> RunOptions:
@@ -133,41 +105,6 @@ def makes_subtitles(flags: ListenFlags, destination: Destination, options: RunOp
     return chosen is not None and chosen.subtitles and flags.segment is None and not options.all_events
 
 
-def threshold_of(text: str | None) -> float | str | None:
-    """A number where it is one."""
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return text
-
-
-def read_labels(text: str | None) -> tuple[str, ...]:
-    """Labels from `--labels`: a file with one per line, or a list with commas (a label that holds one is quoted)."""
-    if text is None:
-        return ()
-    if _is_there(text) and Path(text).is_file():
-        try:
-            lines = Path(text).read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"The labels in {text!r} cannot be read: {error}.") from None
-    else:
-        try:
-            lines = [label for row in csv.reader(text.splitlines(), skipinitialspace=True) for label in row]
-        except csv.Error as error:
-            raise UsageError(f"--labels cannot be read: {error}.") from None
-    labels = tuple(label.strip() for label in lines if label.strip())
-    if not labels:
-        raise UsageError("--labels names no label.")
-    return labels
-
-
-def _is_there(text: str) -> bool:
-    try:
-        return Path(text).exists()
-    except (OSError, ValueError):  # a list of labels may be longer than any name
-        return False
-
-
 def hear(
     streams: Output,
     task: str,
@@ -179,15 +116,17 @@ def hear(
 ) -> ExitCode:
     """Load the model, run, write."""
     from samcli.engine.options import RunReport
-    from samcli.tasks.run import task_for
+    from samcli.engine.ray.engine import RayWorkers
+    from samcli.tasks.run import run, task_for
 
     report = RunReport()
     timed = options.segment is not None or options.timeline
     with Progress(streams, report), ExitStack() as stack:
-        engine = stack.enter_context(open_engine(flags))
-        request = task_for(task, engine.about, options)
-        journal = stack.enter_context(RunJournal(destination, task, engine.about, options))
-        records = engine.run(request, inputs, options, journal=journal.open, report=report)
+        model = stack.enter_context(open_engine(flags))
+        about = model.about if isinstance(model, RayWorkers) else model
+        task_for(task, about, options)  # what it cannot do is refused before an earlier journal goes
+        journal = stack.enter_context(RunJournal(destination, task, about, options))
+        records = run(task, inputs, model, options, journal=journal.open, report=report)
         stack.callback(records.close)  # type: ignore[attr-defined]
         if makes_subtitles(flags, destination, options):
             from samcli.tasks.readable import cues
@@ -214,7 +153,9 @@ def hear(
 class RunJournal:
     """The journal of a run that writes to disk: an earlier one is taken up or thrown away, a finished one tidied up."""
 
-    def __init__(self, destination: Destination, task: str, model: SoundModel, options: RunOptions) -> None:
+    def __init__(
+        self, destination: Destination, task: str, model: SoundModel | ModelFacts, options: RunOptions
+    ) -> None:
         from samcli.engine.journal import Journal, fingerprint, journal_path, kindred
 
         self.open: Journal | None = None
@@ -243,9 +184,7 @@ class RunJournal:
     def __enter__(self) -> RunJournal:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self.open is not None:
             self.open.close()
             # With --resume it stays, so that another format or more inputs cost nothing.
@@ -288,3 +227,24 @@ def farewell(destination: Destination, report: RunReport) -> str:
     if destination.kept:
         return f"{done}; they are in {destination.kept}, and the same command with --resume goes on."
     return f"{done}."
+
+
+def recall(streams: Output, task: str, flags: ListenFlags, question: str) -> ExitCode:
+    """A record for each state; nothing is heard again."""
+    from samcli.engine.inputs.find import find_inputs
+    from samcli.live.state import read_state
+    from samcli.live.state import recall as recalled
+
+    if flags.segment is not None:
+        raise UsageError("A state is of all that was heard, and has no segments: leave out --segment.")
+    inputs: list[Input] = find_inputs(flags.paths or [])
+    destination = Destination.of(flags)
+    destination.check_records(inputs)
+    states = [(item.display, read_state(item.path)) for item in inputs]
+    model = load_here(flags)
+    streams.clear_status()
+    with destination.open(streams, task, inputs) as sink:
+        for path, state in states:
+            sink.write(recalled(task, state, path, model, question))
+        sink.keep()
+    return ExitCode.OK

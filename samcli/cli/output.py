@@ -110,6 +110,10 @@ class Output:
                 self._to_stderr("\r\x1b[K" + one_line(text)[:width])
                 self._status_shown = True
 
+    def progress(self, what: str, done: int, total: int) -> None:
+        """How far a step is."""
+        self.status(f"{what}: {done}/{total}")
+
     def clear_status(self) -> None:
         if self._status_shown:
             self._to_stderr("\r\x1b[K")

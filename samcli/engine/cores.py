@@ -20,7 +20,6 @@ import torch
 from torch import Tensor
 
 from samcli.engine.batches import LEAST_SECONDS
-from samcli.engine.rows import gather_encodings, rows_of
 from samcli.engine.windows import Wave
 from samcli.models.interface import Encoding, SoundModel, SpeakOptions
 
@@ -72,14 +71,6 @@ class Cores:
         edges = [rows * number // parts for number in range(parts + 1)]
         return Pending([self._threads.submit(alone, slice(start, end)) for start, end in pairwise(edges)])
 
-    def encode(self, model: SoundModel, waves: Sequence[Wave], padded_to: int) -> Encoding:
-        """Windows of a sound each, padded to one length in samples."""
-        pending = self.begin(len(waves), lambda part: encoded(model, waves[part], padded_to, self.device))
-        parts = pending.results()
-        if len(parts) == 1:
-            return parts[0]
-        return gather_encodings([row for part in parts for row in rows_of(part, len(part.lengths))])
-
     def listen(self, model: SoundModel, encoding: Encoding, state: Any | None) -> Any:
         def work(part: slice) -> Any:
             heard = Encoding(*(None if value is None else value[part] for value in encoding))  # type: ignore[arg-type]
@@ -112,7 +103,7 @@ def _at_once(work: Callable[[slice], Result], part: slice) -> Future[Result]:
 
 
 def encoded(model: SoundModel, waves: Sequence[Wave], padded_to: int, device: torch.device) -> Encoding:
-    """The same as `Cores.encode`, here and now."""
+    """Windows of a sound each, padded to one length in samples."""
     # Shorter than one patch is nothing to an encoder: then some of the silence that follows belongs to the window.
     least = round(LEAST_SECONDS * model.sample_rate)
     lengths = torch.tensor([max(len(wave), least) for wave in waves])

@@ -24,7 +24,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from samcli._version import __version__
@@ -33,7 +32,7 @@ from samcli.engine.options import RunOptions
 from samcli.errors import OutputError, reason_of
 from samcli.models.facts import ModelFacts, dtype_of
 from samcli.records import SCHEMA, Record
-from samcli.writers.disk import Folder
+from samcli.writers.disk import Folder, hold
 from samcli.writers.files import fitting
 
 if TYPE_CHECKING:
@@ -162,7 +161,7 @@ class Journal:
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __len__(self) -> int:
@@ -174,16 +173,10 @@ class Journal:
 
     def _lock(self) -> None:
         try:
-            import fcntl
-        except ImportError:  # Windows
-            return
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            hold(self._descriptor)
         except BlockingIOError:
             message = f"Another run is writing the journal {self.path!r}; wait for it or choose another -o."
             raise OutputError(message) from None
-        except OSError:
-            return  # a file system without locks
 
     def _cut_off(self) -> None:
         """Take away the line that a crash tore."""

@@ -16,7 +16,10 @@ from samcli.engine.task import EarlyGatherer, Gatherer, Heard, Scores, Task, Win
 from samcli.engine.windows import Piece
 from samcli.errors import InputError
 from samcli.records import ErrorInfo, Record
-from samcli.text.paragraph import paragraph
+from samcli.text.inflection import clock
+
+MOST = 10  # texts in a paragraph
+MOST_TIMES = 3  # of one text
 
 
 class Said(NamedTuple):
@@ -184,3 +187,34 @@ class Batch(NamedTuple):
     length: int  # samples that they are padded to
     entries: list[Entry]
     windows: Pending[list[Window]]
+
+
+def paragraph(told: Sequence[tuple[float, str]]) -> tuple[str, int]:
+    """Starts in seconds and texts, as one text in their order; and how many different texts it left out.
+
+    "0:00, 2:10 A dog is barking. 0:30 Rain is falling." What is said several times is written once.
+    """
+    times: dict[str, list[float]] = {}
+    last = None
+    for start, text in told:
+        if text != last:
+            times.setdefault(text, []).append(start)
+        last = text
+    kept = _chosen(list(times), times)
+    return " ".join(f"{_clocks(times[text])} {text}" for text in kept), len(times) - len(kept)
+
+
+def _chosen(texts: list[str], times: dict[str, list[float]]) -> list[str]:
+    """Those that are said most often; of those said equally often, some from everywhere."""
+    if len(texts) <= MOST:
+        return texts
+    often = sorted((text for text in texts if len(times[text]) > 1), key=lambda text: -len(times[text]))[:MOST]
+    once = [text for text in texts if len(times[text]) == 1]
+    room = MOST - len(often)
+    kept = {*often, *(once[place * len(once) // room] for place in range(min(room, len(once))))}
+    return [text for text in texts if text in kept]
+
+
+def _clocks(starts: Sequence[float]) -> str:
+    more = ["..."] if len(starts) > MOST_TIMES else []
+    return ", ".join([*map(clock, starts[:MOST_TIMES]), *more])

@@ -18,12 +18,11 @@ from samcli.engine.batches import Budget, Pool, available_memory, device_lost, d
 from samcli.engine.cores import Cores, Pending
 from samcli.engine.inputs.decode_ahead import Failed, Job
 from samcli.engine.inputs.sources import Ended
+from samcli.engine.model_calls import Speech, WindowEncoder
 from samcli.engine.options import RunOptions, RunReport
 from samcli.engine.rows import Row, gather_encodings, gather_states, rows_of
 from samcli.engine.segments import Batch, Done, Entry, File, Part, Said, Segment
-from samcli.engine.speaking import Speech
 from samcli.engine.task import Task, Window
-from samcli.engine.window_encoder import WindowEncoder
 from samcli.engine.windows import Piece
 from samcli.errors import InputError, ModelError
 from samcli.models.interface import SoundModel

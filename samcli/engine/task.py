@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from samcli.audio.windows import Levels
+from samcli.audio.waves import Levels
 from samcli.records import Record
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from samcli.audio.windows import QUIETEST_DB, Levels, levels_db
+from samcli.audio.waves import QUIETEST_DB, Levels, levels_db
 
 Wave = NDArray[np.float32]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
-from samcli.digest.rows import members_of
+from samcli.digest.names import members_of
 from samcli.questions.meaning import Name, Question, understand
 from samcli.text.labels import labels
 

@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from samcli.audio.windows import Levels, levels_db
+from samcli.audio.waves import Levels, levels_db
 from samcli.engine.batches import device_of, padded_samples
 from samcli.engine.cores import Cores
+from samcli.engine.model_calls import WindowEncoder
 from samcli.engine.options import RunReport
 from samcli.engine.task import Scores, Task, Window
-from samcli.engine.window_encoder import WindowEncoder
 from samcli.engine.windows import Cut, Piece, Wave, window_lengths
 from samcli.models.interface import SoundModel
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
-from samcli.answers.names import HEADINGS, kin, wider_names
-from samcli.digest.rows import members_of
+from samcli.digest.names import HEADINGS, kin, members_of, wider_names
 from samcli.tasks.readable import PAUSE_SECONDS, ROUNDING, SURER, Event, matters
 
 WIDE = HEADINGS - {"Music"}  # names that say only the sort of a sound

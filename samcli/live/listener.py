@@ -6,12 +6,15 @@ told without the break.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from samcli.audio.windows import QUIETEST_DB
+from samcli.audio.waves import QUIETEST_DB
 from samcli.engine.options import RunOptions
 from samcli.engine.task import Heard, Scores, Window
 from samcli.engine.windows import Wave
@@ -19,7 +22,6 @@ from samcli.errors import ModelError, UsageError
 from samcli.live.ear import Ear, Glimpse, Tail
 from samcli.live.folding import Folding
 from samcli.live.memory import Memory, Statistics
-from samcli.live.telling import Kind, Told
 from samcli.live.tracker import Background, Change, Tracker
 from samcli.models.interface import SoundModel
 from samcli.records import Record, Tag
@@ -27,6 +29,41 @@ from samcli.tasks.composed import ComposedTask
 from samcli.tasks.run import task_for
 from samcli.tasks.tag import DIGITS
 from samcli.tasks.timeline import TimelineTask
+from samcli.writers.formats import to_json
+
+Kind = Literal["begin", "end", "caption", "gap"]
+
+
+class Told(NamedTuple):
+    """Something that was heard, or that could not be."""
+
+    kind: Kind
+    number: int  # counts up from 1, across restarts that share a state: what is told twice has the same
+    record: Record  # its times are seconds since the listening began
+    time: float  # of the start, by the clock: seconds since 1970
+    until: float | None  # of the end; None while it lasts
+
+    @property
+    def label(self) -> str | None:
+        return self.record.tags[0].label if self.record.tags else None
+
+    @property
+    def score(self) -> float | None:
+        return self.record.tags[0].score if self.record.tags else None
+
+    def values(self) -> dict[str, Any]:
+        """The record's keys and four more."""
+        until = None if self.until is None else clock(self.until)
+        own = {"event": self.kind, "number": self.number, "time": clock(self.time), "until": until}
+        return {**json.loads(to_json(self.record)), **own}
+
+    def line(self) -> str:
+        return json.dumps(self.values(), ensure_ascii=False, allow_nan=False)
+
+
+def clock(seconds: float) -> str:
+    """A time of day with its date and its distance from Greenwich."""
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="milliseconds")
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,65 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from samcli.digest.digest import Digest
+import numpy as np
+
+from samcli.digest.digest import Bin, Digest, Level, Peaks
+from samcli.digest.events import Account, Course, Event
 from samcli.engine.task import Heard, Window
 from samcli.live.ear import Glimpse
-from samcli.live.plain import digest_from, digest_values
-from samcli.records import Event
+from samcli.records import Event as Evidence
 from samcli.tasks.composed import ComposedGatherer, ComposedTask
+
+
+def digest_values(digest: Digest | None) -> dict[str, Any] | None:
+    if digest is None:
+        return None
+    best = None if digest.best is None else [float(score) for score in digest.best]  # float32 in float64: exact
+    courses = [[row, course] for row, course in digest.courses.items()]
+    peaks = None if digest.peaks is None else [column.tolist() for column in digest.peaks]
+    return {**digest._asdict(), "best": best, "courses": courses, "peaks": peaks}  # JSON writes named tuples as lists
+
+
+def digest_from(values: dict[str, Any] | None) -> Digest | None:
+    if values is None:
+        return None
+    best = None if values["best"] is None else np.array(values["best"], np.float32)
+    courses = {int(row): _course(course) for row, course in values["courses"]}
+    span = int(values["start"]), int(values["end"])
+    return Digest(*span, courses, best, int(values["heard"]), _level(values["level"]), _peaks(values.get("peaks")))
+
+
+def _event(values: list[Any] | None) -> Event | None:
+    return None if values is None else Event(*values)
+
+
+def _events(values: list[list[Any]]) -> tuple[Event, ...]:
+    return tuple(Event(*one) for one in values)
+
+
+def _account(values: list[Any]) -> Account:
+    number, total, first, last, plainest, longest, loudest, width, bins = values
+    kept = (_events(first), _events(last), _events(plainest), _event(longest), _event(loudest))
+    return Account(number, total, *kept, width, tuple((place, amount) for place, amount in bins))
+
+
+def _course(values: list[Any]) -> Course:
+    start, end, head, tail, first, account, last, best = values
+    return Course(start, end, _event(head), _event(tail), _event(first), _account(account), _event(last), _event(best))
+
+
+def _peaks(values: list[Any] | None) -> Peaks | None:
+    return None if values is None else Peaks(np.array(values[0], np.float32), np.array(values[1], np.int64))
+
+
+def _level(values: list[Any]) -> Level:
+    width, bins, highest, at = values
+    return Level(width, tuple((number, Bin(*one)) for number, one in bins), highest, at)
 
 
 class Caption(NamedTuple):
     start: float  # seconds
-    said: tuple[str | None, tuple[Event, ...] | None]
+    said: tuple[str | None, tuple[Evidence, ...] | None]
 
 
 class Memory:
@@ -41,11 +89,12 @@ class Memory:
         self.stretch, self.since, self.loud = self.task.gatherer(), window.end, False
         return caption
 
-    def _said(self, gatherer: ComposedGatherer, seconds: float) -> tuple[str | None, tuple[Event, ...] | None]:
+    def _said(self, gatherer: ComposedGatherer, seconds: float) -> tuple[str | None, tuple[Evidence, ...] | None]:
         facts = Heard("", 0.0, seconds, seconds, seconds, not self.loud, "", "", None)
         (record,) = gatherer.records(facts, None)
         moved = [
-            Event(one.label, one.score, one.start + self.since, one.end + self.since) for one in record.evidence or ()
+            Evidence(one.label, one.score, one.start + self.since, one.end + self.since)
+            for one in record.evidence or ()
         ]
         return record.caption, None if record.evidence is None else tuple(moved)
 

@@ -12,12 +12,10 @@ from typing import Any, Protocol
 import torch
 
 from samcli.errors import OutputError
-from samcli.live.listener import Listener
-from samcli.live.outlets.clips import Clips
-from samcli.live.sources.base import Missing, Remark, Source
-from samcli.live.sources.capture import Capture
+from samcli.live.capture import Capture, Missing, Remark, Source
+from samcli.live.clips import Clips
+from samcli.live.listener import Listener, Told
 from samcli.live.state import read_state, resume, saved, write_state
-from samcli.live.telling import Told
 from samcli.writers.disk import Folder
 from samcli.writers.files import explain
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,15 +17,20 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from samcli.errors import UsageError
+from samcli.engine.options import RunOptions
+from samcli.engine.task import Heard
+from samcli.errors import ModelError, UsageError
 from samcli.live.ear import Tail
 from samcli.live.listener import Listener
+from samcli.live.memory import recalled
 from samcli.models.facts import dtype_of
 from samcli.models.interface import SoundModel
+from samcli.records import Record
+from samcli.tasks.composed import ComposedTask
+from samcli.tasks.run import task_for
 from samcli.writers.files import write_whole
 
 FORMAT, VERSION = "sam-live-state", 2
-SUFFIX = ".state"
 MOST_BYTES = 1 << 28  # what is larger, no listener wrote
 
 
@@ -33,11 +39,6 @@ class Saved(NamedTuple):
 
     values: dict[str, Any]
     tensors: dict[str, NDArray[np.float32]]
-
-
-def is_state(path: str | Path) -> bool:
-    """Whether a path is named as a file of state, and is a file."""
-    return Path(path).suffix == SUFFIX and Path(path).is_file()
 
 
 def saved(listener: Listener, more: dict[str, Any]) -> Saved:
@@ -141,3 +142,21 @@ def _digest(text: str, tensors: dict[str, NDArray[np.float32]]) -> str:
         found.update(f"\0{name}\0{tensor.dtype}\0{tensor.shape}\0".encode())
         found.update(np.ascontiguousarray(tensor).tobytes())
     return found.hexdigest()
+
+
+def recall(task: str, state: Saved, path: str, model: SoundModel, question: str = "") -> Record:
+    """The caption or the answer that the time since the listening began gives."""
+    check_model(model, state, path)
+    request = task_for(task, model, RunOptions(question=question))
+    if not isinstance(request, ComposedTask):
+        raise ModelError(f"The model {model.name!r} cannot answer from what is kept; sam-nano can: --model sam-nano.")
+    digest = recalled(state.values["memory"])
+    if digest is None:
+        raise UsageError(f"Nothing was heard yet in {path!r}.")
+    gatherer = request.gatherer()
+    gatherer.digest = digest
+    end = digest.end / 1000
+    missed = float(state.values["statistics"]["missed"])
+    facts = Heard(path, 0.0, end, end, max(0.0, end - missed), not digest.heard, model.name, model.revision, None)
+    (record,) = gatherer.records(facts, None)
+    return replace(record, warning=f"{missed:.1f} s of it were not heard." if missed else None)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from samcli.audio.resample import Resampler
+from samcli.audio.waves import Resampler
 from samcli.errors import ModelError
 
 Floats = NDArray[np.float32]

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from samcli.models.interface import SoundModel, SpeakOptions
 from samcli.models.likelihood import listener_of, pair_losses
 from samcli.models.listener_state import ListenerState
-from samcli.text.agreement import agreement
 from samcli.text.judge import nonsense
+from samcli.text.labels import agreement
 
 Judge = Callable[[int, Sequence[str]], Sequence[float]]
 

@@ -13,10 +13,8 @@ from itertools import pairwise
 import torch
 
 from samcli.questions import lexicon
-from samcli.questions.intents import INTENTS, NEEDS_SOUND, ROLES, SEVERAL
-from samcli.questions.reader import QuestionReader, packed, shipped
+from samcli.questions.reader import INTENTS, NEEDS_SOUND, ROLES, SEVERAL, QuestionReader, packed, shipped, split
 from samcli.questions.times import Span, span_of
-from samcli.questions.words import split
 from samcli.text.labels import labels
 
 MOST_PARTS = 3

@@ -2,26 +2,95 @@
 
 words -> sums of hashed pieces -> layers -> intent of the whole, role and sound of each word, where a second
 question begins
+
+A word is the sum of its pieces: hashes of its runs of three to five letters and of the whole. A word that was never
+seen, or is misspelt, shares most of its pieces with one that was.
 """
 
 from __future__ import annotations
 
 import json
+import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import NamedTuple
+from zlib import crc32
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from samcli.questions.intents import INTENTS, ROLES
-from samcli.questions.words import pieces
 from samcli.ssm.bidirectional import BidirectionalConfig, BidirectionalMamba2
 from samcli.ssm.norms import RMSNorm
+from samcli.text.prompts import TYPOGRAPHIC
+
+INTENTS = (
+    "present", "absent", "both", "choice", "which", "list", "describe", "first", "last", "when", "until", "times",
+    "count", "often", "long", "share", "longest", "main", "rare", "loudest", "loudest_at", "quietest_at", "loud",
+    "before", "after", "order", "continuous", "more", "louder", "absent_of", "at", "kind", "kinds", "silent", "length",
+    "else", "only", "sure", "together", "place", "help", "refuse", "foreign",
+)  # fmt: skip
+
+# Intents that ask about named sounds and mean nothing without one.
+NEEDS_SOUND = frozenset(
+    [
+        "present",
+        "absent",
+        "both",
+        "choice",
+        "when",
+        "until",
+        "times",
+        "count",
+        "often",
+        "long",
+        "share",
+        "loud",
+        "before",
+        "after",
+        "order",
+        "continuous",
+        "more",
+        "louder",
+        "absent_of",
+        "kind",
+        "else",
+        "only",
+        "sure",
+        "together",
+    ]
+)
+# Intents that ask about several sounds at once; the others about one, in however many words.
+SEVERAL = frozenset(["both", "choice", "order", "more", "louder", "absent_of", "together", "else", "present", "only"])
+# What a word is to the question: nothing, a sound asked for, the sound it is put in relation to, a time.
+ROLES = ("O", "B-asked", "I-asked", "B-other", "I-other", "I-time")
+
+
+WORD = re.compile(r"\d+(?::\d+)*|[^\W\d_]+(?:['-][^\W\d_]+)*|[^\w\s]|_")
+MOST_WORDS = 96
+SHORTEST, LONGEST = 3, 5  # letters of a piece
+
+
+def split(text: str) -> list[str]:
+    """The words and marks of a text in plain lower case, as many as are read."""
+    plain = unicodedata.normalize("NFKC", text.translate(TYPOGRAPHIC)).translate(TYPOGRAPHIC)
+    return WORD.findall(plain.lower()[: 12 * MOST_WORDS])[:MOST_WORDS]
+
+
+@lru_cache(maxsize=65536)
+def pieces(word: str, buckets: int) -> tuple[int, ...]:
+    """The places of a word's pieces in the table; place 0 is padding."""
+    shape = "".join("0" if character.isdigit() else character for character in word)[:24]
+    marked = f"<{shape}>"
+    grams = {marked}
+    for size in range(SHORTEST, LONGEST + 1):
+        grams.update(marked[at : at + size] for at in range(len(marked) - size + 1))
+    return tuple(sorted({1 + crc32(gram.encode()) % (buckets - 1) for gram in grams}))
+
 
 FOLDER = "question-reader"
 WEIGHTS = "reader.safetensors"

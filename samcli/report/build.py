@@ -11,17 +11,39 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from samcli.audio import open_sound
+from samcli.checkpoints.loading import is_adapter, split_adapters
 from samcli.engine.inputs.find import Input
 from samcli.engine.inputs.recorded_at import Clock
 from samcli.engine.options import RunOptions, RunReport
 from samcli.engine.windows import Piece
 from samcli.errors import InputError
+from samcli.models.adapters.files import read_adapter_config
+from samcli.models.adapters.lora import AdapterConfig
 from samcli.records import Record
 from samcli.report.entry import Entry, address, entries
 from samcli.report.picture import Picture
 
 if TYPE_CHECKING:
     from samcli.models.interface import SoundModel
+
+MOST_NAMES = 8
+
+
+def learned(model: str) -> str:
+    """A sentence for each adapter in the model's name, in its own words; nothing for a model without any."""
+    name, adapters = split_adapters(model)
+    folders = [Path(folder).expanduser() for folder in ((name, *adapters) if is_adapter(name) else adapters)]
+    return " ".join(_sentence(folder.resolve().name, read_adapter_config(folder)) for folder in folders)
+
+
+def _sentence(name: str, config: AdapterConfig) -> str:
+    taught = ", ".join(config.labels[:MOST_NAMES]) or "words, no labels"
+    if len(config.labels) > MOST_NAMES:
+        taught += f" and {len(config.labels) - MOST_NAMES} more"
+    count, what = (config.verdicts, "verdict") if config.verdicts else (config.recordings, "recording")
+    source = f" from {count} {what}{'' if count == 1 else 's'}" if count else ""
+    return f"{name} was taught{source}: {taught}."
+
 
 PICTURE_RATE = 32_000  # of what is read for its picture alone
 OPUS_RATE, OPUS_BITS = 24_000, 32_000  # samples and bits a second of a sound inside a page
@@ -54,7 +76,7 @@ def heard(
 ) -> Iterator[Entry]:
     """Entries of recordings, each heard once and drawn on the way."""
     from samcli.engine.run import run
-    from samcli.report.everything import everything
+    from samcli.report.entry import everything
 
     painter = Painter(model.sample_rate)
     places = {item.display: Path(item.path) for item in inputs if item.source is None}

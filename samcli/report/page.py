@@ -26,13 +26,7 @@ MOST_LABELS = 2000  # offered when a verdict names another sound
 
 
 def write_page(
-    entries: Iterable[Entry],
-    *,
-    title: str,
-    about: str,
-    labels: Iterable[str] = (),
-    key: str = "",
-    learned: str = "",
+    entries: Iterable[Entry], *, title: str, about: str, labels: Iterable[str] = (), key: str = "", learned: str = ""
 ) -> Iterator[bytes]:
     """The page, piece by piece; `key` tells its verdicts from those of other pages in one browser.
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from samcli.audio.resample import Wave
+from samcli.audio.waves import Wave
 
 Floats = NDArray[np.float32]
 

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from samcli.audio import open_sound
-from samcli.audio.resample import Wave
-from samcli.audio.windows import STRETCH_SECONDS, levels_db
+from samcli.audio.waves import STRETCH_SECONDS, Wave, levels_db
 from samcli.errors import UsageError
 from samcli.report.entry import Entry
 from samcli.report.picture import RANGE_DB, levels_of

@@ -11,25 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from samcli.subtitle.cues import Cue, SoundCue, ass_clock, plain
-from samcli.subtitle.script import LINE
+from samcli.subtitle.script import Cue, Lines, SoundCue, ass_clock, plain
 
 FIELDS = ("layer", "start", "end", "style", "name", "marginl", "marginr", "marginv", "effect", "text")
 EMPTY = {"layer": "0", "marked": "Marked=0", "marginl": "0", "marginr": "0", "marginv": "0"}
 
 
 @dataclass(frozen=True)
-class AssScript:
-    """ASS or SSA, line by line with its line ends."""
-
-    format: str  # ass or ssa
-    lines: tuple[str, ...]
-    encoding: str = "utf-8"
-    mark: bytes = b""
-
-    @classmethod
-    def of(cls, format: str, text: str, encoding: str = "utf-8", mark: bytes = b"") -> AssScript:
-        return cls(format, tuple(LINE.findall(text)), encoding, mark)
+class AssScript(Lines):
+    """ASS or SSA."""
 
     @cached_property
     def fields(self) -> tuple[str, ...]:
@@ -71,7 +61,7 @@ class AssScript:
 
     def with_sounds(self, sounds: Sequence[SoundCue]) -> str:
         """The text with sounds told behind its last event."""
-        line_end = "\r\n" if self.lines and self.lines[0].endswith("\r\n") else "\n"
+        line_end = self.line_end
         lines = [*self.lines]
         last = max((at for at, line in enumerate(lines) if line.startswith("Dialogue:")), default=None)
         if last is None:
@@ -93,14 +83,6 @@ class AssScript:
         own = {"start": ass_clock(sound.start), "end": ass_clock(sound.end), "style": self.style}
         own["text"] = sound.text.replace("\n", r"\N")
         return "Dialogue: " + ",".join((EMPTY | own).get(name, "") for name in self.fields)
-
-    @property
-    def unicode(self) -> bool:
-        """Whether all of it could be read, so that any sign may be added."""
-        return not any("\udc80" <= sign <= "\udcff" for line in self.lines for sign in line)
-
-    def to_bytes(self, text: str) -> bytes:
-        return self.mark + text.encode(self.encoding, "surrogateescape" if self.encoding == "utf-8" else "strict")
 
 
 def _milliseconds(text: str) -> int | None:

@@ -17,8 +17,8 @@ from samcli.audio.decoders import CONTAINERS
 from samcli.audio.files import by_name
 from samcli.errors import InputError, UsageError
 from samcli.subtitle.ass import AssScript
-from samcli.subtitle.cues import ass_clock, clock
-from samcli.subtitle.script import MOST_BYTES, MOST_CUES, Script
+from samcli.subtitle.script import MOST_BYTES, MOST_CUES, Script, ass_clock
+from samcli.writers.formats import clock
 
 TEXTS = {"subrip": "srt", "srt": "srt", "text": "srt", "mov_text": "srt", "webvtt": "vtt", "ass": "ass", "ssa": "ass"}
 # Two letters for the three that containers use; some languages have two such codes.
@@ -169,7 +169,7 @@ def _cue(format: str, start: int, end: int, text: str, number: int) -> str:
         return f"Dialogue: {layer},{ass_clock(start)},{ass_clock(end)},{rest}\n"
     point = "." if format == "vtt" else ","
     head = "" if format == "vtt" else f"{number}\n"
-    return f"{head}{clock(start, point)} --> {clock(end, point)}\n{text}\n\n"
+    return f"{head}{clock(start / 1000, point)} --> {clock(end / 1000, point)}\n{text}\n\n"
 
 
 @contextmanager

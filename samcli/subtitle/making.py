@@ -11,9 +11,8 @@ from samcli.engine.inputs.find import Input
 from samcli.engine.options import RunOptions, RunReport
 from samcli.errors import InputError, ModelError, UsageError
 from samcli.subtitle.ass import AssScript
-from samcli.subtitle.cues import SoundCue
 from samcli.subtitle.film import Film, Track, sound_of
-from samcli.subtitle.script import MOST_BYTES, Script, decoded
+from samcli.subtitle.script import MOST_BYTES, Script, SoundCue, decoded
 from samcli.subtitle.sounds import FilmTask, Sound, shifted, sounds_of
 
 if TYPE_CHECKING:
@@ -48,9 +47,8 @@ def read_script(name: str) -> Script | AssScript:
 
 
 def script_of(format: str, text: str, encoding: str = "utf-8", mark: bytes = b"") -> Script | AssScript:
-    kind: Any = AssScript if format in ("ass", "ssa") else Script
-    made: Script | AssScript = kind.of(format, text, encoding, mark)
-    return made
+    kind: type[Script | AssScript] = AssScript if format in ("ass", "ssa") else Script
+    return kind.of(format, text, encoding, mark)
 
 
 def format_of(text: str, suffix: str) -> str | None:

@@ -12,9 +12,59 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from samcli.errors import InputError
-from samcli.subtitle.cues import Cue, SoundCue, clock, plain
+from samcli.writers.formats import clock
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # Python 3.10 has none
+
+TAG = re.compile(r"<[^<>\n]*>|\{[^{}\n]*\}")  # <i>, {\an8}
+DESCRIBED = re.compile(r"^\W*[\[(♪#*（【]|♪")  # a line that tells a sound: [door slams], (laughs), ♪ music
+
+
+@dataclass(frozen=True)
+class Cue:
+    """One piece of dialogue. Times are milliseconds."""
+
+    start: int
+    end: int
+    lines: tuple[str, ...]  # as they are read, without marks of style
+
+    @property
+    def characters(self) -> int:
+        return sum(map(len, self.lines))
+
+    @property
+    def describes(self) -> bool:
+        """Whether it tells a sound already."""
+        return any(DESCRIBED.search(line) for line in self.lines)
+
+
+@dataclass(frozen=True)
+class SoundCue:
+    """One sound to be told: in a place of its own, or as a further line of the dialogue's cue `beside`."""
+
+    start: int
+    end: int
+    text: str  # its lines
+    beside: int | None = None  # number of that cue
+
+
+def plain(text: str) -> str:
+    """Text as it is read."""
+    return TAG.sub("", text).strip()
+
+
+def ass_clock(milliseconds: int) -> str:
+    """1:02:03.04: this format counts hundredths."""
+    hundredths = round(milliseconds / 10)
+    seconds, rest = divmod(hundredths, 100)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}.{rest:02d}"
+
 
 TIMES = re.compile(
     r"^\s*(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})\s*-->\s*(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
@@ -35,21 +85,34 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Script:
-    """SubRip or WebVTT, line by line with its line ends."""
+class Lines:
+    """A file of dialogue as its lines with their line ends."""
 
-    format: str  # srt or vtt
+    format: str  # srt, vtt, ass or ssa
     lines: tuple[str, ...]
     encoding: str = "utf-8"
     mark: bytes = b""  # that opened the file
 
     @classmethod
-    def of(cls, format: str, text: str, encoding: str = "utf-8", mark: bytes = b"") -> Script:
+    def of(cls, format: str, text: str, encoding: str = "utf-8", mark: bytes = b"") -> Self:
         return cls(format, tuple(LINE.findall(text)), encoding, mark)
 
     @property
     def line_end(self) -> str:
         return "\r\n" if self.lines and self.lines[0].endswith("\r\n") else "\n"
+
+    @property
+    def unicode(self) -> bool:
+        """Whether all of it could be read, so that any sign may be added."""
+        return not any("\udc80" <= sign <= "\udcff" for line in self.lines for sign in line)
+
+    def to_bytes(self, text: str) -> bytes:
+        return self.mark + text.encode(self.encoding, "surrogateescape" if self.encoding == "utf-8" else "strict")
+
+
+@dataclass(frozen=True)
+class Script(Lines):
+    """SubRip or WebVTT."""
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
@@ -133,18 +196,11 @@ class Script:
 
     def _block(self, sound: SoundCue, number: int | None) -> list[str]:
         point = "." if self.format == "vtt" else ","
-        lines = [f"{clock(sound.start, point)} --> {clock(sound.end, point)}", *sound.text.split("\n"), ""]
+        start, end = (clock(moment / 1000, point) for moment in (sound.start, sound.end))
+        lines = [f"{start} --> {end}", *sound.text.split("\n"), ""]
         if number is not None:
             lines.insert(0, str(number))
         return [line + self.line_end for line in lines]
-
-    @property
-    def unicode(self) -> bool:
-        """Whether all of it could be read, so that any sign may be added."""
-        return not any("\udc80" <= sign <= "\udcff" for line in self.lines for sign in line)
-
-    def to_bytes(self, text: str) -> bytes:
-        return self.mark + text.encode(self.encoding, "surrogateescape" if self.encoding == "utf-8" else "strict")
 
 
 def _end_line(written: list[str], line_end: str) -> None:

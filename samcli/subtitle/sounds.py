@@ -13,8 +13,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from samcli.answers.names import HEADINGS, SAYABLE, kin
-from samcli.audio.windows import Levels
+from samcli.audio.waves import Levels
+from samcli.digest.names import HEADINGS, SAYABLE, kin
 from samcli.engine.task import Task, Window
 from samcli.records import Record
 from samcli.tasks.tag import Choice
@@ -50,7 +50,6 @@ class FilmTask(Task):
     step_seconds: float
     levels: list[Levels] = field(default_factory=list, compare=False)
     name: str = "tag"
-    prompt: None = None
     wants_steps: bool = True
 
     def gatherer(self) -> FilmGatherer:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from samcli.answers.answer import answer
 from samcli.answers.captions import caption
 from samcli.answers.facts import Facts, Sureness
-from samcli.answers.reply import Answer
+from samcli.answers.phrases import Answer
 from samcli.digest.digest import Digest
 from samcli.digest.digest import window as digest_of
-from samcli.digest.rows import Rows
+from samcli.digest.names import Rows
 from samcli.engine.options import RunOptions
 from samcli.engine.task import Heard, Task, Window
 from samcli.records import Event, Record
@@ -38,7 +38,6 @@ class ComposedTask(Task):
     name: str = "caption"
     question: str = ""
     sureness: Sureness = field(default_factory=Sureness)
-    prompt: None = None
     wants_clip: bool = True
     wants_steps: bool = True
 

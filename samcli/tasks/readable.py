@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from samcli.answers.names import twins, wider_names
+from samcli.digest.names import twins, wider_names
 from samcli.records import Record
 
 ROUNDING = 1e-6  # seconds: where a window starts must not decide how a limit met exactly is rounded

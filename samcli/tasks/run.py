@@ -3,19 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from samcli.engine.inputs.find import Input
 from samcli.engine.journal import Journal
 from samcli.engine.options import TIMELINE_THRESHOLD, RunOptions, RunReport
 from samcli.engine.ray.engine import RayWorkers
-from samcli.engine.task import Task
-from samcli.errors import ModelError, UsageError
+from samcli.engine.task import Heard, Task, Window
+from samcli.errors import ModelError, UsageError, check_choice
 from samcli.models.facts import ModelFacts
 from samcli.records import TASKS, Record
 
 if TYPE_CHECKING:
     from samcli.models.interface import SoundModel
+
+
+@dataclass(frozen=True)
+class SpeakTask(Task):
+    """One text for each segment; none for silence, of which nothing but `silent` is known."""
+
+    name: str
+    prompt: str = ""  # the question; none for a caption
+
+    def gatherer(self) -> SpeakGatherer:
+        return SpeakGatherer(self.prompt)
+
+
+class SpeakGatherer:
+    """Remembers the question; all else is in the state of the language model."""
+
+    def __init__(self, question: str) -> None:
+        self.question = question
+
+    def add(self, window: Window) -> None:
+        pass
+
+    def records(self, heard: Heard, text: str | None) -> list[Record]:
+        if not self.question:
+            return [replace(heard.record("caption"), caption=text)]
+        return [replace(heard.record("ask"), question=self.question, answer=text)]
+
 
 CAPABLE = "sam-nano"  # has every task
 VERBS = {"caption": "caption", "tag": "tag", "ask": "answer questions"}
@@ -44,8 +72,7 @@ def run(
 
 def task_for(name: str, model: SoundModel | ModelFacts, options: RunOptions) -> Task:
     """The task with its settings resolved against what the model can do."""
-    if name not in TASKS:
-        raise UsageError(f"There is no task {name!r}: choose {', '.join(TASKS)}.")
+    check_choice("task", name, TASKS)
     if name not in model.tasks:
         raise ModelError(f"The model {model.name!r} cannot {VERBS[name]}; {CAPABLE} can: --model {CAPABLE}.")
     if name in ("caption", "ask"):
@@ -56,7 +83,6 @@ def task_for(name: str, model: SoundModel | ModelFacts, options: RunOptions) -> 
             return task
     if name == "tag":
         return _tagging(model, options)
-    from samcli.tasks.speak import SpeakTask
 
     if name == "ask" and not options.question.strip():
         raise UsageError("Ask a question, such as: sam ask 'is there a siren?' street.flac")

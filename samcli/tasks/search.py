@@ -32,7 +32,7 @@ from samcli.engine.task import Heard, Task, Window
 from samcli.engine.windows import Cut, cut
 from samcli.errors import InputError
 from samcli.models.interface import SoundModel
-from samcli.text.agreement import FLOOR, columns_of
+from samcli.text.labels import FLOOR, columns_of
 
 SHORTLIST = 100
 READERS = 4  # threads that read the shortlist anew
@@ -82,11 +82,6 @@ def rated(queries: Sequence[str], rankings: Sequence[list[Hit]], model: SoundMod
     ]
 
 
-def search(query: str, inputs: Iterable[Input], model: SoundModel, k: int = 10) -> list[Hit]:
-    """The recordings that a sentence fits best, all of them heard now; a file that cannot be heard is passed over."""
-    return search_heard([query], inputs, model, k)[0]
-
-
 def search_heard(
     queries: Sequence[str],
     inputs: Iterable[Input],
@@ -95,7 +90,7 @@ def search_heard(
     failed: Callable[[Input, InputError], None] = lambda item, error: None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[list[Hit]]:
-    """The same for several sentences, each recording heard once. `failed` is told what cannot be heard."""
+    """For each sentence the recordings it fits best, each heard once. `failed` is told what cannot be heard."""
     found: list[list[Hit]] = []  # of each recording, its best window for each query
     for done in gathered(SearchTask(given=tuple(queries)), inputs, model):
         if done.error is not None:

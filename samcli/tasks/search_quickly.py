@@ -18,7 +18,7 @@ from samcli.errors import InputError
 from samcli.models.interface import SoundModel
 from samcli.models.likelihood import listener_of
 from samcli.tasks.search import SHORTLIST, Hit, search_contents
-from samcli.text.agreement import columns_of
+from samcli.text.labels import columns_of
 
 
 def is_quick(queries: Sequence[str], inputs: Sequence[Input], model: SoundModel) -> bool:

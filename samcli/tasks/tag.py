@@ -74,7 +74,6 @@ class TagTask(Task):
 
     choice: Choice
     name: str = "tag"
-    prompt: None = None
     wants_clip: bool = True
 
     def gatherer(self) -> TagGatherer:

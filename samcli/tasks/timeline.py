@@ -139,7 +139,6 @@ class TimelineTask(Task):
     step_seconds: float
     all_events: bool = False  # as they are found, not as a person would write them down
     name: str = "tag"
-    prompt: None = None
     wants_steps: bool = True
 
     def gatherer(self) -> TimelineGatherer:

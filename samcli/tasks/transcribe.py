@@ -33,7 +33,7 @@ NO_MODEL = (
 )
 
 
-def load_recogniser(name: str, *, device: str = "auto", offline: bool = False, progress: bool = False) -> Recogniser:
+def load_recogniser(name: str, *, device: str = "auto", offline: bool = False) -> Recogniser:
     """The model behind a folder or a Hub id."""
     from samcli.checkpoints.loading import ModelFiles, locate, refetch_if_damaged
     from samcli.checkpoints.modules import load_folder
@@ -53,7 +53,7 @@ def load_recogniser(name: str, *, device: str = "auto", offline: bool = False, p
         accelerate(network)
         return Recogniser(network, at.name, at.revision)
 
-    return refetch_if_damaged(locate(name, offline=offline, progress=progress), load, offline=offline)
+    return refetch_if_damaged(locate(name, offline=offline), load, offline=offline)
 
 
 def transcribe(

@@ -137,3 +137,10 @@ def _inflect(phrase: str, form: Callable[[str], str]) -> str:
     if len(words) > 2 and words[1] in {"and", "or"}:
         words[2] = form(words[2])
     return " ".join(words)
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, with hours where there are any."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -14,7 +14,6 @@ import shutil
 import stat
 import sys
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any
 
 # Not on Windows, where a look before the opening has to do.
@@ -147,7 +146,7 @@ class Folder:
     def __enter__(self) -> Folder:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
@@ -159,6 +158,21 @@ def own_file(path: Path, mode: str = "rb", own: int = 1, **options: Any) -> IO[A
             return folder.open(path.name, flags)
 
     return open(path, mode, opener=opener, **options)
+
+
+def hold(descriptor: int) -> bool:
+    """Keep an open file from other runs until it is closed; BlockingIOError where one has it, False without locks."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:  # a file system without locks
+        return False
+    return True
 
 
 def remove_strange(path: Path) -> None:

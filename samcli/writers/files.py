@@ -12,13 +12,12 @@ import hashlib
 import os
 import stat
 from pathlib import Path
-from types import TracebackType
 
 from samcli.errors import OutputError
 from samcli.records import Record
-from samcli.writers.base import Format, Layout
-from samcli.writers.disk import Folder, StrangeFileError, make_own_folder, own_file, sync_folder
+from samcli.writers.disk import Folder, StrangeFileError, hold, make_own_folder, own_file, sync_folder
 from samcli.writers.escape import to_bytes
+from samcli.writers.formats import Format, Layout
 
 LONGEST_NAME = 255  # bytes, on every disk in use
 
@@ -153,19 +152,12 @@ def _open_locked(folder: Folder, name: str) -> int:
     while True:
         descriptor = folder.open(name, os.O_RDWR | os.O_CREAT)
         try:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Between opening and locking, another run may have put the file in place under its real name.
-            if _is_at(descriptor, folder.status(name)):
-                os.ftruncate(descriptor, 0)
-                return descriptor
-        except ImportError:  # Windows, where nothing else would take over a file in use
-            return descriptor
+            held = hold(descriptor)
         except BlockingIOError:
             os.close(descriptor)
             raise OSError(0, "another run is writing it") from None
-        except OSError:  # a file system without locks
+        # Between opening and locking, another run may have put the file in place under its real name.
+        if not held or _is_at(descriptor, folder.status(name)):
             os.ftruncate(descriptor, 0)
             return descriptor
         os.close(descriptor)
@@ -203,9 +195,7 @@ class FileSink:
     def __enter__(self) -> FileSink:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._file.discard()
 
 
@@ -275,8 +265,6 @@ class FolderSink:
     def __enter__(self) -> FolderSink:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._sink is not None:
-            self._sink.__exit__(kind, error, trace)
+            self._sink.__exit__(*error)

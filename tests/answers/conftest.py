@@ -9,7 +9,7 @@ import pytest
 
 from samcli.answers.facts import Facts, Sureness
 from samcli.digest.digest import Digest, window
-from samcli.digest.rows import Rows
+from samcli.digest.names import Rows
 from samcli.text.labels import labels
 
 Sounding = tuple[str, float, float]  # label, start, end in seconds

@@ -12,8 +12,8 @@ from samcli.answers.answer import answer, answerers
 from samcli.answers.captions import caption
 from samcli.answers.facts import Facts
 from samcli.evaluation.metrics.wording import yes_or_no
-from samcli.questions.intents import INTENTS
 from samcli.questions.meaning import Name, Question
+from samcli.questions.reader import INTENTS
 from samcli.questions.times import Span
 from samcli.text.labels import labels
 

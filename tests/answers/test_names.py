@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from samcli.answers.names import kin, twins, wider_names
+from samcli.digest.names import kin, twins, wider_names
 from samcli.text.labels import labels
 
 

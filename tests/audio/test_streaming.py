@@ -19,8 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from samcli.audio import open_sound, read_sound
-from samcli.audio.resample import Resampler
-from samcli.audio.windows import cut, level_db
+from samcli.audio.waves import Resampler, level_db, regroup
 
 RATE = 16_000
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,37 +107,26 @@ def test_times_and_lengths_along_the_way(library: dict[str, Path]) -> None:
 @given(
     cuts=st.lists(st.integers(0, 100_000), max_size=10),
     samples=st.integers(0, 100_000),
-    seconds=st.sampled_from([0.1, 0.7, 1.0, 2.5, 10.0]),
+    size=st.sampled_from([1600, 11_200, RATE, 160_000]),
 )
-def test_windows_do_not_depend_on_the_blocks(cuts: list[int], samples: int, seconds: float) -> None:
+def test_blocks_of_one_size_do_not_depend_on_those_before(cuts: list[int], samples: int, size: int) -> None:
     wave = noise(samples, samples)
-    windows = list(cut(pieces(wave, cuts), seconds))
-    size = round(seconds * RATE)
-    assert len(windows) == -(-samples // size)
-    for number, window in enumerate(windows):
-        assert window.start == number * size / RATE
-        assert window.end == min((number + 1) * size, samples) / RATE
-        np.testing.assert_array_equal(window.wave, wave[number * size : (number + 1) * size])
+    blocks = list(regroup(pieces(wave, cuts), size))
+    assert len(blocks) == -(-samples // size)
+    for number, block in enumerate(blocks):
+        np.testing.assert_array_equal(block, wave[number * size : (number + 1) * size])
 
 
-def test_windows_own_their_samples() -> None:
+def test_blocks_own_their_samples() -> None:
     block = np.zeros(RATE, np.float32)
-    windows = []
 
     def reusing() -> Iterator[np.ndarray]:
         for number in range(4):
             block[:] = number
             yield block
 
-    for window in cut(reusing(), 2.0):
-        windows.append(window)
-    assert [float(window.wave[0]) for window in windows] == [0.0, 2.0]
-    assert [float(window.wave[-1]) for window in windows] == [1.0, 3.0]
-
-
-def test_a_window_needs_a_sample() -> None:
-    with pytest.raises(ValueError, match="holds no sample"):
-        next(cut([noise(10)], 0.0))
+    blocks = list(regroup(reusing(), 2 * RATE))
+    assert [(float(one[0]), float(one[-1])) for one in blocks] == [(0.0, 1.0), (2.0, 3.0)]
 
 
 def test_levels() -> None:
@@ -170,9 +158,11 @@ def sparse_recording(path: Path, seconds: int, rate: int = 48_000, channels: int
 LISTENER = """
 import resource, sys
 from samcli.audio import open_sound
-from samcli.audio.windows import SILENCE_DB, cut, loudest_db
+from samcli.audio.waves import levels_db
+loud, at = [], 0.0
 with open_sound(sys.argv[1]) as reader:
-    loud = [window.start for window in cut(reader) if loudest_db(window.wave) >= SILENCE_DB]
+    for block in reader:
+        loud, at = loud + [at] * bool(levels_db(block).max() >= -60), reader.covered
 print(reader.covered, reader.duration, reader.warning, loud, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

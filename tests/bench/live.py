@@ -19,9 +19,9 @@ from typing import NamedTuple
 import numpy as np
 
 import samcli
-from samcli.answers.names import kin
 from samcli.audio import read_sound
-from samcli.audio.windows import levels_db
+from samcli.audio.waves import levels_db
+from samcli.digest.names import kin
 from samcli.live.listener import Listener, LiveOptions
 
 LEAD, LONGEST, REST = 4.6, 5.0, 1.6  # seconds before a clip, of it, and after it

@@ -15,13 +15,13 @@ import numpy
 import pytest
 from safetensors.numpy import save
 
-from tests.checkpoints.hub.hub_server import HubServer, Repo
+from tests.checkpoints.hub_server import HubServer, Repo
 
 ROOT = Path(__file__).parents[2]
 
 PROGRAM = """
 import json, sys
-from samcli.checkpoints.hub import client as hub
+from samcli.checkpoints import hub_client as hub
 from samcli.errors import SamError
 for line in sys.stdin:
     command, arguments, options = json.loads(line)

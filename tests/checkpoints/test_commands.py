@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.checkpoints.conftest import ROOT, Client
-from tests.checkpoints.hub.hub_server import HubServer, Repo
+from tests.checkpoints.hub_server import HubServer, Repo
 
 FIXTURE = ROOT / "tests" / "fixtures" / "dass_hf" / "weights.safetensors"
 NAMES = ["Speech", "Dog", "Rain", "Bell", "Car", "Hum", "Saw"]

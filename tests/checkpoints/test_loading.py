@@ -505,7 +505,7 @@ def test_a_base_that_only_an_adapter_names_is_not_fetched(
     base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fetched: list[str] = []
-    monkeypatch.setattr("samcli.checkpoints.hub.client.pull", lambda repo, *_, **__: fetched.append(repo))
+    monkeypatch.setattr("samcli.checkpoints.hub_client.pull", lambda repo, *_, **__: fetched.append(repo))
     with pytest.raises(ModelError, match=f"sam models pull {base}"):
         load_model(str(adapter_on(base, tmp_path / "adapter")), device="cpu")
     assert fetched == []
@@ -518,9 +518,9 @@ def test_a_known_base_is_fetched_for_its_adapter(tmp_path: Path, monkeypatch: py
         fetched.append(repo)
         raise ModelError("enough")
 
-    monkeypatch.setattr("samcli.checkpoints.hub.client.is_offline", lambda: False)
-    monkeypatch.setattr("samcli.checkpoints.hub.client.cached_snapshot", lambda *_: None)
-    monkeypatch.setattr("samcli.checkpoints.hub.client.pull", pull)
+    monkeypatch.setattr("samcli.checkpoints.hub_client.is_offline", lambda: False)
+    monkeypatch.setattr("samcli.checkpoints.hub_client.cached_snapshot", lambda *_: None)
+    monkeypatch.setattr("samcli.checkpoints.hub_client.pull", pull)
     with pytest.raises(ModelError, match="enough"):
         load_model(str(adapter_on("dass-small", tmp_path / "adapter")), device="cpu")
     assert len(fetched) == 1

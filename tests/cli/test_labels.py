@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from samcli.cli.listen import read_labels
+from samcli.cli.resolve import read_labels
 from samcli.errors import UsageError
 
 

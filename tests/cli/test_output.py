@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 
 from samcli.cli.output import ClosedPipe, Output
 from samcli.cli.progress import Progress, line, span
-from samcli.cli.sheet import cell, readable_size, show, show_json
-from samcli.cli.terminal import TerminalTable, clock
+from samcli.cli.tables import TerminalTable, cell, clock, readable_size, show, show_json
 from samcli.engine.options import RunReport
 from samcli.errors import OutputError
 from samcli.records import ErrorInfo, Record, Tag
-from samcli.writers.base import Layout
+from samcli.writers.formats import Layout
 
 
 def streams(*, terminal=False, **environment):

@@ -10,7 +10,7 @@ import pytest
 
 from samcli.digest.digest import Digest, window
 from samcli.digest.events import BINS, KEPT
-from samcli.digest.rows import Rows
+from samcli.digest.names import Rows
 from samcli.tasks.tag import Choice
 from samcli.tasks.timeline import EventFinder
 

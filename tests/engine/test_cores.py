@@ -15,12 +15,24 @@ from toy import Toy
 
 from samcli.audio.decode import read_sound
 from samcli.checkpoints.loading import load_model
-from samcli.engine.cores import FEWEST_SPEAKERS, Cores
-from samcli.models.interface import Encoding, SpeakOptions
+from samcli.engine.cores import FEWEST_SPEAKERS, Cores, encoded
+from samcli.engine.rows import gather_encodings, rows_of
+from samcli.engine.windows import Wave
+from samcli.models.interface import Encoding, SoundModel, SpeakOptions
 
 CPU = torch.device("cpu")
 NOISE = np.random.default_rng(0).standard_normal(16_000).astype(np.float32)
 DEMO = Path(__file__).parents[2] / "samcli/data/demo"
+
+
+def encode(cores: Cores, model: SoundModel, waves: Sequence[Wave], length: int) -> Encoding:
+    """A batch, computed in parts."""
+    parts = cores.begin(len(waves), lambda part: encoded(model, waves[part], length, cores.device)).results()
+    return (
+        parts[0]
+        if len(parts) == 1
+        else gather_encodings([row for part in parts for row in rows_of(part, len(part.lengths))])
+    )
 
 
 class Watched(Toy):
@@ -52,7 +64,7 @@ def test_the_parts_make_the_whole(rows: int, count: int) -> None:
     waves = [chance.standard_normal(300 * row + 2000).astype(np.float32) for row in range(rows)]
     found = []
     for cores in (alone, shared):
-        encoding = cores.encode(toy, waves, 16_000)
+        encoding = encode(cores, toy, waves, 16_000)
         first = cores.listen(toy, encoding, None)
         second = cores.listen(toy, encoding, first)
         assert encoding.clip_logits is not None
@@ -65,12 +77,12 @@ def test_the_parts_make_the_whole(rows: int, count: int) -> None:
 def test_every_core_takes_its_part() -> None:
     toy, before = Watched(), torch.get_num_threads()
     cores = Cores(CPU, 4)
-    cores.encode(toy, [NOISE] * 6, 16_000)
+    encode(cores, toy, [NOISE] * 6, 16_000)
     assert sorted(work[1] for work in toy.work) == [1, 1, 2, 2]
     assert len({work[2] for work in toy.work}) == 4, "four threads"
     assert {work[3:] for work in toy.work} == {(1, True)}, "each with one core, and without a graph of gradients"
     toy.work.clear()
-    cores.encode(toy, [NOISE] * 2, 16_000)
+    encode(cores, toy, [NOISE] * 2, 16_000)
     assert [work[1:2] + work[3:4] for work in toy.work] == [(1, 2), (1, 2)], "fewer parts, more cores for each"
     toy.work.clear()
     cores.speak(toy, torch.randn(2 * FEWEST_SPEAKERS + 1, 8), [""] * (2 * FEWEST_SPEAKERS + 1), SpeakOptions())
@@ -82,7 +94,7 @@ def test_a_gpu_takes_all_rows_at_once() -> None:
     toy, rows = Watched(), 4 * FEWEST_SPEAKERS
     gpu = Cores(torch.device("cuda"), 4)
     gpu.device = CPU  # where its windows would go: none is needed to see who takes them
-    gpu.encode(toy, [NOISE] * 6, 16_000)
+    encode(gpu, toy, [NOISE] * 6, 16_000)
     assert [work[:2] + work[4:] for work in toy.work] == [("encode", 6, True)]
     toy.work.clear()
     gpu.speak(toy, torch.randn(rows, 8), [""] * rows, SpeakOptions())
@@ -114,7 +126,7 @@ def test_a_part_that_fails_fails_the_batch_when_all_are_done() -> None:
 
     toy, cores = Failing(), Cores(CPU, 2)
     with pytest.raises(MemoryError):
-        cores.encode(toy, [np.full(16_000, 2.0, np.float32), np.full(16_000, 0.5, np.float32)], 16_000)
+        encode(cores, toy, [np.full(16_000, 2.0, np.float32), np.full(16_000, 0.5, np.float32)], 16_000)
     assert toy.done == 1, "its memory is free when the batch is tried again"
 
 
@@ -154,7 +166,7 @@ def test_real_words_are_the_same() -> None:
     assert 4 * len(waves) >= 2 * FEWEST_SPEAKERS
     texts, scores = [], []
     for cores in (Cores(CPU, 1), Cores(CPU, 3)):
-        encoding = cores.encode(model, waves, 20_000)
+        encoding = encode(cores, model, waves, 20_000)
         state = cores.listen(model, encoding, cores.listen(model, encoding, None))
         repeated = model.select(state, [row for row in range(len(waves)) for _ in range(4)])
         texts.append(cores.speak(model, repeated, [""] * 4 * len(waves), SpeakOptions(max_new_tokens=12)))

@@ -19,7 +19,7 @@ from samcli.evaluation.references.datasets import read_references, stem
 from samcli.evaluation.references.matching import Mismatch
 from samcli.evaluation.references.predictions import as_predictions, read_entries
 from samcli.records import Record, Tag
-from samcli.writers.json import to_json
+from samcli.writers.formats import to_json
 
 AUDIOCAPS = """audiocap_id,youtube_id,start_time,caption
 103549,7fmOlUlwoNg,20,"Constant rattling noise, then a bang"

@@ -21,7 +21,7 @@ from samcli.evaluation.references.label_names import groups_of
 from samcli.evaluation.references.matching import Mismatch
 from samcli.records import Record, Tag
 from samcli.tasks.run import run
-from samcli.writers.json import to_json
+from samcli.writers.formats import to_json
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samcli.live.listener import Listener, LiveOptions
-from samcli.live.telling import Told
+from samcli.live.listener import Listener, LiveOptions, Told
 from tests.engine.toy import LABELS, Toy
 
 RATE = 16_000

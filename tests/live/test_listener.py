@@ -15,8 +15,7 @@ from samcli.engine.run import run
 from samcli.errors import UsageError
 from samcli.live.listener import Listener
 from samcli.live.memory import recalled
-from samcli.live.recall import recall
-from samcli.live.state import read_state, resume, saved, write_state
+from samcli.live.state import read_state, recall, resume, saved, write_state
 from samcli.live.tracker import Background
 from samcli.tasks.run import task_for
 from tests.live.conftest import RATE, heard, scene

@@ -6,10 +6,9 @@ from random import Random
 
 import pytest
 
-from samcli.questions.intents import INTENTS, ROLES
 from samcli.questions.lexicon import alike, find
 from samcli.questions.meaning import understand
-from samcli.questions.words import split
+from samcli.questions.reader import INTENTS, ROLES, split
 from samcli.training.question_reader.train import held_out_questions, questions
 
 

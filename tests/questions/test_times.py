@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from samcli.questions.reader import split
 from samcli.questions.times import Span, span_of
-from samcli.questions.words import split
 
 
 @pytest.mark.parametrize(

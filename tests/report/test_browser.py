@@ -15,7 +15,7 @@ from samcli.records import Record, Tag
 from samcli.report.entry import Entry
 from samcli.report.page import write_page
 from samcli.training.tune.recordings import read_data
-from samcli.writers.json import to_json
+from samcli.writers.formats import to_json
 
 from .conftest import open_page, until
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from samcli.report.learned import learned
+from samcli.report.build import learned
 from samcli.report.page import write_page
 
 

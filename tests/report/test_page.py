@@ -19,7 +19,7 @@ from samcli.records import Event, Record, Tag
 from samcli.report.entry import Entry, address, entries
 from samcli.report.page import DROP, SCRIPTS, block, write_page
 from samcli.report.picture import COLUMNS, Picture, webp
-from samcli.writers.json import to_json
+from samcli.writers.formats import to_json
 
 SOURCE = Path(__file__).resolve().parents[2] / "samcli" / "report" / "page"
 RATE = 16_000

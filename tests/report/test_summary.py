@@ -13,8 +13,7 @@ from samcli.errors import UsageError
 from samcli.records import ErrorInfo, Event, Record, Tag
 from samcli.report.reading import read_records
 from samcli.report.summary import Summary
-from samcli.writers.base import Layout
-from samcli.writers.formats import FORMATS
+from samcli.writers.formats import FORMATS, Layout
 
 
 def heard(path: str, start: float, end: float, label: str, duration: float = 100.0) -> Record:
@@ -84,7 +83,7 @@ def test_what_holds_no_records_is_said(content: str, tmp_path, here) -> None:
 
 
 def test_the_command(here, tmp_path) -> None:
-    from samcli.writers.json import to_json
+    from samcli.writers.formats import to_json
 
     (tmp_path / "tags.jsonl").write_text("".join(to_json(record) + "\n" for record in RECORDS))
     table = list(csv.DictReader(io.StringIO(here("summary", "tags.jsonl", "-f", "csv").stdout.decode())))

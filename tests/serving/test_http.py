@@ -24,9 +24,9 @@ from samcli.audio import read_sound
 from samcli.engine.options import RunOptions
 from samcli.serving.desk import Desk, Order
 from samcli.serving.gate import Rules
-from samcli.serving.http.addresses import AllowList
 from samcli.serving.http.app import Settings, application
-from samcli.writers.json import to_json
+from samcli.serving.http.bodies import AllowList
+from samcli.writers.formats import to_json
 from tests.serving.conftest import DEMO
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -206,7 +206,7 @@ def test_it_answers_before_its_model_is_there(desk, recordings):
 
 
 def test_what_answers_first_needs_no_torch(program):
-    names = "samcli.cli.commands.mcp, samcli.serving.mcp.server, samcli.serving.mcp.waking"
+    names = "samcli.cli.commands.serve, samcli.serving.mcp.server, samcli.serving.mcp.server"
     asked = f"import sys, {names}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", asked], cwd=ROOT, timeout=300).returncode == 0
 

@@ -239,7 +239,7 @@ def a_record(**changes: Any) -> Any:
 
 
 def lines_of_records() -> bytes:
-    from samcli.writers.json import to_json
+    from samcli.writers.formats import to_json
 
     records = [a_record(path=f"f/{number:02}.wav") for number in range(6)] + [a_record(failed=True)]
     return "".join(to_json(record) + "\n" for record in records).encode()
@@ -256,9 +256,7 @@ def record_of(line: str) -> Any:
 
 def read_records(path: Path) -> None:
     """A line is a record that every format can write, or a ValueError."""
-    from samcli.writers.base import Layout
-    from samcli.writers.formats import CLASSES
-    from samcli.writers.json import to_json
+    from samcli.writers.formats import CLASSES, Layout, to_json
 
     text = path.read_bytes().decode("utf-8", "surrogateescape")
     for record in (record_of(line) for line in text.split("\n") if line.strip()):
@@ -300,7 +298,7 @@ def read_journal(path: Path) -> None:
 
 def read_parts(path: Path) -> None:
     from samcli.engine.shard import merge
-    from samcli.writers.json import to_json
+    from samcli.writers.formats import to_json
 
     for record in merge([path]):
         to_json(record)
@@ -331,7 +329,7 @@ def read_list(path: Path) -> None:
 
 
 def read_label_file(path: Path) -> None:
-    from samcli.cli.listen import read_labels
+    from samcli.cli.resolve import read_labels
 
     with contextlib.suppress(*sam_error()):
         assert all(read_labels(str(path)))
@@ -340,7 +338,7 @@ def read_label_file(path: Path) -> None:
 
 
 def read_pattern(path: Path) -> None:
-    from samcli.engine.inputs.globs import Glob
+    from samcli.engine.inputs.find import Glob
 
     pattern = path.read_bytes().decode("utf-8", "surrogateescape").replace("\0", "")
     glob = Glob(pattern)

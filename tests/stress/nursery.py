@@ -22,7 +22,7 @@ LOADED = """
 import json, os, signal, sys
 sys.path.insert(0, sys.argv[1])
 import huggingface_hub, numpy, safetensors.torch, soundfile, soxr, tokenizers, torch
-import samcli.audio.decode, samcli.checkpoints.hub.client, samcli.checkpoints.loading, samcli.checkpoints.tiny
+import samcli.audio.decode, samcli.checkpoints.hub_client, samcli.checkpoints.loading, samcli.checkpoints.tiny
 import samcli.cli.app, samcli.models.encoders.dass, samcli.tasks.run
 from samcli.launcher import main
 

@@ -23,7 +23,7 @@ import pytest
 from nursery import litter
 
 from tests.checkpoints.conftest import Client
-from tests.checkpoints.hub.hub_server import HubServer, Repo
+from tests.checkpoints.hub_server import HubServer, Repo
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ("--model", "tiny-random", "--device", "cpu")

@@ -8,12 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samcli.records import Record, Tag
-from samcli.subtitle.checking import breaches
-from samcli.subtitle.cues import Cue
-from samcli.subtitle.guides import GUIDES
-from samcli.subtitle.placing import Placing
+from samcli.subtitle.guides import GUIDES, breaches
+from samcli.subtitle.placing import Placing, text_of
+from samcli.subtitle.script import Cue
 from samcli.subtitle.sounds import Sound, sounds_of, told
-from samcli.subtitle.wording import text_of
 
 NETFLIX = GUIDES["netflix"]
 DOG = Sound("Dog", 4.0, 5.0, 0.9)

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samcli.subtitle.cues import SoundCue
 from samcli.subtitle.making import format_of, script_of
-from samcli.subtitle.script import Script, decoded
+from samcli.subtitle.script import Script, SoundCue, decoded
 
 ODD = """1
 00:00:01,000 --> 00:00:03,000 X1:40 X2:600 Y1:20 Y2:50

@@ -19,15 +19,13 @@ from samcli.engine.index.store import Index, Window
 from samcli.engine.inputs.find import find_inputs
 from samcli.errors import ModelError, UsageError
 from samcli.models.likelihood import losses
-from samcli.tasks.embed import embed
-from samcli.tasks.embed_files import save
+from samcli.tasks.embed import embed, save
 from samcli.tasks.search import (
     FIRST_SHARE,
     USUAL_SHARE,
     Hit,
     like_the_best,
     rated,
-    search,
     search_captions,
     search_contents,
     search_heard,
@@ -109,14 +107,14 @@ def test_normalising_takes_off_what_is_usual(waves: list[np.ndarray]) -> None:
 
 def test_search_ranks_by_loss(folder: Path) -> None:
     model = tiny_random()
-    hits = search("a dog barks", find_inputs([folder]), model, k=10)
+    hits = search_heard(["a dog barks"], find_inputs([folder]), model, k=10)[0]
     assert len(hits) == 6  # the bad file is passed over
     for hit in hits:
         loss = hear(model, [read_sound(hit.path, model.sample_rate)], given=["a dog barks"])[0].losses
         assert loss is not None
         assert hit.score == pytest.approx(-float(loss[0]), abs=1e-4)
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
-    assert search("a dog barks", find_inputs([folder]), model, k=2) == hits[:2]
+    assert search_heard(["a dog barks"], find_inputs([folder]), model, k=2)[0] == hits[:2]
 
 
 def test_an_index_finds_the_same(folder: Path) -> None:
@@ -125,7 +123,7 @@ def test_an_index_finds_the_same(folder: Path) -> None:
     with Index(folder / "i", model) as index:
         index.update(find_inputs([folder]), model)
         hits = search_index("a dog barks", index, model)
-        plain = {hit.path: hit.score for hit in search("a dog barks", find_inputs([folder]), model)}
+        plain = {hit.path: hit.score for hit in search_heard(["a dog barks"], find_inputs([folder]), model)[0]}
         first = {hit.path: hit.score for hit in search_index("a dog barks", index, model, shortlist=0)}
         assert plain.keys() == first.keys() == {hit.path for hit in hits}
         for hit in hits:
@@ -177,7 +175,7 @@ def test_many_queries_are_heard_once(folder: Path) -> None:
     inputs = find_inputs([folder])
     rankings = search_heard(TEXTS, inputs, model, 3, lambda item, error: failed.append(item.display), done.append)
     assert [len(hits) for hits in rankings] == [3] * len(TEXTS)
-    for together, alone in zip(rankings[0], search(TEXTS[0], inputs, model, 3), strict=True):
+    for together, alone in zip(rankings[0], search_heard([TEXTS[0]], inputs, model, 3)[0], strict=True):
         assert together == replace(alone, score=pytest.approx(alone.score, abs=1e-4))
     assert failed == [str(folder / "bad.wav")]
     assert done == list(range(1, 8))
@@ -269,4 +267,4 @@ def test_a_file_that_the_model_fails_on_stops_no_other(
     assert [Path(hit.path).name for hit in hits] == ["quiet.wav"] and failed == {loud: "model"}
     with Index(tmp_path / "i", model) as index:
         changes = index.update(inputs, model)
-        assert (changes.heard, changes.failed) == (1, 1) and "too loud" in index.problems()[loud]
+        assert (changes.heard, changes.failed) == (1, 1) and "too loud" in dict(changes.problems)[loud]

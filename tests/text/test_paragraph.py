@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from samcli.text.paragraph import MOST, clock, paragraph
+from samcli.engine.segments import MOST, paragraph
+from samcli.text.inflection import clock
 
 
 def test_in_order_with_times() -> None:

@@ -15,10 +15,9 @@ import pytest
 from samcli.errors import OutputError
 from samcli.records import Record
 from samcli.writers import disk
-from samcli.writers.base import Layout
 from samcli.writers.disk import Folder, StrangeFileError, own_file, put_back, put_in_place
 from samcli.writers.files import AtomicFile, FolderSink, append_line, prepare_own_folder, write_whole
-from samcli.writers.formats import FORMATS
+from samcli.writers.formats import FORMATS, Layout
 
 DIARY = "dear diary\n"
 

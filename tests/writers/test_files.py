@@ -10,9 +10,8 @@ import pytest
 
 from samcli.errors import OutputError
 from samcli.records import Record
-from samcli.writers.base import Layout
 from samcli.writers.files import AtomicFile, FileSink, FolderSink
-from samcli.writers.formats import FORMATS
+from samcli.writers.formats import FORMATS, Layout
 
 LAYOUT = Layout("caption")
 not_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

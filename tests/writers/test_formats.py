@@ -12,11 +12,8 @@ from hypothesis import strategies as st
 
 from samcli.errors import UsageError
 from samcli.records import ErrorInfo, Record, Tag
-from samcli.writers.base import Layout
 from samcli.writers.escape import unguarded_cell
-from samcli.writers.formats import BY_SUFFIX, FORMATS, format_of, format_of_file
-from samcli.writers.json import to_json
-from samcli.writers.table import columns
+from samcli.writers.formats import BY_SUFFIX, FORMATS, Layout, columns, format_of, format_of_file, to_json
 from tests.conftest import plain_cell
 
 names = (

@@ -12,11 +12,10 @@ from typing import Annotated, Any
 import typer
 
 from samcli.cli.completion import complete_device, complete_model, completes
-from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import JsonFlags, spread
+from samcli.cli.flags import JsonFlags, option, spread, switch
 from samcli.cli.output import output
-from samcli.cli.sheet import show, show_json
-from samcli.errors import UsageError
+from samcli.cli.tables import show, show_json
+from samcli.errors import ExitCode, check_choice
 
 COLUMNS = ("name", "value", "unit", "limit", "ratio", "target")
 PARTS = {
@@ -30,15 +29,13 @@ PARTS = {
 
 @dataclass(kw_only=True)
 class BenchFlags(JsonFlags):
-    """For every `sam bench`."""
-
-    quick: Annotated[bool, typer.Option("--quick", help="Short measurement: seconds, not minutes.", metavar="")] = False
-    model: Annotated[
-        str, typer.Option(help="Model for folder, model and search.", metavar="NAME", autocompletion=complete_model)
-    ] = "sam-nano"
-    device: Annotated[
-        str, typer.Option(help="Device for core, model and search.", metavar="DEVICE", autocompletion=complete_device)
-    ] = "cpu"
+    quick: Annotated[bool, switch("Short measurement: seconds, not minutes.", "--quick")] = False
+    model: Annotated[str, option("Model for folder, model and search.", "NAME", autocompletion=complete_model)] = (
+        "sam-nano"
+    )
+    device: Annotated[str, option("Device for core, model and search.", "DEVICE", autocompletion=complete_device)] = (
+        "cpu"
+    )
 
 
 @spread
@@ -54,8 +51,7 @@ def bench(
     sam bench audio --quick
     sam bench folder --json
     """
-    if part not in PARTS:
-        raise UsageError(f"There is no bench {part!r}: choose {', '.join(PARTS)}.")
+    check_choice("bench", part, PARTS)
     streams = output()
     streams.status(f"measuring {PARTS[part]}")
     measure = getattr(importlib.import_module(f"samcli.bench.{part}"), f"bench_{part}")

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from samcli.cli.destination import Destination, RowFlags
-from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import OUTPUT, ModelFlags, spread
+from samcli.cli.flags import OUTPUT, ModelFlags, option, spread, switch
 from samcli.cli.output import Output, output
+from samcli.cli.resolve import load_here
 from samcli.cli.train.check import Data
-from samcli.errors import UsageError
+from samcli.errors import ExitCode, UsageError
 from samcli.writers.rows import Columns
 
 if TYPE_CHECKING:
@@ -34,19 +32,11 @@ SHOWN = ("label", "recordings", "sources", "threshold", *FIGURES)
 
 @dataclass(kw_only=True)
 class CalibrateFlags(ModelFlags, RowFlags):
-    """For `sam calibrate`."""
-
-    save: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the thresholds. [the model's own]", metavar="FOLDER", rich_help_panel=OUTPUT),
-    ] = None
+    save: Annotated[Path | None, option("Folder of the thresholds. [the model's own]", "FOLDER", panel=OUTPUT)] = None
     held_out: Annotated[
-        bool | None,
-        typer.Option(
-            "--held-out/--all", help="Held-out recordings alone. [for tuned labels]", metavar="", show_default=False
-        ),
+        bool | None, switch("Held-out recordings alone. [for tuned labels]", "--held-out/--all", show_default=False)
     ] = None
-    seed: Annotated[int, typer.Option(help="Seed of the held-out choice.", min=0)] = 0
+    seed: Annotated[int, option("Seed of the held-out choice.", min=0)] = 0
 
 
 @spread
@@ -59,7 +49,6 @@ def calibrate(data: Data, flags: CalibrateFlags) -> ExitCode:
 
     The thresholds are stored beside the model; those of a model that is not yours go into a folder that --model takes.
     """
-    from samcli.cli.engines import load_here
     from samcli.evaluation.calibration.recordings import calibrate
     from samcli.training.tune.recordings import read_data
 
@@ -73,7 +62,7 @@ def calibrate(data: Data, flags: CalibrateFlags) -> ExitCode:
         found,
         held_out_only=was_tuned(flags.model) if flags.held_out is None else flags.held_out,
         seed=flags.seed,
-        progress=lambda what, done, total: streams.status(f"{what}: {done}/{total}"),
+        progress=streams.progress,
     )
     tell(streams, done)
     rows = [for_people(row) if destination.shows_table(streams) else row for row in done.rows()]

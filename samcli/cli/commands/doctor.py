@@ -11,10 +11,10 @@ from importlib import metadata
 from typing import Any
 
 from samcli._version import __version__
-from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import JsonFlags, spread
 from samcli.cli.output import output
-from samcli.cli.sheet import readable_size, show, show_json
+from samcli.cli.tables import readable_size, show, show_json
+from samcli.errors import ExitCode
 
 TOLERANCE = 1e-4  # float32: what any way of cutting or computing may differ by
 ROUNDED = 0.05  # the same for bfloat16, which keeps 8 bits
@@ -108,7 +108,7 @@ def machine() -> Iterator[Finding]:
 
 
 def cache() -> Iterator[Finding]:
-    from samcli.checkpoints.hub.cache import cache_folder, is_offline
+    from samcli.checkpoints.files import cache_folder, is_offline
 
     folder = cache_folder()
     existing = next(path for path in (folder, *folder.parents) if path.exists())

@@ -1,17 +1,18 @@
-"""`sam embed`"""
+"""`sam embed` and `sam duplicates`: what sounds alike"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from samcli.cli.destination import Destination
-from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import OUTPUT, InputFlags, ModelFlags, spread
+from samcli.cli.destination import Destination, RowFlags
+from samcli.cli.flags import OUTPUT, InputFlags, ModelFlags, option, spread, switch
+from samcli.cli.listen import named
 from samcli.cli.output import Output, output
+from samcli.cli.resolve import inputs_of, load_here
+from samcli.errors import ExitCode
+from samcli.writers.rows import Columns
 
 if TYPE_CHECKING:
     from samcli.tasks.embed import Vector
@@ -19,14 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class EmbedFlags(ModelFlags, InputFlags):
-    """For `sam embed`."""
-
-    windows: Annotated[
-        bool, typer.Option("--windows", help="A vector for every ten seconds.", metavar="", rich_help_panel=OUTPUT)
-    ] = False
+    windows: Annotated[bool, switch("A vector for every ten seconds.", "--windows", panel=OUTPUT)] = False
     output: Annotated[
-        str | None,
-        typer.Option("--output", "-o", help="A .npz, .jsonl or .parquet file.", metavar="FILE", rich_help_panel=OUTPUT),
+        str | None, option("A .npz, .jsonl or .parquet file.", "FILE", names=("--output", "-o"), panel=OUTPUT)
     ] = None
 
 
@@ -40,10 +36,8 @@ def embed(flags: EmbedFlags) -> ExitCode:
 
     Without -o they go to standard output as JSON Lines.
     """
-    from samcli.cli.engines import load_here
-    from samcli.cli.listen import inputs_of
+    from samcli.tasks.embed import check_suffix, json_line, save
     from samcli.tasks.embed import embed as embedded
-    from samcli.tasks.embed_files import check_suffix, json_line, save
 
     streams = output()
     destination = Destination(flags.output)
@@ -77,7 +71,6 @@ class ReportedVectors:
         self.code = ExitCode.OK
 
     def __iter__(self) -> Iterator[Vector]:
-        from samcli.cli.listen import named
 
         done = 0
         for one in self._vectors:
@@ -87,3 +80,40 @@ class ReportedVectors:
             done += one.start == 0
             self._streams.status(f"{done}/{self._files} files")
             yield one
+
+
+EVERY = ("group", "path", "kind", "score", "duration")
+COLUMNS = Columns(EVERY, EVERY, "path")
+
+
+@dataclass(kw_only=True)
+class DuplicateFlags(ModelFlags, InputFlags, RowFlags):
+    alike: Annotated[float, option("Likeness of near copies.", "SCORE", min=0.5, max=1.0, show_default=True)] = 0.995
+
+
+@spread
+def duplicates(flags: DuplicateFlags) -> ExitCode:
+    """Find recordings that are the same: copies to the byte, and the same sound stored, cut or levelled otherwise.
+
+    sam duplicates recordings/
+    sam duplicates recordings/ --alike 0.99 -o copies.csv
+    sam duplicates a/ b/ -f jsonl | jq -r 'select(.kind == "exact") | .path'
+    """
+    from samcli.report.duplicates import duplicates as groups
+
+    streams = output()
+    inputs = inputs_of(flags)
+    destination = Destination.of(flags)
+    destination.check_rows(inputs)
+    failures = 0
+
+    def failed(vector: Vector) -> None:
+        nonlocal failures
+        failures += 1
+        streams.error(named(vector.path, vector.problem))
+
+    rows = [asdict(copy) for copy in groups(inputs, load_here(flags), flags.alike, failed)]
+    if not rows:
+        streams.note("no two of these recordings are the same.")
+    destination.write_rows(streams, COLUMNS, rows, EVERY)
+    return ExitCode.FAILED if failures else ExitCode.OK

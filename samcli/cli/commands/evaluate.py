@@ -9,27 +9,23 @@ from typing import Annotated, Any
 
 import typer
 
-from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import JsonFlags, ModelFlags, spread
+from samcli.cli.flags import JsonFlags, ModelFlags, option, spread, switch
 from samcli.cli.output import Output, output
-from samcli.cli.sheet import show, show_json
-from samcli.errors import UsageError
+from samcli.cli.resolve import load_here
+from samcli.cli.tables import show, show_json
+from samcli.errors import ExitCode, UsageError
 
 CLASS_COLUMNS = ("label", "positives", "average_precision", "auc", "d_prime")
 
 
 @dataclass(kw_only=True)
 class EvalFlags(ModelFlags, JsonFlags):
-    """For `sam eval`."""
-
-    quick: Annotated[bool, typer.Option("--quick", help="Some of a corpus' clips.", metavar="")] = False
-    retrieval: Annotated[bool, typer.Option("--retrieval", help="Search in a corpus.", metavar="")] = False
-    refine: Annotated[bool, typer.Option("--refine", help="Captions, refined.", metavar="")] = False
-    sounds: Annotated[
-        Path | None, typer.Option(help="Recordings that DATA describes.", metavar="FOLDER", show_default=False)
-    ] = None
-    classes: Annotated[bool, typer.Option("--classes", help="A row for each class of tags.", metavar="")] = False
-    markdown: Annotated[bool, typer.Option("--markdown", help="A table for a model card.", metavar="")] = False
+    quick: Annotated[bool, switch("Some of a corpus' clips.", "--quick")] = False
+    retrieval: Annotated[bool, switch("Search in a corpus.", "--retrieval")] = False
+    refine: Annotated[bool, switch("Captions, refined.", "--refine")] = False
+    sounds: Annotated[Path | None, option("Recordings that DATA describes.", "FOLDER", show_default=False)] = None
+    classes: Annotated[bool, switch("A row for each class of tags.", "--classes")] = False
+    markdown: Annotated[bool, switch("A table for a model card.", "--markdown")] = False
 
 
 @spread
@@ -99,48 +95,38 @@ def measured(streams: Output, corpus: Path, flags: EvalFlags) -> dict[str, Any]:
         return heard_folder(streams, corpus, flags)
     if flags.retrieval and flags.refine:
         raise UsageError("--retrieval and --refine exclude each other.")
-    from samcli.cli.engines import load_here
-
-    def progress(what: str, done: int, total: int) -> None:
-        streams.status(f"{what}: {done}/{total}")
 
     model = load_here(flags)
     if flags.retrieval:
         from samcli.evaluation.nano.retrieval import retrieval_figures
 
-        return retrieval_figures(model, corpus, quick=flags.quick, progress=progress)
+        return retrieval_figures(model, corpus, quick=flags.quick, progress=streams.progress)
     if flags.refine:
         from samcli.evaluation.nano.refinement import refine_figures
 
-        return refine_figures(model, corpus, quick=flags.quick, progress=progress)
+        return refine_figures(model, corpus, quick=flags.quick, progress=streams.progress)
     from samcli.evaluation.nano.suite import nano_figures
 
-    return nano_figures(model, corpus, quick=flags.quick, progress=progress)
+    return nano_figures(model, corpus, quick=flags.quick, progress=streams.progress)
 
 
 def heard_folder(streams: Output, folder: Path, flags: EvalFlags) -> dict[str, Any]:
     """The report on a model that hears a person's folder for each label."""
-    from samcli.cli.engines import load_here
     from samcli.evaluation.data_suite import folder_figures
     from samcli.training.tune.recordings import read_data
 
     if not folder.is_dir():
         raise UsageError(f"There is no file or folder named {str(folder)!r}.")
     read_data(folder)  # refused before the model is loaded
-    return folder_figures(load_here(flags), folder, lambda what, done, total: streams.status(f"{what}: {done}/{total}"))
+    return folder_figures(load_here(flags), folder, streams.progress)
 
 
 def heard_data(streams: Output, references: Path, sounds: Path, flags: EvalFlags) -> dict[str, Any]:
     """The report on a model that hears a data set."""
-    from samcli.cli.engines import load_here
-
     if not references.is_file():
         raise UsageError(f"There is no file named {str(references)!r}.")
     if not sounds.is_dir():
         raise UsageError(f"There is no folder named {str(sounds)!r}.")
     from samcli.evaluation.data_suite import data_figures
 
-    def progress(what: str, done: int, total: int) -> None:
-        streams.status(f"{what}: {done}/{total}")
-
-    return data_figures(load_here(flags), references, sounds, progress, flags.refine)
+    return data_figures(load_here(flags), references, sounds, streams.progress, flags.refine)

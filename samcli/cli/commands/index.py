@@ -6,24 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import OUTPUT, InputFlags, ModelFlags, spread
+from samcli.cli.flags import OUTPUT, InputFlags, ModelFlags, option, spread, switch
+from samcli.cli.listen import named
 from samcli.cli.output import output
-from samcli.errors import UsageError
+from samcli.cli.resolve import inputs_of, load_here
+from samcli.errors import ExitCode, UsageError
 
 
 @dataclass(kw_only=True)
 class IndexFlags(ModelFlags, InputFlags):
-    """For `sam index`."""
-
-    index: Annotated[
-        str | None, typer.Option(help="Index file. [FOLDER/.sam-index.sqlite]", metavar="FILE", rich_help_panel=OUTPUT)
-    ] = None
-    keep: Annotated[
-        bool, typer.Option("--keep", help="No removal of files not named.", metavar="", rich_help_panel=OUTPUT)
-    ] = False
+    index: Annotated[str | None, option("Index file. [FOLDER/.sam-index.sqlite]", "FILE", panel=OUTPUT)] = None
+    keep: Annotated[bool, switch("No removal of files not named.", "--keep", panel=OUTPUT)] = False
 
 
 @spread
@@ -36,8 +29,6 @@ def index(flags: IndexFlags) -> ExitCode:
 
     Only what is new or changed is heard; what is gone is forgotten. It may be stopped at any moment.
     """
-    from samcli.cli.engines import load_here
-    from samcli.cli.listen import inputs_of, named
     from samcli.engine.index.store import Index
 
     streams = output()

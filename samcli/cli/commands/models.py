@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from samcli.cli.completion import complete_dtype, complete_model
-from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import JsonFlags, TalkFlags, spread
+from samcli.cli.flags import JsonFlags, TalkFlags, option, spread, switch
 from samcli.cli.output import output
-from samcli.cli.sheet import readable_size, show, show_json
+from samcli.cli.tables import readable_size, show, show_json
+from samcli.errors import ExitCode
 
 models = typer.Typer(name="models", no_args_is_help=True, rich_markup_mode="rich")
 
@@ -28,33 +28,26 @@ def about() -> None:
 
 
 Name = Annotated[
-    str,
-    typer.Argument(metavar="NAME", help="A name, a folder, or a Hub id.", autocompletion=complete_model),
+    str, typer.Argument(metavar="NAME", help="A name, a folder, or a Hub id.", autocompletion=complete_model)
 ]
 
 
-@dataclasses.dataclass(kw_only=True)
+@dataclass(kw_only=True)
 class FetchFlags(TalkFlags):
     """For what may use the network or the disk."""
 
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", "-n", help="List of removals, without removing.", metavar="")
-    ] = False
+    dry_run: Annotated[bool, switch("List of removals, without removing.", "--dry-run", "-n")] = False
 
 
-@dataclasses.dataclass(kw_only=True)
+@dataclass(kw_only=True)
 class ListFlags(JsonFlags):
-    """For `sam models list`."""
-
-    all: Annotated[bool, typer.Option("--all", help="Parts of models, too.", metavar="")] = False
+    all: Annotated[bool, switch("Parts of models, too.", "--all")] = False
 
 
-@dataclasses.dataclass(kw_only=True)
+@dataclass(kw_only=True)
 class ConvertFlags(TalkFlags):
-    """For `sam models convert`."""
-
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16, float16.", autocompletion=complete_dtype)] = "float32"
-    offline: Annotated[bool, typer.Option("--offline", help="No use of the network.", metavar="")] = False
+    dtype: Annotated[str, option("float32, bfloat16, float16.", autocompletion=complete_dtype)] = "float32"
+    offline: Annotated[bool, switch("No use of the network.", "--offline")] = False
 
 
 @models.command("list")
@@ -71,7 +64,7 @@ def list_models(flags: ListFlags) -> ExitCode:
     every = inventory.list_models()
     first = inventory.usable(every)
     others = [row for row in every if row not in first]
-    rows = [plain(row) for row in (*first, *(others if flags.all else ()))]
+    rows = [asdict(row) for row in (*first, *(others if flags.all else ()))]
     if flags.json:
         show_json(output(), rows)
         return ExitCode.OK
@@ -96,8 +89,9 @@ def show_model(name: Name, flags: JsonFlags) -> ExitCode:
     """
     from samcli.checkpoints import inventory
 
-    details = plain(inventory.show_model(name))
+    details = asdict(inventory.show_model(name))
     row = details.pop("row")
+    details["folder"] = None if details["folder"] is None else str(details["folder"])
     if flags.json:
         show_json(output(), row | details)
         return ExitCode.OK
@@ -188,12 +182,3 @@ def convert(
     streams.note(f"{made.kind}, {made.parameters:,} parameters, from {made.source}.")
     streams.write(f"{made.folder}\n")
     return ExitCode.OK
-
-
-def plain(value: Any) -> Any:
-    """A dataclass as values that JSON knows."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value

@@ -12,10 +12,11 @@ import typer
 
 from samcli._version import __version__
 from samcli.cli.destination import Destination, RowFlags
-from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import INPUT, InputFlags, ModelFlags, spread
+from samcli.cli.flags import INPUT, InputFlags, ModelFlags, option, spread, switch
+from samcli.cli.listen import named
 from samcli.cli.output import Output, output
-from samcli.errors import InputError, UsageError
+from samcli.cli.resolve import inputs_of, load_here, names_sounds
+from samcli.errors import ExitCode, InputError, UsageError
 from samcli.records import SCHEMA
 from samcli.writers.rows import Columns
 
@@ -35,28 +36,17 @@ CAPTIONS = Columns(EVERY, ("path", "caption", "score"), "caption")
 
 @dataclass(kw_only=True)
 class SearchFlags(ModelFlags, InputFlags, RowFlags):
-    """For `sam search`."""
-
-    audio: Annotated[
-        list[str] | None,
-        typer.Option(help="Sound to describe; TEXT then names captions.", metavar="PATH", rich_help_panel=INPUT),
-    ] = None
-    queries: Annotated[
-        str | None,
-        typer.Option(help="File of many texts.", metavar="FILE", rich_help_panel=INPUT),
-    ] = None
-    index: Annotated[
-        str | None,
-        typer.Option(help="Index file. [FOLDER/.sam-index.sqlite]", metavar="FILE", rich_help_panel=INPUT),
-    ] = None
-    no_index: Annotated[
-        bool, typer.Option("--no-index", help="Every second heard; slow.", metavar="", rich_help_panel=INPUT)
-    ] = False
-    k: Annotated[int, typer.Option("--top", "-k", help="Most results.", metavar="N", min=1)] = 10
-    shortlist: Annotated[int, typer.Option(help="Recordings to rank anew; 0: none.", metavar="N", min=0)] = 100
-    normalise: Annotated[
-        bool, typer.Option("--normalise/--raw-scores", help="Scores relative to each caption's usual one.", metavar="")
-    ] = True
+    audio: Annotated[list[str] | None, option("Sound to describe; TEXT then names captions.", "PATH", panel=INPUT)] = (
+        None
+    )
+    queries: Annotated[str | None, option("File of many texts.", "FILE", panel=INPUT)] = None
+    index: Annotated[str | None, option("Index file. [FOLDER/.sam-index.sqlite]", "FILE", panel=INPUT)] = None
+    no_index: Annotated[bool, switch("Every second heard; slow.", "--no-index", panel=INPUT)] = False
+    k: Annotated[int, option("Most results.", "N", names=("--top", "-k"), min=1)] = 10
+    shortlist: Annotated[int, option("Recordings to rank anew; 0: none.", "N", min=0)] = 100
+    normalise: Annotated[bool, switch("Scores relative to each caption's usual one.", "--normalise/--raw-scores")] = (
+        True
+    )
 
 
 @spread
@@ -73,8 +63,6 @@ def search(
     Tags make a shortlist, from an index in a moment; only its best 100 are asked about the sentence.
     Fit in the table: 50% is no better than any other sound, 100% is perfect.
     """
-    from samcli.cli.listen import names_sounds
-
     if flags.audio:
         return captions_for(query, flags)
     paths = [*([query] if flags.queries else []), *(flags.paths or ())]
@@ -90,8 +78,6 @@ def search(
 
 def sounds_for(queries: Sequence[str], paths: Sequence[str], flags: SearchFlags) -> ExitCode:
     """Rankings of recordings."""
-    from samcli.cli.listen import inputs_of
-
     streams = output()
     inputs: list[Input] = []
     if paths or flags.files_from or flags.files0_from or not flags.index:
@@ -131,7 +117,7 @@ def say_what_fits_nothing(streams: Output, queries: Sequence[str], rankings: Seq
 
 def for_eyes(row: dict[str, Any]) -> dict[str, Any]:
     """What the table says otherwise than the formats do."""
-    from samcli.text.paragraph import clock
+    from samcli.text.inflection import clock
 
     return {"fit": f"{row['fit']:.0%}", "time": f"{clock(row['start'])}-{clock(row['end'])}"}
 
@@ -154,8 +140,6 @@ def heard_now(
     streams: Output, queries: Sequence[str], inputs: Sequence[Input], flags: SearchFlags
 ) -> tuple[list[list[Hit]], dict[str, Any], ExitCode]:
     """Rankings of everything, heard in one go: the quick way, unless all is asked for or tags cannot choose."""
-    from samcli.cli.engines import load_here
-    from samcli.cli.listen import named
     from samcli.tasks.search import rated, search_heard
     from samcli.tasks.search_quickly import is_quick, search_quickly
 
@@ -183,7 +167,6 @@ def from_index(
     """Rankings from an index, of the inputs or, without any, of all it holds."""
     from dataclasses import replace
 
-    from samcli.cli.engines import load_here
     from samcli.engine.index.store import Index
     from samcli.tasks.search import rated, search_contents
 
@@ -219,8 +202,6 @@ def only(contents: Contents, wanted: dict[str, str], name: str) -> Contents:
 
 def captions_for(captions: str, flags: SearchFlags) -> ExitCode:
     """Rankings of captions."""
-    from samcli.cli.engines import load_here
-    from samcli.cli.listen import named
     from samcli.engine.inputs.find import find_inputs
     from samcli.tasks.search import read_wave, search_captions, usual_losses
 

@@ -11,10 +11,12 @@ import typer
 
 from samcli.cli.completion import complete_labels
 from samcli.cli.destination import Destination
-from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import INPUT, OUTPUT, ModelFlags, spread
+from samcli.cli.flags import INPUT, OUTPUT, ModelFlags, option, spread, switch
 from samcli.cli.output import Output, output
-from samcli.errors import UsageError
+from samcli.cli.progress import Progress
+from samcli.cli.resolve import load_here, read_labels
+from samcli.cli.tables import show
+from samcli.errors import ExitCode, UsageError, check_choice
 
 if TYPE_CHECKING:
     from samcli.subtitle.ass import AssScript
@@ -29,48 +31,24 @@ COLUMNS = ("start", "end", "rule", "detail", "text")
 
 @dataclass(kw_only=True)
 class SubtitleFlags(ModelFlags):
-    """For `sam subtitle`."""
-
     dialogue: Annotated[
-        str | None,
-        typer.Option("--with", "--with-transcript", help="The dialogue's file.", metavar="FILE", rich_help_panel=INPUT),
+        str | None, option("The dialogue's file.", "FILE", names=("--with", "--with-transcript"), panel=INPUT)
     ] = None
-    track: Annotated[
-        str | None,
-        typer.Option(help="Language or number in the film; or none.", metavar="TRACK", rich_help_panel=INPUT),
-    ] = None
+    track: Annotated[str | None, option("Language or number in the film; or none.", "TRACK", panel=INPUT)] = None
     labels: Annotated[
-        str | None,
-        typer.Option(
-            help="Only these sounds.", metavar="LABELS", autocompletion=complete_labels, rich_help_panel=INPUT
-        ),
+        str | None, option("Only these sounds.", "LABELS", panel=INPUT, autocompletion=complete_labels)
     ] = None
     without: Annotated[
-        str | None,
-        typer.Option(help="Not these sounds.", metavar="LABELS", autocompletion=complete_labels, rich_help_panel=INPUT),
+        str | None, option("Not these sounds.", "LABELS", panel=INPUT, autocompletion=complete_labels)
     ] = None
-    threshold: Annotated[
-        float | None, typer.Option(help="Lowest score. [each label's own]", metavar="SCORE", rich_help_panel=INPUT)
-    ] = None
-    guide: Annotated[str, typer.Option(help="Rules of netflix or bbc.", metavar="NAME", rich_help_panel=OUTPUT)] = (
-        "netflix"
-    )
-    style: Annotated[
-        str | None,
-        typer.Option(help="ongoing, present, brief or capitals.", metavar="NAME", rich_help_panel=OUTPUT),
-    ] = None
-    away: Annotated[
-        float, typer.Option(help="Pause before a sound is retold.", metavar="SECONDS", min=0, rich_help_panel=OUTPUT)
-    ] = 10.0
-    check: Annotated[
-        bool, typer.Option("--check", help="Only list what breaks the rules.", metavar="", rich_help_panel=OUTPUT)
-    ] = False
-    format: Annotated[
-        str | None, typer.Option("--format", "-f", help="srt, vtt or ass.", metavar="FORMAT", rich_help_panel=OUTPUT)
-    ] = None
+    threshold: Annotated[float | None, option("Lowest score. [each label's own]", "SCORE", panel=INPUT)] = None
+    guide: Annotated[str, option("Rules of netflix or bbc.", "NAME", panel=OUTPUT)] = "netflix"
+    style: Annotated[str | None, option("ongoing, present, brief or capitals.", "NAME", panel=OUTPUT)] = None
+    away: Annotated[float, option("Pause before a sound is retold.", "SECONDS", panel=OUTPUT, min=0)] = 10.0
+    check: Annotated[bool, switch("Only list what breaks the rules.", "--check", panel=OUTPUT)] = False
+    format: Annotated[str | None, option("srt, vtt or ass.", "FORMAT", names=("--format", "-f"), panel=OUTPUT)] = None
     output: Annotated[
-        str | None,
-        typer.Option("--output", "-o", help="Its suffix is the format.", metavar="FILE", rich_help_panel=OUTPUT),
+        str | None, option("Its suffix is the format.", "FILE", names=("--output", "-o"), panel=OUTPUT)
     ] = None
 
 
@@ -88,11 +66,11 @@ def subtitle(
     The dialogue keeps every byte of its text and times.
     """
     from samcli.subtitle.guides import guide_named
-    from samcli.subtitle.wording import check_style
+    from samcli.subtitle.placing import STYLES
 
     streams = output()
     guide = guide_named(flags.guide)
-    check_style(flags.style or guide.style)
+    check_choice("--style", flags.style or guide.style, STYLES)
     if not Path(film).exists():
         raise UsageError(f"There is no file named {film!r}.")
     if flags.check:
@@ -102,9 +80,8 @@ def subtitle(
 
 def check(streams: Output, film: str, flags: SubtitleFlags, guide: Guide) -> ExitCode:
     """List what breaks the rules, in a file of subtitles or in a film's own."""
-    from samcli.cli.sheet import show
-    from samcli.subtitle.checking import breaches
     from samcli.subtitle.film import look
+    from samcli.subtitle.guides import breaches
 
     rate, script = None, written_in(film)
     if script is None:
@@ -157,8 +134,7 @@ def make(streams: Output, film: str, flags: SubtitleFlags, guide: Guide) -> Exit
 def placing(facts: Film, script: Script | AssScript | None, style: str, guide: Guide) -> Placing:
     """The dialogue with its gaps, ready for sounds."""
     from samcli.subtitle.ass import AssScript
-    from samcli.subtitle.placing import Placing
-    from samcli.subtitle.wording import NOTE, NUMBER_SIGN
+    from samcli.subtitle.placing import NOTE, NUMBER_SIGN, Placing
 
     ends = None if facts.duration is None else round(1000 * facts.duration)
     cues = () if script is None else script.cues
@@ -199,9 +175,6 @@ def dialogue(streams: Output, film: Film, flags: SubtitleFlags) -> Script | AssS
 
 def heard(streams: Output, film: Film, flags: SubtitleFlags) -> Sequence[Sound]:
     """The film's sounds, in the language that was asked for."""
-    from samcli.cli.engines import load_here
-    from samcli.cli.listen import read_labels
-    from samcli.cli.progress import Progress
     from samcli.engine.options import RunReport
     from samcli.subtitle.film import chosen
     from samcli.subtitle.making import Wanted, hear

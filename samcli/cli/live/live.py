@@ -6,23 +6,57 @@ import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from samcli.cli.destination import Destination
-from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import spread
-from samcli.cli.live.flags import LiveFlags
+from samcli.cli.flags import ACT, INPUT, OUTPUT, Labels, ModelFlags, Raw, option, spread, switch
+from samcli.cli.live.view import View
 from samcli.cli.output import Output, output
-from samcli.errors import UsageError
+from samcli.cli.resolve import load_here, read_labels, threshold_of
+from samcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from samcli.live.capture import Source
+    from samcli.live.clips import Clips
     from samcli.live.listener import Listener, LiveOptions
-    from samcli.live.outlets.clips import Clips
     from samcli.live.session import Lines, Outlet
-    from samcli.live.sources.base import Source
+
+
+@dataclass(kw_only=True)
+class LiveFlags(ModelFlags):
+    list_devices: Annotated[bool, switch("Show the inputs of this machine.", "--list-devices", panel=INPUT)] = False
+    input: Annotated[str | None, option("A microphone by name or number.", "NAME", panel=INPUT)] = None
+    realtime: Annotated[str | None, option("A file at its own pace.", "[=FACTOR]", panel=INPUT)] = None
+    raw: Raw = None
+    labels: Labels = None
+    threshold: Annotated[str | None, option("Lowest score of an event. [auto]", "SCORE", panel=OUTPUT)] = None
+    captions_every: Annotated[float | None, option("A caption every so often.", "SECONDS", panel=OUTPUT)] = None
+    changes: Annotated[bool, switch("Only what differs from the background.", "--changes", panel=OUTPUT)] = False
+    all_events: Annotated[bool, switch("Every label as it is found.", "--all", panel=OUTPUT)] = False
+    output: Annotated[
+        str | None, option("Add JSON lines to a file.", "FILE", names=("--output", "-o"), panel=OUTPUT)
+    ] = None
+    state: Annotated[str | None, option("Keep the hearing; go on from it.", "FILE", panel=OUTPUT)] = None
+    state_every: Annotated[float, option("How often the hearing is kept.", "SECONDS", panel=OUTPUT)] = 60.0
+    exec: Annotated[str | None, option("Run at each event.", "COMMAND", names=("--exec",), panel=ACT)] = None
+    exec_on: Annotated[str, option("begin, end or both.", "WHEN", panel=ACT)] = "begin"
+    exec_at_once: Annotated[int, option("Commands at once, at most.", "N", panel=ACT)] = 4
+    save: Annotated[str | None, option("Keep the sound around events.", "FOLDER", panel=ACT)] = None
+    save_limit: Annotated[str, option("Size beyond which old clips go.", "SIZE", panel=ACT)] = "1G"
+    mqtt: Annotated[str | None, option("Events to a broker.", "mqtt://HOST/TOPIC", panel=ACT)] = None
+
+
+class LiveCommand(TyperCommand):
+    """A command whose --realtime may stand without its factor, which Typer's options cannot."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, ["--realtime=1" if word == "--realtime" else word for word in args])
+
 
 ON = {"begin": ("begin",), "end": ("end",), "both": ("begin", "end")}
 
@@ -48,8 +82,6 @@ def live(
     with loading():
         options, factor = _options(flags), _factor(flags.realtime)
         check(streams, source, flags)
-        from samcli.cli.engines import load_here
-        from samcli.cli.live.view import View
         from samcli.live.listener import Listener
         from samcli.live.session import Lines, Session, StateFile
 
@@ -89,7 +121,7 @@ def loading() -> Iterator[None]:
 
 def check(streams: Output, source: str | None, flags: LiveFlags) -> None:
     """Refuse what cannot work, before the model is loaded."""
-    from samcli.live.sources.address import is_address
+    from samcli.live.stream import is_address
 
     if flags.exec_on not in ON:
         raise UsageError(f"--exec-on is {', '.join(ON)}, not {flags.exec_on!r}.")
@@ -98,7 +130,7 @@ def check(streams: Output, source: str | None, flags: LiveFlags) -> None:
     if flags.exec_at_once < 1:
         raise UsageError(f"--exec-at-once must be at least 1, not {flags.exec_at_once}.")
     if source is None:
-        from samcli.live.sources.microphone import device_named
+        from samcli.live.microphone import device_named
 
         device_named(flags.input)
     elif flags.input is not None:
@@ -118,11 +150,10 @@ def open_source(streams: Output, source: str | None, flags: LiveFlags, factor: f
     """The place the flags name."""
     from samcli.audio.pcm import RawSound
     from samcli.engine.inputs.find import Input
-    from samcli.live.sources.address import Address, is_address
-    from samcli.live.sources.recording import Recording
+    from samcli.live.stream import Address, Recording, is_address
 
     if source is None:
-        from samcli.live.sources.microphone import Microphone, device_named
+        from samcli.live.microphone import Microphone, device_named
 
         return Microphone(device_named(flags.input), rate)
     if is_address(source):
@@ -134,7 +165,7 @@ def open_source(streams: Output, source: str | None, flags: LiveFlags, factor: f
 
 
 def list_devices(streams: Output) -> ExitCode:
-    from samcli.live.sources.microphone import devices
+    from samcli.live.microphone import devices
 
     for one in devices():
         mark = "\tdefault" if one.default else ""
@@ -143,7 +174,6 @@ def list_devices(streams: Output) -> ExitCode:
 
 
 def _options(flags: LiveFlags) -> LiveOptions:
-    from samcli.cli.listen import read_labels, threshold_of
     from samcli.live.listener import LiveOptions
 
     return LiveOptions(
@@ -162,7 +192,7 @@ def _factor(text: str | None) -> float | None:
 
 
 def _clips(flags: LiveFlags, rate: int) -> Clips | None:
-    from samcli.live.outlets.clips import Clips, size_of
+    from samcli.live.clips import Clips, size_of
 
     return None if flags.save is None else Clips(flags.save, size_of(flags.save_limit), rate)
 
@@ -171,11 +201,11 @@ def _outlets(flags: LiveFlags, listener: Listener, lines: Lines | None, view: Ou
     """Lines come first: what is acted on was written down."""
     outlets: list[Outlet] = [view if lines is None else lines]
     if flags.exec is not None:
-        from samcli.live.outlets.commands import Commands
+        from samcli.live.outlets import Commands
 
         outlets.append(Commands(flags.exec, ON[flags.exec_on], flags.exec_at_once))
     if flags.mqtt is not None:
-        from samcli.live.outlets.mqtt import Mqtt
+        from samcli.live.outlets import Mqtt
 
         asked = listener.choice.asked if flags.labels else ()
         outlets.append(Mqtt(flags.mqtt, tuple(listener.choice.labels[place] for place in asked), listener.name))

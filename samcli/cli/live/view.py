@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from samcli.cli.output import Output
@@ -17,8 +16,7 @@ from samcli.writers.escape import one_line
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from samcli.live.listener import Listener
-    from samcli.live.telling import Told
+    from samcli.live.listener import Listener, Told
 
 LAST = 8  # events shown
 PAUSE = 0.5  # seconds between two looks: calm
@@ -41,7 +39,7 @@ class View:
     def __enter__(self) -> View:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         if self.drawn:
             self._draw()
             self._height = 0

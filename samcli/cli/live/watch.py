@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from samcli.cli.destination import Destination
-from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import (
     INPUT,
     OUTPUT,
@@ -20,32 +19,26 @@ from samcli.cli.flags import (
     Threshold,
     Timeline,
     TopK,
+    option,
     spread,
+    switch,
 )
+from samcli.cli.listen import named
 from samcli.cli.output import output
-from samcli.errors import UsageError
+from samcli.cli.resolve import load_here, read_labels, threshold_of
+from samcli.errors import ExitCode, UsageError
 
 
 @dataclass(kw_only=True)
 class WatchFlags(ModelFlags):
-    """For `sam watch`."""
-
     recursive: Recursive = True
     glob: Glob = None
-    once: Annotated[
-        bool, typer.Option("--once", help="Hear what is there, then end.", metavar="", rich_help_panel=INPUT)
-    ] = False
-    poll: Annotated[
-        float | None,
-        typer.Option(help="Look every so often; for network disks.", metavar="SECONDS", rich_help_panel=INPUT),
-    ] = None
-    settle: Annotated[
-        float, typer.Option(help="At rest, a file is complete.", metavar="SECONDS", rich_help_panel=INPUT)
-    ] = 2.0
-    task: Annotated[str, typer.Option(help="tag or caption.", metavar="TASK", rich_help_panel=OUTPUT)] = "tag"
+    once: Annotated[bool, switch("Hear what is there, then end.", "--once", panel=INPUT)] = False
+    poll: Annotated[float | None, option("Look every so often; for network disks.", "SECONDS", panel=INPUT)] = None
+    settle: Annotated[float, option("At rest, a file is complete.", "SECONDS", panel=INPUT)] = 2.0
+    task: Annotated[str, option("tag or caption.", "TASK", panel=OUTPUT)] = "tag"
     output: Annotated[
-        str | None,
-        typer.Option("--output", "-o", help="JSON lines are added to it.", metavar="FILE", rich_help_panel=OUTPUT),
+        str | None, option("JSON lines are added to it.", "FILE", names=("--output", "-o"), panel=OUTPUT)
     ] = None
     labels: Labels = None
     threshold: Threshold = None
@@ -67,13 +60,10 @@ def watch(
 
     It may be stopped and started again at any moment. A bad file gets one error record, and stays known.
     """
-    from samcli.cli.engines import load_here
-    from samcli.cli.listen import named, read_labels, threshold_of
     from samcli.engine.journal import fingerprint
     from samcli.engine.options import RunOptions
-    from samcli.live.watch.folder import Watched
-    from samcli.live.watch.ledger import Ledger
-    from samcli.live.watch.watch import Watch
+    from samcli.live.ledger import Ledger
+    from samcli.live.watch import Watch, Watched
     from samcli.records import Record
     from samcli.tasks.run import task_for
 
@@ -105,7 +95,7 @@ def watch(
 
 
 def _check(folders: list[str], flags: WatchFlags) -> None:
-    from samcli.live.watch.folder import must_exist
+    from samcli.live.watch import must_exist
 
     missing = must_exist(folders)
     if missing is not None:

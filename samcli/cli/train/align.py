@@ -9,19 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from samcli.cli.completion import complete_model, completes
-from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import MODEL, spread
+from samcli.cli.flags import MODEL, option, spread, switch
 from samcli.cli.output import output
-from samcli.cli.train.shared import (
-    TrainingFlags,
-    end,
-    loop_options,
-    reporter,
-    settings_of,
-    stage_numbers,
-    teaching,
-)
-from samcli.errors import UsageError
+from samcli.cli.train.shared import TrainingFlags, end, loop_options, reporter, settings_of, stage_numbers, teaching
+from samcli.errors import ExitCode, UsageError, check_choice
 from samcli.writers.disk import own_file
 
 if TYPE_CHECKING:
@@ -44,54 +35,34 @@ METHODS = ("lora", "dora", "full")
 
 @dataclass(kw_only=True)
 class AlignFlags(TrainingFlags):
-    """For `sam train align`."""
-
-    audio: Annotated[Path | None, typer.Option(help="Folder of the recordings.", metavar="FOLDER")] = None
-    encoder: Annotated[
-        str,
-        typer.Option(
-            help="A name, folder or Hub id.", metavar="NAME", autocompletion=complete_model, rich_help_panel=MODEL
-        ),
-    ] = "eat-base"
+    audio: Annotated[Path | None, option("Folder of the recordings.", "FOLDER")] = None
+    encoder: Annotated[str, option("A name, folder or Hub id.", "NAME", panel=MODEL, autocompletion=complete_model)] = (
+        "eat-base"
+    )
     language: Annotated[
-        str,
-        typer.Option(
-            help="A Mamba-2 language model.", metavar="NAME", autocompletion=complete_model, rich_help_panel=MODEL
-        ),
+        str, option("A Mamba-2 language model.", "NAME", panel=MODEL, autocompletion=complete_model)
     ] = "mamba2-130m"
     connector: Annotated[
         str,
-        typer.Option(
-            help="concat (a), time-major (b), frequency-major (c), convolution, scan.",
-            metavar="KIND",
+        option(
+            "concat (a), time-major (b), frequency-major (c), convolution, scan.",
+            "KIND",
+            panel=MODEL,
             autocompletion=completes(CONNECTORS),
-            rich_help_panel=MODEL,
         ),
     ] = "concat"
-    method: Annotated[
-        str,
-        typer.Option(
-            help="lora, dora or full.", metavar="NAME", autocompletion=completes(METHODS), rich_help_panel=MODEL
-        ),
-    ] = "lora"
-    rank: Annotated[int, typer.Option(help="Rank of the adapters.", metavar="N", min=1, rich_help_panel=MODEL)] = 256
-    dropout: Annotated[
-        float, typer.Option(help="Dropout of the adapters' input.", min=0.0, max=0.9, rich_help_panel=MODEL)
-    ] = 0.05
-    freeze_encoder: Annotated[
-        bool,
-        typer.Option("--freeze-encoder", help="Frozen encoder, whose tags stay.", metavar="", rich_help_panel=MODEL),
-    ] = False
-    offline: Annotated[
-        bool, typer.Option("--offline", help="No use of the network.", metavar="", rich_help_panel=MODEL)
-    ] = False
-    epochs: Annotated[str, typer.Option(help="Passes in each of the four stages.", metavar="A,B,C,D")] = "2,2,1,1"
-    steps: Annotated[str | None, typer.Option(help="Length of the training, instead of epochs.", metavar="A,B,C,D")] = (
-        None
+    method: Annotated[str, option("lora, dora or full.", "NAME", panel=MODEL, autocompletion=completes(METHODS))] = (
+        "lora"
     )
-    windows: Annotated[int, typer.Option(help="Most windows of 10 s heard.", metavar="N", min=1)] = 1
-    longest: Annotated[int, typer.Option(help="Question and answer, in tokens.", metavar="N", min=8)] = 108
-    recompute: Annotated[bool, typer.Option("--recompute", help="Less memory, a third more time.", metavar="")] = False
+    rank: Annotated[int, option("Rank of the adapters.", "N", panel=MODEL, min=1)] = 256
+    dropout: Annotated[float, option("Dropout of the adapters' input.", panel=MODEL, min=0.0, max=0.9)] = 0.05
+    freeze_encoder: Annotated[bool, switch("Frozen encoder, whose tags stay.", "--freeze-encoder", panel=MODEL)] = False
+    offline: Annotated[bool, switch("No use of the network.", "--offline", panel=MODEL)] = False
+    epochs: Annotated[str, option("Passes in each of the four stages.", "A,B,C,D")] = "2,2,1,1"
+    steps: Annotated[str | None, option("Length of the training, instead of epochs.", "A,B,C,D")] = None
+    windows: Annotated[int, option("Most windows of 10 s heard.", "N", min=1)] = 1
+    longest: Annotated[int, option("Question and answer, in tokens.", "N", min=8)] = 108
+    recompute: Annotated[bool, switch("Less memory, a third more time.", "--recompute")] = False
 
 
 @spread
@@ -150,10 +121,8 @@ def recipe_of(flags: AlignFlags, team: Team) -> AlignRecipe:
     from samcli.models.connector_base import ConnectorConfig
     from samcli.training.align.network import AlignRecipe
 
-    if flags.connector not in CONNECTORS:
-        raise UsageError(f"There is no --connector {flags.connector!r}: choose {', '.join(CONNECTORS)}.")
-    if flags.method not in METHODS:
-        raise UsageError(f"There is no --method {flags.method!r}: choose {', '.join(METHODS)}.")
+    check_choice("--connector", flags.connector, CONNECTORS)
+    check_choice("--method", flags.method, METHODS)
     kind: Any = CONNECTORS[flags.connector]
     plain = AlignRecipe()
     return AlignRecipe(

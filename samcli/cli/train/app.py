@@ -9,24 +9,51 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from samcli.cli.completion import completes
-from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import TalkFlags, spread
+from samcli.cli.flags import TalkFlags, option, spread, switch
 from samcli.cli.output import output
 from samcli.cli.train.align import align
 from samcli.cli.train.check import check
 from samcli.cli.train.distill import distill
 from samcli.cli.train.mohawk import mohawk
-from samcli.cli.train.plot import plot
 from samcli.cli.train.pretrain import pretrain
 from samcli.cli.train.shared import reporter
 from samcli.cli.train.speech import speech
 from samcli.cli.train.tune import tune
-from samcli.errors import UsageError
+from samcli.errors import ExitCode, UsageError, check_choice
 
 if TYPE_CHECKING:
     from samcli.models.sam import SamNetwork
     from samcli.training.nano.corpus import Corpus
     from samcli.training.nano.settings import NanoRecipe
+
+
+@dataclass(kw_only=True)
+class PlotFlags(TalkFlags):
+    only: Annotated[list[str] | None, option("Single figure; repeatable.", "NAME")] = None
+    output: Annotated[Path | None, option("PNG file, by matplotlib.", names=("--output", "-o"))] = None
+
+
+@spread
+def plot(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Training folder, or its metrics.jsonl.")], flags: PlotFlags
+) -> ExitCode:
+    """Show the course of a training, finished or not: losses and what was judged.
+
+    sam train plot my-model
+    sam train plot my-model --only loss --only accuracy
+    sam train plot my-model -o course.png
+    """
+    from samcli.training.curves import chart, choose, draw_png, find_log, read_curves
+
+    streams = output()
+    curves = choose(read_curves(find_log(run)), flags.only or ())
+    if flags.output is not None:
+        draw_png(curves, flags.output)
+        streams.write(f"{flags.output}\n")
+        return ExitCode.OK
+    streams.write("\n\n".join(chart(name, curve) for name, curve in curves.items()) + "\n")
+    return ExitCode.OK
+
 
 SIZES = ("nano", "small", "base")
 train = typer.Typer(name="train", no_args_is_help=True, rich_markup_mode="rich")
@@ -52,34 +79,21 @@ def complete_variant(incomplete: str) -> list[str]:
 
 @dataclass(kw_only=True)
 class NanoFlags(TalkFlags):
-    """For `sam train nano`."""
-
-    size: Annotated[str, typer.Option(help="nano, small or base.", autocompletion=completes(SIZES))] = "nano"
-    steps: Annotated[int | None, typer.Option(help="Steps of the whole training.", metavar="N", min=10)] = None
+    size: Annotated[str, option("nano, small or base.", autocompletion=completes(SIZES))] = "nano"
+    steps: Annotated[int | None, option("Steps of the whole training.", "N", min=10)] = None
     start: Annotated[
-        str | None, typer.Option("--from", help="Trained model to continue: sam-nano or folder.", metavar="MODEL")
+        str | None, option("Trained model to continue: sam-nano or folder.", "MODEL", names=("--from",))
     ] = None
-    ears: Annotated[
-        str | None,
-        typer.Option(help="Model whose encoder stays: sam-nano or folder.", metavar="MODEL"),
-    ] = None
-    trunk: Annotated[
-        str | None,
-        typer.Option(help="Initial mn04 weights: file or ORG/NAME.", metavar="FILE"),
-    ] = None
-    without: Annotated[str | None, typer.Option(help="Comma-separated sources to hold out.", metavar="SOURCES")] = None
-    calibrate: Annotated[
-        str | None, typer.Option(help="Comma-separated sources to calibrate on.", metavar="SOURCES")
-    ] = None
-    tags_only: Annotated[bool, typer.Option("--tags-only", help="Tagger only, without words.", metavar="")] = False
+    ears: Annotated[str | None, option("Model whose encoder stays: sam-nano or folder.", "MODEL")] = None
+    trunk: Annotated[str | None, option("Initial mn04 weights: file or ORG/NAME.", "FILE")] = None
+    without: Annotated[str | None, option("Comma-separated sources to hold out.", "SOURCES")] = None
+    calibrate: Annotated[str | None, option("Comma-separated sources to calibrate on.", "SOURCES")] = None
+    tags_only: Annotated[bool, switch("Tagger only, without words.", "--tags-only")] = False
     variant: Annotated[
-        str | None,
-        typer.Option(help="Variants to compare, such as no-scan.", metavar="NAMES", autocompletion=complete_variant),
+        str | None, option("Variants to compare, such as no-scan.", "NAMES", autocompletion=complete_variant)
     ] = None
-    both_cores: Annotated[
-        bool, typer.Option("--both-cores", help="Both cores; faster, but not reproducible.", metavar="")
-    ] = False
-    seed: Annotated[int, typer.Option(help="Random seed.")] = 0
+    both_cores: Annotated[bool, switch("Both cores; faster, but not reproducible.", "--both-cores")] = False
+    seed: Annotated[int, option("Random seed.")] = 0
 
 
 @train.command("nano", no_args_is_help=True)
@@ -107,8 +121,7 @@ def nano(
     """
     if not (corpus / "manifest.csv").is_file():
         raise UsageError(f"{str(corpus)!r} is no corpus: there is no manifest.csv in it.")
-    if flags.size not in SIZES:
-        raise UsageError(f"There is no --size {flags.size!r}: choose {', '.join(SIZES)}.")
+    check_choice("--size", flags.size, SIZES)
     from samcli.checkpoints.loading import locate
     from samcli.text.labels import labels
     from samcli.text.tokenizer import Tokenizer
@@ -206,11 +219,5 @@ def recipe_of(flags: NanoFlags) -> NanoRecipe:
     return recipe if flags.steps is None else recipe.scaled(flags.steps / recipe.steps)
 
 
-train.command("align", no_args_is_help=True)(align)
-train.command("distill", no_args_is_help=True)(distill)
-train.command("pretrain", no_args_is_help=True)(pretrain)
-train.command("mohawk", no_args_is_help=True)(mohawk)
-train.command("speech", no_args_is_help=True)(speech)
-train.command("check", no_args_is_help=True)(check)
-train.command("tune", no_args_is_help=True)(tune)
-train.command("plot", no_args_is_help=True)(plot)
+for command in (align, distill, pretrain, mohawk, speech, check, tune, plot):
+    train.command(no_args_is_help=True)(command)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import JsonFlags, spread
+from samcli.cli.flags import JsonFlags, option, spread
 from samcli.cli.output import output
 from samcli.cli.progress import span
-from samcli.cli.sheet import show, show_json
+from samcli.cli.tables import show, show_json
+from samcli.errors import ExitCode
 
 if TYPE_CHECKING:
     from samcli.training.tune.examine import Examined
@@ -23,9 +23,7 @@ Data = Annotated[Path, typer.Argument(metavar="DATA", help="A folder per label, 
 
 @dataclass(kw_only=True)
 class CheckFlags(JsonFlags):
-    """For `sam train check`."""
-
-    seed: Annotated[int, typer.Option(help="Seed of the held-out choice.", min=0)] = 0
+    seed: Annotated[int, option("Seed of the held-out choice.", min=0)] = 0
 
 
 @spread
@@ -70,19 +68,11 @@ def report_of(examined: Examined) -> dict[str, Any]:
         "split_by": examined.split_by,
         "columns": [{"column": name, "teaches": what or None} for name, what in examined.found.columns.items()],
         "labels": [
-            {
-                "label": count.label,
-                "new": not count.known,
-                "train": count.train,
-                "validation": count.validation,
-                "seconds": round(count.seconds, 2),
-            }
-            for count in examined.labels
+            {"label": one.label, "new": not one.known, "train": one.train, "validation": one.validation}
+            | {"seconds": round(one.seconds, 2)}
+            for one in examined.labels
         ],
-        "problems": [
-            {"kind": problem.kind, "where": problem.where, "sentence": problem.sentence}
-            for problem in examined.problems
-        ],
+        "problems": [{"kind": one.kind, "where": one.where, "sentence": one.sentence} for one in examined.problems],
         "notes": list(examined.notes),
     }
 
@@ -91,21 +81,13 @@ def rows_of(report: dict[str, Any]) -> list[dict[str, Any]]:
     """The same as one table: columns, labels, then what would bite."""
     rows: list[dict[str, Any]] = []
     for column in report["columns"]:
-        note = f"teaches {column['teaches']}" if column["teaches"] in ("tags", "captions", "answers") else ""
-        rows.append(
-            {"what": "column", "name": column["column"], "note": note or column["teaches"] or "is not looked at"}
-        )
+        taught = column["teaches"] or "is not looked at"
+        note = f"teaches {taught}" if taught in ("tags", "captions", "answers") else taught
+        rows.append({"what": "column", "name": column["column"], "note": note})
     for label in report["labels"]:
-        rows.append(
-            {
-                "what": "label",
-                "name": label["label"],
-                "train": label["train"],
-                "held out": label["validation"],
-                "seconds": label["seconds"],
-                "note": "new" if label["new"] else "known to sam-nano",
-            }
-        )
+        counts = {"train": label["train"], "held out": label["validation"], "seconds": label["seconds"]}
+        note = "new" if label["new"] else "known to sam-nano"
+        rows.append({"what": "label", "name": label["label"], **counts, "note": note})
     for problem in report["problems"]:
         rows.append({"what": "problem", "name": problem["where"], "note": f"{problem['kind']}: {problem['sentence']}"})
     return rows

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from samcli.cli.completion import complete_model
-from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import MODEL, spread
+from samcli.cli.flags import MODEL, option, spread, switch
 from samcli.cli.output import output
 from samcli.cli.train.shared import (
     Steps,
@@ -19,12 +18,13 @@ from samcli.cli.train.shared import (
     end,
     find_sounds,
     loop_options,
+    pace_of,
+    read_frames,
     reporter,
-    say_skipped,
     settings_of,
     teaching,
 )
-from samcli.errors import UsageError
+from samcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from samcli.engine.inputs.find import Input
@@ -44,34 +44,19 @@ def complete_student(incomplete: str) -> list[str]:
 
 @dataclass(kw_only=True)
 class DistillFlags(TrainingFlags):
-    """For `sam train distill`."""
-
     teacher: Annotated[
-        str | None,
-        typer.Option(
-            help="A tagger, or its labels (.npz).", metavar="NAME", autocompletion=complete_model, rich_help_panel=MODEL
-        ),
+        str | None, option("A tagger, or its labels (.npz).", "NAME", panel=MODEL, autocompletion=complete_model)
     ] = None
     student: Annotated[
-        str,
-        typer.Option(
-            help="nano, dass-small, ..., or a folder.",
-            metavar="NAME",
-            autocompletion=complete_student,
-            rich_help_panel=MODEL,
-        ),
+        str, option("nano, dass-small, ..., or a folder.", "NAME", panel=MODEL, autocompletion=complete_student)
     ] = "nano"
-    offline: Annotated[
-        bool, typer.Option("--offline", help="No use of the network.", metavar="", rich_help_panel=MODEL)
-    ] = False
-    divergence: Annotated[float, typer.Option(help="Share of the KL loss.", min=0.0, max=1.0)] = 0.5
-    mix: Annotated[float, typer.Option(help="Chance of mixing two sounds.", min=0.0, max=1.0)] = 0.5
-    mask_bands: Annotated[int, typer.Option(help="Most of 128 bands hidden.", min=0, max=128)] = 48
-    mask_frames: Annotated[int, typer.Option(help="Most of 1000 frames hidden.", min=0, max=1000)] = 192
-    balanced: Annotated[bool, typer.Option("--balanced/--as-they-come", help="Rare sounds more often.", metavar="")] = (
-        True
-    )
-    epochs: Annotated[float, typer.Option(help="Passes over every ten seconds.", metavar="N")] = 5.0
+    offline: Annotated[bool, switch("No use of the network.", "--offline", panel=MODEL)] = False
+    divergence: Annotated[float, option("Share of the KL loss.", min=0.0, max=1.0)] = 0.5
+    mix: Annotated[float, option("Chance of mixing two sounds.", min=0.0, max=1.0)] = 0.5
+    mask_bands: Annotated[int, option("Most of 128 bands hidden.", min=0, max=128)] = 48
+    mask_frames: Annotated[int, option("Most of 1000 frames hidden.", min=0, max=1000)] = 192
+    balanced: Annotated[bool, switch("Rare sounds more often.", "--balanced/--as-they-come")] = True
+    epochs: Annotated[float, option("Passes over every ten seconds.", "N")] = 5.0
     steps: Steps = None
 
 
@@ -93,7 +78,7 @@ def distill(
     with teaching(flags) as (out, team):
         from samcli.training.distill import recipe as distillation
         from samcli.training.distill.teacher import known_targets
-        from samcli.training.frames import FrameStore, make_frames
+        from samcli.training.frames import FrameStore
         from samcli.training.model_folder import ModelFolder
 
         streams = output()
@@ -102,14 +87,9 @@ def distill(
         if team.leads:
             origin = {"teacher": teacher, "student": flags.student, "recordings": len(inputs)}
             folder.open(origin | settings_of(recipe))
-            streams.note(f"reading {len(inputs)} recordings")
-            made = make_frames(
-                inputs,
-                folder.state / "frames",
-                lambda done, of: streams.status(f"reading {done} of {of}"),
-                distillation.front_end_of(flags.student),
+            made = read_frames(
+                inputs, folder.state, f"{len(inputs)} recordings", distillation.front_end_of(flags.student)
             )
-            say_skipped(made.skipped)
             if not teacher.endswith(".npz"):
                 said_by(teacher, inputs, made, folder.state, flags, team)
         team.barrier()
@@ -157,7 +137,6 @@ def recipe_of(flags: DistillFlags, team: Team) -> DistillRecipe:
 
     plain = DistillRecipe()
     rate = FRESH_NANO_RATE if flags.student == "nano" else plain.pace.rate
-    warm_up = plain.pace.warm_up if flags.warm_up is None else flags.warm_up
     return DistillRecipe(
         divergence=flags.divergence,
         mix=flags.mix,
@@ -166,6 +145,6 @@ def recipe_of(flags: DistillFlags, team: Team) -> DistillRecipe:
         balanced=flags.balanced,
         steps=flags.steps or 0,
         epochs=flags.epochs,
-        pace=replace(plain.pace, rate=flags.rate or rate, warm_up=warm_up),
+        pace=pace_of(flags, replace(plain.pace, rate=rate)),
         loop=loop_options(flags, team, plain.loop.batch, average=plain.loop.average),
     )

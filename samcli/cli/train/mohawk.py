@@ -8,19 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import MODEL, spread
+from samcli.cli.flags import MODEL, option, spread, switch
 from samcli.cli.output import output
-from samcli.cli.train.shared import (
-    TrainingFlags,
-    end,
-    loop_options,
-    reporter,
-    settings_of,
-    stage_numbers,
-    teaching,
-)
-from samcli.errors import UsageError
+from samcli.cli.train.shared import TrainingFlags, end, loop_options, reporter, settings_of, stage_numbers, teaching
+from samcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from samcli.training.mohawk.passages import Passages
@@ -30,14 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class MohawkFlags(TrainingFlags):
-    """For `sam train mohawk`."""
-
-    text: Annotated[Path | None, typer.Option(help="Text file or folder; else our captions.", metavar="PATH")] = None
-    steps: Annotated[str, typer.Option(help="Steps of the three stages.", metavar="A,B,C")] = "200,400,2400"
-    length: Annotated[int, typer.Option(help="Tokens of a window.", metavar="N", min=2)] = 256
-    offline: Annotated[
-        bool, typer.Option("--offline", help="No use of the network.", metavar="", rich_help_panel=MODEL)
-    ] = False
+    text: Annotated[Path | None, option("Text file or folder; else our captions.", "PATH")] = None
+    steps: Annotated[str, option("Steps of the three stages.", "A,B,C")] = "200,400,2400"
+    length: Annotated[int, option("Tokens of a window.", "N", min=2)] = 256
+    offline: Annotated[bool, switch("No use of the network.", "--offline", panel=MODEL)] = False
 
 
 @spread

@@ -10,8 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from samcli.cli.completion import completes
-from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import spread
+from samcli.cli.flags import option, spread
 from samcli.cli.output import output
 from samcli.cli.train.shared import (
     Steps,
@@ -19,31 +18,25 @@ from samcli.cli.train.shared import (
     end,
     find_sounds,
     loop_options,
+    pace_of,
+    read_frames,
     reporter,
-    say_skipped,
     settings_of,
     teaching,
 )
-from samcli.errors import UsageError
+from samcli.errors import ExitCode, UsageError, check_choice
 
 SIZES = ("nano", "tiny", "small", "base")
 
 
 @dataclass(kw_only=True)
 class PretrainFlags(TrainingFlags):
-    """For `sam train pretrain`."""
-
-    size: Annotated[
-        str, typer.Option(help="nano, tiny, small, base.", metavar="SIZE", autocompletion=completes(SIZES))
-    ] = "tiny"
-    seconds: Annotated[float, typer.Option(help="Length of a window.", min=0.32, max=120.0)] = 10.24
-    hidden: Annotated[float, typer.Option(help="Share of the patches hidden.", min=0.01, max=0.99)] = 0.78125
-    epochs: Annotated[float, typer.Option(help="Passes over all windows.", metavar="N")] = 10.0
+    size: Annotated[str, option("nano, tiny, small, base.", "SIZE", autocompletion=completes(SIZES))] = "tiny"
+    seconds: Annotated[float, option("Length of a window.", min=0.32, max=120.0)] = 10.24
+    hidden: Annotated[float, option("Share of the patches hidden.", min=0.01, max=0.99)] = 0.78125
+    epochs: Annotated[float, option("Passes over all windows.", "N")] = 10.0
     steps: Steps = None
-    probe: Annotated[
-        Path | None,
-        typer.Option(help="Corpus to measure before and after.", metavar="CORPUS"),
-    ] = None
+    probe: Annotated[Path | None, option("Corpus to measure before and after.", "CORPUS")] = None
 
 
 @spread
@@ -59,13 +52,12 @@ def pretrain(
 
     Stopped, the same command goes on from the last save.
     """
-    if flags.size not in SIZES:
-        raise UsageError(f"There is no --size {flags.size!r}: choose {', '.join(SIZES)}.")
+    check_choice("--size", flags.size, SIZES)
     if flags.probe is not None and not (flags.probe / "manifest.csv").is_file():
         raise UsageError(f"{str(flags.probe)!r} is no corpus: there is no manifest.csv in it.")
     inputs = find_sounds(folders)
     with teaching(flags) as (out, team):
-        from samcli.training.frames import FrameStore, make_frames
+        from samcli.training.frames import FrameStore
         from samcli.training.model_folder import ModelFolder
         from samcli.training.pretrain import recipe as pretraining
 
@@ -77,21 +69,13 @@ def pretrain(
             hidden=flags.hidden,
             steps=flags.steps or 0,
             epochs=flags.epochs,
-            pace=replace(
-                recipe.pace,
-                rate=flags.rate or recipe.pace.rate,
-                warm_up=recipe.pace.warm_up if flags.warm_up is None else flags.warm_up,
-            ),
+            pace=pace_of(flags, recipe.pace),
             loop=loop_options(flags, team, recipe.loop.batch),
         )
         folder = ModelFolder(out)
         if team.leads:
             folder.open({"recipe": "pretrain", **settings_of(recipe), "recordings": len(inputs)})
-            streams.note(f"reading {len(inputs)} recordings")
-            made = make_frames(
-                inputs, folder.state / "frames", lambda done, of: streams.status(f"reading {done} of {of}")
-            )
-            say_skipped(made.skipped)
+            read_frames(inputs, folder.state, f"{len(inputs)} recordings")
         team.barrier()
         store = FrameStore(folder.state / "frames")
         streams.note(f"learning from {store.seconds / 3600:.2f} hours of sound")

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from samcli.cli.completion import completes
-from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import MACHINE, OUTPUT, Device, TalkFlags
+from samcli.cli.flags import MACHINE, OUTPUT, Device, TalkFlags, option
 from samcli.cli.output import output
 from samcli.cli.progress import span
-from samcli.errors import UsageError
+from samcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from samcli.audio.front_end import FrontEnd
     from samcli.engine.inputs.find import Input
+    from samcli.training.frames import FrameStore
+    from samcli.training.optimiser import Pace
     from samcli.training.stage import LoopOptions
     from samcli.training.team import Team
 
 TYPES = ("auto", "float32", "bfloat16")
 MOST_NAMED = 3  # of the recordings that could not be read
 
-Steps = Annotated[int | None, typer.Option(help="Length of the training, instead of epochs.", metavar="N", min=1)]
+Steps = Annotated[int | None, option("Length of the training, instead of epochs.", "N", min=1)]
 
 
 @dataclass(kw_only=True)
@@ -33,33 +33,19 @@ class TrainingFlags(TalkFlags):
     """For every training of a whole model."""
 
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Folder of the model and its training.", rich_help_panel=OUTPUT),
+        Path | None, option("Folder of the model and its training.", names=("--output", "-o"), panel=OUTPUT)
     ] = None
-    batch_size: Annotated[
-        int | None,
-        typer.Option(help="Examples a step, over all processes.", metavar="N", min=1),
-    ] = None
-    rate: Annotated[float | None, typer.Option(help="Highest learning rate.", metavar="RATE")] = None
-    warm_up: Annotated[int | None, typer.Option(help="Steps of the warm-up.", metavar="N", min=0)] = None
-    seed: Annotated[int, typer.Option(help="Random seed.", min=0)] = 0
-    at_once: Annotated[
-        int,
-        typer.Option(help="Examples in memory; 0: a whole step's.", metavar="N", min=0, rich_help_panel=MACHINE),
-    ] = 0
+    batch_size: Annotated[int | None, option("Examples a step, over all processes.", "N", min=1)] = None
+    rate: Annotated[float | None, option("Highest learning rate.", "RATE")] = None
+    warm_up: Annotated[int | None, option("Steps of the warm-up.", "N", min=0)] = None
+    seed: Annotated[int, option("Random seed.", min=0)] = 0
+    at_once: Annotated[int, option("Examples in memory; 0: a whole step's.", "N", panel=MACHINE, min=0)] = 0
     device: Device = "auto"
     dtype: Annotated[
-        str,
-        typer.Option(
-            help="auto, float32, bfloat16.", metavar="TYPE", autocompletion=completes(TYPES), rich_help_panel=MACHINE
-        ),
+        str, option("auto, float32, bfloat16.", "TYPE", panel=MACHINE, autocompletion=completes(TYPES))
     ] = "auto"
-    workers: Annotated[
-        int, typer.Option(help="Processes that read ahead.", metavar="N", min=0, rich_help_panel=MACHINE)
-    ] = 0
-    save_every: Annotated[
-        float, typer.Option(help="Seconds between two saves.", metavar="SECONDS", rich_help_panel=MACHINE)
-    ] = 300.0
+    workers: Annotated[int, option("Processes that read ahead.", "N", panel=MACHINE, min=0)] = 0
+    save_every: Annotated[float, option("Seconds between two saves.", "SECONDS", panel=MACHINE)] = 300.0
 
 
 def settings_of(recipe: Any) -> dict[str, Any]:
@@ -131,13 +117,27 @@ def find_sounds(folders: Sequence[str]) -> list[Input]:
     return found
 
 
-def say_skipped(skipped: dict[str, str]) -> None:
-    """Name the first few recordings that could not be read."""
-    if skipped:
-        streams = output()
-        for cause in list(skipped.values())[:MOST_NAMED]:
-            streams.error(cause)
-        streams.error(f"{len(skipped)} recordings cannot be read and are left out.")
+def read_frames(inputs: Sequence[Input], folder: Path, what: str, front_end: FrontEnd | None = None) -> FrameStore:
+    """The frames of recordings, kept in a training's folder; the first few that cannot be read are named."""
+    from samcli.audio.front_end import KALDI
+    from samcli.training.frames import make_frames
+
+    streams = output()
+    streams.note(f"reading {what}")
+    made = make_frames(
+        inputs, folder / "frames", lambda done, of: streams.status(f"reading {done} of {of}"), front_end or KALDI
+    )
+    for cause in list(made.skipped.values())[:MOST_NAMED]:
+        streams.error(cause)
+    if made.skipped:
+        streams.error(f"{len(made.skipped)} recordings cannot be read and are left out.")
+    return made
+
+
+def pace_of(flags: TrainingFlags, pace: Pace) -> Pace:
+    """A recipe's pace with the rate and the warm-up that were asked for."""
+    warm_up = pace.warm_up if flags.warm_up is None else flags.warm_up
+    return replace(pace, rate=flags.rate or pace.rate, warm_up=warm_up)
 
 
 def reporter() -> Callable[[dict[str, Any]], None]:

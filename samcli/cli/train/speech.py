@@ -9,34 +9,30 @@ from typing import Annotated
 import typer
 
 from samcli.cli.completion import completes
-from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import spread
+from samcli.cli.flags import option, spread, switch
 from samcli.cli.output import output
 from samcli.cli.train.shared import (
     Steps,
     TrainingFlags,
     end,
     loop_options,
+    pace_of,
+    read_frames,
     reporter,
-    say_skipped,
     settings_of,
     teaching,
 )
-from samcli.errors import UsageError
+from samcli.errors import ExitCode, check_choice
 
 SIZES = ("tiny", "small", "base", "large")
 
 
 @dataclass(kw_only=True)
 class SpeechFlags(TrainingFlags):
-    """For `sam train speech`."""
-
-    size: Annotated[
-        str, typer.Option(help="tiny, small, base, large.", metavar="SIZE", autocompletion=completes(SIZES))
-    ] = "base"
-    joined: Annotated[int, typer.Option(help="Most utterances of an example.", metavar="N", min=1)] = 1
-    plain: Annotated[bool, typer.Option("--plain", help="Recordings as they are, unvaried.", metavar="")] = False
-    epochs: Annotated[float, typer.Option(help="Passes over all utterances.", metavar="N")] = 30.0
+    size: Annotated[str, option("tiny, small, base, large.", "SIZE", autocompletion=completes(SIZES))] = "base"
+    joined: Annotated[int, option("Most utterances of an example.", "N", min=1)] = 1
+    plain: Annotated[bool, switch("Recordings as they are, unvaried.", "--plain")] = False
+    epochs: Annotated[float, option("Passes over all utterances.", "N")] = 30.0
     steps: Steps = None
 
 
@@ -54,13 +50,12 @@ def speech(
 
     Stopped, the same command goes on from the last save.
     """
-    if flags.size not in SIZES:
-        raise UsageError(f"There is no --size {flags.size!r}: choose {', '.join(SIZES)}.")
+    check_choice("--size", flags.size, SIZES)
     from samcli.training.speech.material import inputs_of, read_speech
 
     utterances = read_speech(data)
     with teaching(flags) as (out, team):
-        from samcli.training.frames import FrameStore, make_frames
+        from samcli.training.frames import FrameStore
         from samcli.training.model_folder import ModelFolder
         from samcli.training.speech import recipe as teaching_speech
         from samcli.training.speech.frames import NONE
@@ -73,23 +68,13 @@ def speech(
             variety=NONE if flags.plain else recipe.variety,
             steps=flags.steps or 0,
             epochs=flags.epochs,
-            pace=replace(
-                recipe.pace,
-                rate=flags.rate or recipe.pace.rate,
-                warm_up=recipe.pace.warm_up if flags.warm_up is None else flags.warm_up,
-            ),
+            pace=pace_of(flags, recipe.pace),
             loop=loop_options(flags, team, recipe.loop.batch, average=recipe.loop.average),
         )
         folder = ModelFolder(out)
         if team.leads:
             folder.open({"recipe": "speech", **settings_of(recipe), "utterances": len(utterances)})
-            streams.note(f"reading {len(utterances)} utterances")
-            made = make_frames(
-                inputs_of(utterances),
-                folder.state / "frames",
-                lambda done, of: streams.status(f"reading {done} of {of}"),
-            )
-            say_skipped(made.skipped)
+            read_frames(inputs_of(utterances), folder.state, f"{len(utterances)} utterances")
         team.barrier()
         store = FrameStore(folder.state / "frames")
         streams.note(f"learning from {store.seconds / 3600:.2f} hours of speech")

@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from samcli.cli.completion import complete_model, completes
-from samcli.cli.exit_codes import ExitCode
-from samcli.cli.flags import OUTPUT, TalkFlags, spread
+from samcli.cli.flags import OUTPUT, TalkFlags, option, spread, switch
 from samcli.cli.output import Output, output
 from samcli.cli.progress import span
-from samcli.cli.sheet import readable_size
+from samcli.cli.tables import readable_size
 from samcli.cli.train.check import Data
-from samcli.errors import UsageError
+from samcli.errors import ExitCode, UsageError, check_choice
 
 if TYPE_CHECKING:
     from samcli.audio.front_end import FrontEnd
@@ -28,32 +25,18 @@ METHODS = ("lora", "dora", "full", "head")
 
 @dataclass(kw_only=True)
 class TuneFlags(TalkFlags):
-    """For `sam train tune`."""
-
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder to make.", rich_help_panel=OUTPUT)] = (
-        None
-    )
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Continuation of a stopped run.", metavar="", rich_help_panel=OUTPUT)
-    ] = False
-    base: Annotated[str, typer.Option(help="Model to train.", metavar="NAME", autocompletion=complete_model)] = (
-        "sam-nano"
-    )
-    method: Annotated[
-        str, typer.Option(help="lora, dora, full or head.", metavar="METHOD", autocompletion=completes(METHODS))
-    ] = "lora"
-    rank: Annotated[int, typer.Option(help="Rank of lora and dora.", metavar="N", min=1, max=1024)] = 8
-    epochs: Annotated[float | None, typer.Option(help="Passes over all recordings.", metavar="N")] = None
-    minutes: Annotated[float | None, typer.Option(help="Length of the training, instead of epochs.", metavar="N")] = (
-        None
-    )
-    batch_size: Annotated[int, typer.Option(help="Scenes per step.", metavar="N", min=1)] = 16
-    others: Annotated[Path | None, typer.Option(help="Sounds with none of the labels.", metavar="FOLDER")] = None
-    seed: Annotated[int, typer.Option(help="Random seed.", min=0)] = 0
-    anyway: Annotated[bool, typer.Option("--anyway", help="Training in spite of problem recordings.", metavar="")] = (
-        False
-    )
-    offline: Annotated[bool, typer.Option("--offline", help="No use of the network.", metavar="")] = False
+    output: Annotated[Path | None, option("Folder to make.", names=("--output", "-o"), panel=OUTPUT)] = None
+    resume: Annotated[bool, switch("Continuation of a stopped run.", "--resume", panel=OUTPUT)] = False
+    base: Annotated[str, option("Model to train.", "NAME", autocompletion=complete_model)] = "sam-nano"
+    method: Annotated[str, option("lora, dora, full or head.", "METHOD", autocompletion=completes(METHODS))] = "lora"
+    rank: Annotated[int, option("Rank of lora and dora.", "N", min=1, max=1024)] = 8
+    epochs: Annotated[float | None, option("Passes over all recordings.", "N")] = None
+    minutes: Annotated[float | None, option("Length of the training, instead of epochs.", "N")] = None
+    batch_size: Annotated[int, option("Scenes per step.", "N", min=1)] = 16
+    others: Annotated[Path | None, option("Sounds with none of the labels.", "FOLDER")] = None
+    seed: Annotated[int, option("Random seed.", min=0)] = 0
+    anyway: Annotated[bool, switch("Training in spite of problem recordings.", "--anyway")] = False
+    offline: Annotated[bool, switch("No use of the network.", "--offline")] = False
 
 
 @spread
@@ -111,8 +94,7 @@ def check_flags(flags: TuneFlags) -> Path:
     """The folder to make; what cannot be is refused before anything is read."""
     if flags.output is None:
         raise UsageError("Say where the model goes: -o FOLDER.")
-    if flags.method not in METHODS:
-        raise UsageError(f"There is no --method {flags.method!r}: choose {', '.join(METHODS)}.")
+    check_choice("--method", flags.method, METHODS)
     if flags.epochs is not None and flags.minutes is not None:
         raise UsageError("Give --epochs or --minutes, not both.")
     for name, value in (("epochs", flags.epochs), ("minutes", flags.minutes)):

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -134,7 +133,7 @@ class Index:
     def __enter__(self) -> Index:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -226,23 +225,6 @@ class Index:
             return unpacked(rows, len(self.labels))
         except (ValueError, TypeError) as error:
             raise damaged(self._place, "a window in it does not read as one") from error
-
-    def windows(self) -> list[Window]:
-        """All windows, in the order of `tags` and `embeddings`."""
-        return self.contents().windows
-
-    def tags(self) -> Tags:
-        """Probabilities (windows, labels)."""
-        return self.contents().tags
-
-    def embeddings(self) -> Tags:
-        """(windows, width); of length 1, zero for silence."""
-        return self.contents().embeddings
-
-    def problems(self) -> dict[str, str]:
-        """Files that could not be heard, with the reason."""
-        rows = self._base.execute("SELECT path, problem FROM files WHERE problem IS NOT NULL ORDER BY path")
-        return {os.fsdecode(path): problem for path, problem in rows}
 
     def _enter(self, file: File) -> None:
         with self._writing() as cursor:

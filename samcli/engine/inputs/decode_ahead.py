@@ -1,9 +1,9 @@
 """Threads that read sound ahead of the model, within a fixed amount of memory.
 
 Each thread opens one input at a time and hands on its windows as they are decoded, by itself or by a process of its
-own (`decoders`); the inputs are opened in order.
-The windows of all files share one bounded room, so a thread that is far ahead waits. Whatever goes wrong with an
-input becomes an event of that input: no exception of a thread is ever lost, and none stops the others.
+own (`decoders`); the inputs are opened in order. The windows of all files share one bounded room, so a thread that is
+far ahead waits. Whatever goes wrong with an input becomes an event of that input: no exception of a thread is ever
+lost, and none stops the others.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from types import TracebackType
 
 from samcli.engine.inputs.decoder import Decoder, supported
 from samcli.engine.inputs.find import Input
@@ -92,7 +91,7 @@ class DecodeAhead:
     def __enter__(self) -> DecodeAhead:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         with self._changed:
             self._stopped = True
             self._events.clear()
@@ -125,7 +124,7 @@ class DecodeAhead:
                     job = next(self._jobs, None)
                 if job is None:
                     break
-                self._hear(job, self._put, decoder)
+                self._hear(job, decoder)
         except _Stopped:
             pass
         except BaseException as error:
@@ -148,16 +147,16 @@ class DecodeAhead:
             self._held += size
             self._changed.notify_all()
 
-    def _hear(self, job: Job, put: Callable[[Event], None], decoder: Decoder | None) -> None:
+    def _hear(self, job: Job, decoder: Decoder | None) -> None:
         known = self.journal.lookup(job.key, job.item) if self.journal is not None else None
         if known is not None:
-            put((job, Known(known)))
+            self._put((job, Known(known)))
         elif job.item.problem is not None:
-            put((job, Failed(*job.item.problem)))
+            self._put((job, Failed(*job.item.problem)))
         else:
-            put((job, self._read(job, put, decoder)))
+            self._put((job, self._read(job, decoder)))
 
-    def _read(self, job: Job, put: Callable[[Event], None], decoder: Decoder | None) -> Ended | Failed:
+    def _read(self, job: Job, decoder: Decoder | None) -> Ended | Failed:
         item = job.item
         if decoder is not None and item.source is None and item.raw is None and not item.flows:
             events = decoder.pieces_of(item)
@@ -170,7 +169,7 @@ class DecodeAhead:
                         return event
                     if self.watch is not None:
                         self.watch(job.item, event)
-                    put((job, event))
+                    self._put((job, event))
         except _Stopped:
             raise
         except Exception as error:

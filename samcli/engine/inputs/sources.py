@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from samcli.audio.resample import Resampler
+from samcli.audio.waves import Resampler
 from samcli.engine.inputs.find import Input
 from samcli.engine.windows import Cut, Piece, Wave, cut
 from samcli.errors import InputError
@@ -89,9 +88,9 @@ def input_error(error: Exception, item: Input) -> InputError:
     return InputError(f"{name} cannot be decoded: {str(error) or type(error).__name__}", "not-audio")
 
 
-def array_input(samples: NDArray[Any], rate: int, name: str = "array") -> Input:
+def array_input(samples: NDArray[Any], rate: int) -> Input:
     """An input of samples in memory: (samples,), (samples, channels) or (channels, samples)."""
-    return Input(name, name, None, name, source=(samples, rate))
+    return Input("array", "array", None, "array", source=(samples, rate))
 
 
 class BlockReader:
@@ -108,7 +107,7 @@ class BlockReader:
     def __enter__(self) -> BlockReader:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         pass
 
     def __iter__(self) -> Iterator[Wave]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import replace
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from samcli.engine.allocator import keep_freed_memory
@@ -36,10 +35,10 @@ LOTS_PER_WORKER = 8  # of a run whose length is known, so that the last ones end
 class Worker:
     """Lives in a process of the cluster."""
 
-    def __init__(self, load: Callable[[], SoundModel], threads: int) -> None:
+    def __init__(self, load: Callable[[], SoundModel]) -> None:
         import torch
 
-        torch.set_num_threads(threads)
+        torch.set_num_threads(1)  # of the one core it asks the cluster for
         keep_freed_memory()
         self.load = load
         self.model: SoundModel | None = None
@@ -75,7 +74,6 @@ class RayWorkers:
         address: str | None = None,
         workers: int | None = None,
         gpus_per_worker: float = 0.0,
-        cpus_per_worker: float = 1.0,
     ) -> None:
         try:
             import ray
@@ -86,7 +84,7 @@ class RayWorkers:
         self.ray: Any = ray
         self.load = load
         self.address, self.wanted = address, workers
-        self.gpus, self.cpus = gpus_per_worker, cpus_per_worker
+        self.gpus = gpus_per_worker
         self._owned = False
         self._runs: list[WorkerRun] = []
         self._first: Any = None  # the worker that told about the model
@@ -114,7 +112,7 @@ class RayWorkers:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self._leave()
 
     def _leave(self) -> None:
@@ -132,15 +130,15 @@ class RayWorkers:
         worker, self._first = self._first, None
         if worker is not None:
             return worker
-        kind = self.ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, scheduling_strategy="SPREAD")(Worker)
-        return kind.remote(self.load, max(1, int(self.cpus)))
+        kind = self.ray.remote(num_cpus=1, num_gpus=self.gpus, scheduling_strategy="SPREAD")(Worker)
+        return kind.remote(self.load)
 
     def size(self) -> int:
         """How many workers the cluster has room for, or as many as were asked for."""
         if self.wanted is not None:
             return self.wanted
         there = self.ray.cluster_resources()
-        room = there.get("GPU", 0) / self.gpus if self.gpus else there.get("CPU", 1) / self.cpus
+        room = there.get("GPU", 0) / self.gpus if self.gpus else there.get("CPU", 1)
         return max(1, int(room))
 
     def run(

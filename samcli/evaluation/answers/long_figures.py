@@ -12,7 +12,7 @@ import numpy as np
 from samcli.answers.answer import answer
 from samcli.answers.captions import caption
 from samcli.answers.facts import Facts
-from samcli.answers.reply import Answer
+from samcli.answers.phrases import Answer
 from samcli.digest.digest import Digest
 from samcli.engine.hearing import Progress
 from samcli.evaluation.answers.long_scenes import MAIN_SHARE, MINUTES, LongScene, digests, long_scenes

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from samcli.audio import SAMPLE_RATE
-from samcli.audio.windows import levels_db
+from samcli.audio.waves import levels_db
 from samcli.digest.digest import Digest, window
-from samcli.digest.rows import Rows
+from samcli.digest.names import Rows
 from samcli.engine.hearing import Heard, Wave, hear
 from samcli.evaluation.nano.dev_sounds import DevClip, DevSounds, at_level, distinguishable, loudest_part, room_tone
 from samcli.evaluation.nano.minute_scenes import class_of, sounding, timeline_classes

@@ -8,7 +8,7 @@ from functools import reduce
 from samcli.answers.answer import answer
 from samcli.answers.captions import caption
 from samcli.answers.facts import Facts
-from samcli.audio.windows import levels_db
+from samcli.audio.waves import levels_db
 from samcli.digest.digest import Digest, window
 from samcli.engine.hearing import Heard, Wave, hear
 from samcli.engine.options import RunOptions

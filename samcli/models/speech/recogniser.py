@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from samcli.audio.fbank import FRAME, HOP, MELS, FilterBank
-from samcli.audio.resample import Wave
-from samcli.audio.windows import regroup
+from samcli.audio.waves import Wave, regroup
 from samcli.models.speech.network import NOTHING, STACK, STEP_SECONDS, TAIL_STEPS, SpeechNetwork
 from samcli.records import Word
 from samcli.ssm.state import State

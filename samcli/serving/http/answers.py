@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -18,11 +18,10 @@ from samcli.errors import ModelError, UsageError
 from samcli.records import ErrorInfo, Record
 from samcli.serving.desk import BusyError, Desk, Order
 from samcli.serving.gate import RefusedError
-from samcli.serving.http.addresses import AllowList
-from samcli.serving.http.bodies import Asked, read
-from samcli.serving.http.wishes import TASKS, WISHES, options_of
+from samcli.serving.http.bodies import AllowList, Asked, read
+from samcli.serving.http.openapi import TASKS, options_of
 from samcli.tasks.run import task_for
-from samcli.writers.json import to_json
+from samcli.writers.formats import to_json
 
 LINES = "application/x-ndjson"
 LOOK_SECONDS = 1.0  # between two looks whether the client is still there
@@ -65,7 +64,7 @@ class Hearing:
         task = request.url.path.rpartition("/")[2]
         asked = await self.read_sounds(request)
         wants_lines = _wants_lines(request)
-        orders = self.orders(asked, lambda item: self._followed(task, item, asked.wishes, wants_lines))
+        orders = self.orders(asked, lambda item: self._followed(task, item, asked.parameters, wants_lines))
         records = self._told(orders, request)
         first = await anext(records)
         status = 422 if len(orders) == 1 and first.error is not None else 200
@@ -78,14 +77,16 @@ class Hearing:
     async def classification(self, request: Request) -> Response:
         """`POST /v1/audio/classification`, as LocalAI has it."""
         asked = await self.read_sounds(request)
-        name = asked.wishes.pop("model", "")
+        name = asked.parameters.pop("model", "")
         if name not in ("", self.desk.model.name):
             close(asked)
             raise RefusedError(404, "model", f"This server has the model {self.desk.model.name!r} only.")
-        asked.wishes.pop("language", None)
-        if asked.wishes.get("top_k") == "0":  # there: the default
-            del asked.wishes["top_k"]
-        order, *more = self.orders(asked, lambda item: self.desk.order("tag", item, options_of("tag", asked.wishes)))
+        asked.parameters.pop("language", None)
+        if asked.parameters.get("top_k") == "0":  # there: the default
+            del asked.parameters["top_k"]
+        order, *more = self.orders(
+            asked, lambda item: self.desk.order("tag", item, options_of("tag", asked.parameters))
+        )
         leave(more)
         try:
             (record, *_) = await self.heard(order, request)
@@ -105,9 +106,9 @@ class Hearing:
             raise _busy(error) from None
         return await read(request, self.allowed, self.most_bytes)
 
-    def _followed(self, task: str, item: Input, wishes: Mapping[str, str], wants_lines: bool) -> Followed:
+    def _followed(self, task: str, item: Input, parameters: Mapping[str, str], wants_lines: bool) -> Followed:
         """Of lines each comes when its segment is heard; an array tells of each what is known in the end."""
-        options = options_of(task, wishes)
+        options = options_of(task, parameters)
         item = replace(item, flows=wants_lines and options.segment is not None)
         order = Followed(item, task_for(TASKS[task], self.desk.model, options), options)
         self.desk.take(order)
@@ -198,18 +199,3 @@ def close(asked: Asked) -> None:
 
 def _wants_lines(request: Request) -> bool:
     return "application/json" not in request.headers.get("accept", "")
-
-
-def parameters(task: str) -> list[dict[str, Any]]:
-    """The wishes of a task as OpenAPI describes them."""
-    return [
-        {
-            "name": name,
-            "in": "query",
-            "description": wish.about,
-            "schema": dict(wish.schema),
-            "required": name == "question",
-        }
-        for name, wish in WISHES.items()
-        if task in wish.tasks
-    ]

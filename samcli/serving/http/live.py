@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from samcli.audio.resample import Resampler
+from samcli.audio.waves import Resampler
 from samcli.engine.inputs.find import Input
 from samcli.engine.options import RunOptions
 from samcli.engine.windows import Wave
@@ -22,8 +22,8 @@ from samcli.errors import SamError
 from samcli.records import Record
 from samcli.serving.desk import BusyError, Desk, Order
 from samcli.serving.gate import RefusedError
-from samcli.serving.http.wishes import TASKS, options_of
-from samcli.writers.json import to_json
+from samcli.serving.http.openapi import TASKS, options_of
+from samcli.writers.formats import to_json
 
 SILENT_SECONDS = 60.0  # after which a client that sends nothing is left
 MOST_AHEAD = 3  # segments that wait to be heard
@@ -57,14 +57,14 @@ class Live:
             self.count -= 1
 
     async def _serve(self, socket: WebSocket) -> None:
-        wishes = dict(socket.query_params)
-        task, rate = wishes.pop("task", "tag"), wishes.pop("rate", "16000")
+        parameters = dict(socket.query_params)
+        task, rate = parameters.pop("task", "tag"), parameters.pop("rate", "16000")
         if task not in TASKS:
             raise RefusedError(400, "parameter", f"There is no task {task[:50]!r}.")
         if not rate.isdecimal() or not 4000 <= int(rate[:7]) <= 384_000:
             raise RefusedError(400, "parameter", "rate is a whole number from 4000 to 384000.")
-        options = options_of(task, {name: text for name, text in wishes.items() if name != "segment"})
-        seconds = options_of("tag", {"segment": wishes.get("segment", "10")}).segment or 10.0
+        options = options_of(task, {name: text for name, text in parameters.items() if name != "segment"})
+        seconds = options_of("tag", {"segment": parameters.get("segment", "10")}).segment or 10.0
         stretch = Stretch(self.desk, TASKS[task], options, int(rate), min(seconds, 60.0))
         orders: asyncio.Queue[Order | None] = asyncio.Queue(MOST_AHEAD)
         halves = [

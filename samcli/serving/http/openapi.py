@@ -1,13 +1,122 @@
-"""What the server offers, as OpenAPI, and as a page that needs nothing from anywhere else."""
+"""What the server offers and how it is asked: the parameters in one table with their ranges and limits, all of it as
+OpenAPI, and as a page that needs nothing from anywhere else."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import csv
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 from samcli._version import __version__
-from samcli.serving.http.answers import parameters
+from samcli.engine.options import RunOptions
+from samcli.serving.gate import RefusedError
+
+LONGEST_TEXT = 2000  # characters of any parameter
+TASKS = {"caption": "caption", "tag": "tag", "ask": "ask", "events": "tag"}  # the last is a timeline
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter: how it is read, and what it is in the page that describes it."""
+
+    read: Callable[[str], Any]
+    schema: Mapping[str, Any]
+    about: str
+    tasks: tuple[str, ...] = ("caption", "tag", "ask", "events")
+
+
+def _number(low: float, high: float) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        value = float(text)
+        if not low <= value <= high:
+            raise ValueError
+        return value
+
+    return read
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit()) or not low <= int(text[:9]) <= high or len(text) > 9:
+            raise ValueError
+        return int(text)
+
+    return read
+
+
+def _labels(text: str) -> tuple[str, ...]:
+    rows = csv.reader(text.splitlines(), skipinitialspace=True)
+    return tuple(label.strip() for row in rows for label in row if label.strip())
+
+
+def _threshold(text: str) -> float | str:
+    return text if text == "auto" else _number(0, 1)(text)
+
+
+def _words(text: str) -> str:
+    if not text.strip() or "\0" in text:
+        raise ValueError
+    return text.strip()
+
+
+PARAMETERS = {
+    "question": Parameter(
+        _words, {"type": "string", "minLength": 1, "maxLength": LONGEST_TEXT, "pattern": r"^[ -~]*[!-~][ -~]*$"},
+        "What to answer.", ("ask",),
+    ),
+    "top_k": Parameter(
+        _whole(1, 527), {"type": "integer", "minimum": 1, "maximum": 527},
+        "At most so many tags.", ("tag", "events"),
+    ),
+    "threshold": Parameter(
+        _threshold, {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"const": "auto"}]},
+        "Lowest score, or auto for each label's own.", ("tag", "events"),
+    ),
+    "labels": Parameter(
+        _labels, {"type": "string", "maxLength": LONGEST_TEXT, "example": "Dog,Siren"},
+        "Only these, with commas between; one that holds a comma is quoted.", ("tag", "events"),
+    ),
+    "segment": Parameter(
+        _number(0.5, 3600), {"type": "number", "minimum": 0.5, "maximum": 3600},
+        "A record for every so many seconds; a line comes when it is heard.", ("caption", "tag", "ask"),
+    ),
+}  # fmt: skip
+
+
+def options_of(task: str, given: Mapping[str, str]) -> RunOptions:
+    """The engine's settings, or a refusal that names what is wrong."""
+    found: dict[str, Any] = {}
+    for name, text in given.items():
+        parameter = PARAMETERS.get(name)
+        if parameter is None or task not in parameter.tasks:
+            raise RefusedError(400, "parameter", f"{task} has no parameter {name[:50]!r}.")
+        try:
+            if len(text) > LONGEST_TEXT:
+                raise ValueError
+            found[name] = parameter.read(text)
+        except (ValueError, OverflowError, csv.Error):
+            raise RefusedError(400, "parameter", f"{name!r} cannot be {text[:50]!r}. {parameter.about}") from None
+    if task == "ask" and "question" not in found:
+        raise RefusedError(400, "parameter", "A question is missing: question=is there a dog?")
+    return RunOptions(timeline=task == "events", **found)
+
+
+def described(task: str) -> list[dict[str, Any]]:
+    """The parameters of a task as OpenAPI describes them."""
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "description": parameter.about,
+            "schema": dict(parameter.schema),
+            "required": name == "question",
+        }
+        for name, parameter in PARAMETERS.items()
+        if task in parameter.tasks
+    ]
+
 
 ABOUT = {
     "caption": "One sentence about each sound",
@@ -79,7 +188,7 @@ def _hearing(task: str, about: str) -> dict[str, Any]:
     return {
         "operationId": task,
         "summary": about,
-        "parameters": parameters(task),
+        "parameters": described(task),
         "requestBody": {
             "required": True,
             "content": {"multipart/form-data": {"schema": files}, "application/octet-stream": {"schema": FILE}},
@@ -126,7 +235,7 @@ def _refusals() -> dict[str, Any]:
 
 
 def page(description: Mapping[str, Any]) -> str:
-    """Every request with its wishes; no script, nothing fetched."""
+    """Every request with its parameters; no script, nothing fetched."""
     parts = []
     for path, methods in description["paths"].items():
         for method, about in methods.items():

@@ -12,7 +12,6 @@ from samcli.engine.options import RunOptions
 from samcli.errors import InputError, UsageError
 from samcli.records import Record
 from samcli.serving.desk import Desk, Order
-from samcli.serving.mcp.words import sureness
 from samcli.serving.sounds import Roots
 from samcli.tasks.tag import find_labels
 
@@ -68,11 +67,7 @@ class Ears:
     async def listen(self, roots: Roots, path: str, listen_for: Sequence[str], told: Told) -> dict[str, Any]:
         wanted = tuple(dict.fromkeys(name.strip() for name in listen_for if name.strip()))
         find_labels(wanted, self.model.labels)  # a name nobody knows is told before anything is heard
-        requests = [
-            ("caption", RunOptions()),
-            ("tag", RunOptions(top_k=MOST_TAGS)),
-            ("tag", RunOptions(timeline=True)),
-        ]
+        requests = [("caption", RunOptions()), ("tag", RunOptions(top_k=MOST_TAGS)), ("tag", RunOptions(timeline=True))]
         if wanted:
             requests.append(("tag", RunOptions(labels=wanted)))
         orders = [self.order(name, roots, path, options) for name, options in requests]
@@ -189,3 +184,11 @@ def _timed(label: str, score: float, start: float, end: float) -> dict[str, Any]
 def _event(record: Record) -> dict[str, Any]:
     tag = (record.tags or ())[0]
     return _timed(tag.label, tag.score, record.start or 0.0, record.end or 0.0)
+
+
+def sureness(score: float) -> str:
+    """A score in words."""
+    for least, word in ((0.8, "very likely"), (0.5, "likely"), (0.25, "possible")):
+        if score >= least:
+            return word
+    return "doubtful"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import unquote, urlsplit
@@ -18,11 +19,67 @@ from pydantic import BaseModel, Field
 
 from samcli._version import __version__
 from samcli.errors import SamError
-from samcli.serving.mcp import words
 from samcli.serving.sounds import Roots
 
 if TYPE_CHECKING:
+    from samcli.models.interface import SoundModel
     from samcli.serving.mcp.ears import Ears
+
+INSTRUCTIONS = """\
+These tools hear sound files on this machine: everyday sounds, animals, machines, weather, alarms, music and speech as a
+sound. They do not transcribe speech, name speakers, tunes or bird species, and do not see pictures of a film.
+Start with `listen`. Scores run from 0 to 1 and are a classifier's estimate: from 0.8 on a sound is very likely, from
+0.5 likely, from 0.25 possible, below that doubtful; say so in your answer. A sound that is not listed was not heard,
+which does not prove that it was not there: to be told about a particular sound, name it in `listen_for`.
+Times are seconds from the start. Events are accurate to about a tenth of a second. The hearing is sometimes wrong:
+never rest anyone's safety on it."""
+LISTEN = """\
+Hear one sound or video file: a caption, the sounds in it with scores, events with start and end, and for every sound in
+`listen_for` whether it was heard or not. Names may be AudioSet labels or plain words such as "dog", "siren", "rain"."""
+ASK = """\
+Answer one question about up to eight sound files: whether a sound is there, when, how often, how long, how loud, which
+comes first. The answer rests on the events given as evidence; it is no transcript of speech."""
+FIND = """\
+Find the recordings in an indexed folder that a sentence fits, best first. Scores order the hits of one search and mean
+nothing beside it. The folder must have been indexed before: sam index FOLDER."""
+COMPARE = """\
+Compare two sound files: which sounds both have, which only one of them, and how alike they sound as a whole (1 is the
+same, 0 unrelated; two recordings of one kind of sound are often above 0.8)."""
+SPECTROGRAM = """\
+A picture (PNG) of up to 60 seconds of a sound: time runs to the right, pitch upwards on a mel scale to 8 kHz,
+brighter is louder. To see what cannot be put into words; names of sounds come from `listen`."""
+
+
+@contextmanager
+def waking(load: Callable[[], SoundModel], most: int) -> Iterator[Future[Ears]]:
+    """Ears with a desk of their own, as soon as their model is loaded; or why it cannot be."""
+    ready: Future[Ears] = Future()
+    ready.set_running_or_notify_cancel()  # a request that is cancelled does not cancel them
+    over = threading.Event()
+    thread = threading.Thread(target=_wake, args=(load, most, ready, over), name="waking", daemon=True)
+    thread.start()
+    finished = False
+    try:
+        yield ready
+        finished = True
+    finally:
+        over.set()
+        if finished or ready.done():  # who is told to stop does not wait for a model
+            thread.join()
+
+
+def _wake(load: Callable[[], SoundModel], most: int, ready: Future[Ears], over: threading.Event) -> None:
+    try:
+        from samcli.serving.desk import Desk
+        from samcli.serving.mcp.ears import Ears
+
+        with Desk(load(), most) as desk:
+            ready.set_result(Ears(desk))
+            over.wait()
+    except BaseException as error:
+        if not ready.done():
+            ready.set_exception(error)
+
 
 ROOTS_SECONDS = 10.0  # for a client to say its roots
 MOST_PATHS = 8
@@ -88,7 +145,7 @@ def server(waking: Future[Ears], roots: Roots, *, ask_roots: bool = True) -> MCP
 
     It answers at once, and a tool that is called waits until the ears are awake.
     """
-    app: MCPServer[Any] = MCPServer("sam", instructions=words.INSTRUCTIONS, version=__version__, log_level="WARNING")
+    app: MCPServer[Any] = MCPServer("sam", instructions=INSTRUCTIONS, version=__version__, log_level="WARNING")
 
     @asynccontextmanager
     async def allowed(ctx: Context) -> AsyncIterator[tuple[Ears, Roots]]:
@@ -105,7 +162,7 @@ def server(waking: Future[Ears], roots: Roots, *, ask_roots: bool = True) -> MCP
 
         return tell
 
-    @app.tool(description=words.LISTEN, annotations=READING)
+    @app.tool(description=LISTEN, annotations=READING)
     async def listen(
         path: Name,
         ctx: Context,
@@ -114,26 +171,26 @@ def server(waking: Future[Ears], roots: Roots, *, ask_roots: bool = True) -> MCP
         async with allowed(ctx) as (ears, here):
             return Hearing(**await ears.listen(here, path, listen_for, told(ctx)))
 
-    @app.tool(description=words.ASK, annotations=READING)
+    @app.tool(description=ASK, annotations=READING)
     async def ask(
         paths: Annotated[list[Name], Field(min_length=1, max_length=MOST_PATHS)], question: Words, ctx: Context
     ) -> list[Answer]:
         async with allowed(ctx) as (ears, here):
             return [Answer(**one) for one in await ears.ask(here, paths, question, told(ctx))]
 
-    @app.tool(description=words.FIND, annotations=READING)
+    @app.tool(description=FIND, annotations=READING)
     async def find(
         query: Words, folder: Name, ctx: Context, most: Annotated[int, Field(ge=1, le=100)] = 10
     ) -> list[Hit]:
         async with allowed(ctx) as (ears, here):
             return [Hit(**one) for one in await ears.find(here, folder, query, most)]
 
-    @app.tool(description=words.COMPARE, annotations=READING)
+    @app.tool(description=COMPARE, annotations=READING)
     async def compare(first: Name, second: Name, ctx: Context) -> Comparison:
         async with allowed(ctx) as (ears, here):
             return Comparison(**await ears.compare(here, first, second, told(ctx)))
 
-    @app.tool(description=words.SPECTROGRAM, annotations=READING)
+    @app.tool(description=SPECTROGRAM, annotations=READING)
     async def spectrogram(
         path: Name,
         ctx: Context,

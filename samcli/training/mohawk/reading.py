@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from samcli.checkpoints.blueprint import blueprint
+from samcli.checkpoints.configs import blueprint
 from samcli.checkpoints.files import read_spots
 from samcli.checkpoints.safety import check_sizes, member, read_json, shown
 from samcli.checkpoints.tensors import MappedWeights, fill

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from samcli.audio.front_end import EVEN_32K
 from samcli.audio.mel32 import SAMPLE_RATE
-from samcli.audio.resample import resampled
+from samcli.audio.waves import resampled
 from samcli.training.language.script import Scripts
 from samcli.training.nano.corpus import Clip, Corpus, Targets
 from samcli.training.nano.synthetic import RATE as SYNTHETIC_RATE

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from random import Random
 
-from samcli.questions.intents import ROLES
-from samcli.questions.words import split
+from samcli.questions.reader import ROLES, split
 from samcli.text import inflection
 from samcli.training.question_reader import nonsense
 from samcli.training.question_reader.lists import lines, word_list

@@ -18,9 +18,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from samcli.questions.intents import INTENTS
-from samcli.questions.reader import WEIGHTS, QuestionReader, ReaderConfig, load, packed, save
-from samcli.questions.words import MOST_WORDS, split
+from samcli.questions.reader import (
+    INTENTS,
+    MOST_WORDS,
+    WEIGHTS,
+    QuestionReader,
+    ReaderConfig,
+    load,
+    packed,
+    save,
+    split,
+)
 from samcli.training.loop import STATE, Report, Trainer
 from samcli.training.optimiser import Pace
 from samcli.training.question_reader.grammar import Question

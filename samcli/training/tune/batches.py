@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from samcli.audio.front_end import EVEN_32K, FrontEnd
-from samcli.audio.resample import resampled
+from samcli.audio.waves import resampled
 from samcli.text.prompts import Example, caption_example, question_example
 from samcli.text.tokenizer import Tokenizer
 from samcli.training.nano.corpus import Clip

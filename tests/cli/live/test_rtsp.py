@@ -19,7 +19,7 @@ import pytest
 from tests.conftest import ROOT, Sam
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-SERVER = ROOT / "tests/live/sources/rtsp_server.py"
+SERVER = ROOT / "tests/live/rtsp_server.py"
 NEEDS = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
 ALWAYS = ("--labels", "Dog,Siren,Rain", "--threshold", "0.3", "--model", "tiny-random")
 

@@ -65,8 +65,8 @@ def refused(place: Path, model: SoundModel, words: str = "is damaged|no index of
 
 def test_what_is_in_order_is_read(base: Path, model: SoundModel) -> None:
     with Index(base) as index:
-        assert [window.caption for window in index.windows()] == ["rain"]
-        assert index.tags().shape == (1, len(model.labels)) and index.embeddings().shape == (1, 4)
+        assert [window.caption for window in index.contents().windows] == ["rain"]
+        assert index.contents().tags.shape == (1, len(model.labels)) and index.contents().embeddings.shape == (1, 4)
 
 
 @pytest.mark.timeout(60)
@@ -133,13 +133,13 @@ def test_one_wide_embedding_among_many_that_are_silent(base: Path, model: SoundM
 def test_windows_of_no_file_are_passed_over(base: Path, model: SoundModel) -> None:
     change(base, "INSERT INTO windows SELECT 99, start, finish, caption, tags, embedding FROM windows")
     with Index(base) as index:
-        assert len(index.contents().windows) == len(index.tags()) == 1
+        assert len(index.contents().windows) == len(index.contents().tags) == 1
 
 
 def test_text_that_is_none_is_shown_as_far_as_it_goes(base: Path) -> None:
     change(base, "UPDATE windows SET caption = CAST(x'72ff' AS TEXT)")
     with Index(base) as index:
-        assert index.windows()[0].caption == "r\ufffd"
+        assert index.contents().windows[0].caption == "r\ufffd"
 
 
 @pytest.mark.timeout(60)

@@ -88,7 +88,7 @@ def test_a_decoder_that_dies_takes_one_file_with_it(folder: Path) -> None:
 def test_the_run_goes_on_without_the_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a decoder that a certain file kills, as hostile files have killed some."""
     deadly = (
-        "import os, sys; sys.path.insert(0, sys.argv.pop(1)); from samcli.engine.inputs import decoder_process as d; "
+        "import os, sys; sys.path.insert(0, sys.argv.pop(1)); from samcli.engine.inputs import decoder as d; "
         "real = d.pieces_of; "
         "d.pieces_of = lambda item, how: os._exit(11) if 'c.mp3' in item.path else real(item, how); d.main()"
     )

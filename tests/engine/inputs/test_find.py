@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samcli.engine.inputs.find import Input, find_inputs
-from samcli.engine.inputs.globs import Glob
+from samcli.engine.inputs.find import Glob, Input, find_inputs
 from samcli.errors import UsageError
 
 

@@ -17,7 +17,7 @@ from samcli.evaluation.nano.refinement import refine_figures
 from samcli.models.interface import SpeakOptions
 from samcli.models.likelihood import losses, pair_losses
 from samcli.models.refine import TAG_SHARE, proposals, refined
-from samcli.text.agreement import FLOOR, UNKNOWN, agreement, columns_of
+from samcli.text.labels import FLOOR, UNKNOWN, agreement, columns_of
 
 OPTIONS = SpeakOptions(max_new_tokens=8)
 

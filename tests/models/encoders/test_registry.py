@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from samcli.api import Sam
 from samcli.audio.front_end import KALDI, FrontEnd
 from samcli.checkpoints import format
-from samcli.checkpoints.hub.cache import LOADABLE
+from samcli.checkpoints.files import LOADABLE
 from samcli.checkpoints.loading import load_model
 from samcli.checkpoints.tiny import tiny_network, tiny_tokenizer
 from samcli.engine.hearing import hear

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 import torch
 
-from samcli.audio.resample import Resampler
+from samcli.audio.waves import Resampler
 from samcli.errors import UsageError
 from samcli.models.speech.network import STACK, TINY, SpeechNetwork
 from samcli.models.speech.recogniser import Recogniser

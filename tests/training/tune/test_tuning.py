@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from samcli.audio.front_end import EVEN_32K, KALDI, FrontEnd
-from samcli.audio.resample import resampled
+from samcli.audio.waves import resampled
 from samcli.checkpoints.loading import load_model
 from samcli.checkpoints.tiny import LABELS
 from samcli.errors import ModelError, UsageError

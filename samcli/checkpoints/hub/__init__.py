@@ -1,1 +1,0 @@
-"""The Hub: its client, its cache on this disk, and the transfer of one file."""

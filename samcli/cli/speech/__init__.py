@@ -1,1 +1,0 @@
-"""What is said, not what is heard."""

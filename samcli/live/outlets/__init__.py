@@ -1,1 +1,0 @@
-"""Where what was heard goes."""

@@ -1,1 +1,0 @@
-"""Where live sound comes from."""

@@ -1,1 +1,0 @@
-"""Folders that fill: each file heard once, when it is complete."""
