@@ -24,10 +24,8 @@ from samcli.evaluation.metrics.tag_scores import ClassScores, by_class, d_prime,
 from samcli.evaluation.metrics.text_scores import word_errors, words
 from samcli.evaluation.metrics.wording import chosen_letter, yes_or_no
 from samcli.evaluation.references.datasets import References, read_references
-from samcli.evaluation.references.label_names import groups_of
-from samcli.evaluation.references.label_names import plain as _plain
-from samcli.evaluation.references.matching import SHOWN, Pair, matched
-from samcli.evaluation.references.predictions import as_predictions, read_entries
+from samcli.evaluation.references.predictions import SHOWN, Pair, as_predictions, groups_of, matched, read_entries
+from samcli.evaluation.references.predictions import plain as _plain
 
 
 def compare(predictions: Path, references: Path) -> dict[str, Any]:

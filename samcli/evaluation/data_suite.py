@@ -19,8 +19,7 @@ from samcli.errors import InputError, ModelError, UsageError
 from samcli.evaluation.comparison import judged
 from samcli.evaluation.metrics.events import LabelledEvent
 from samcli.evaluation.references.datasets import Reference, References, read_references, stem
-from samcli.evaluation.references.matching import Mismatch, Pair
-from samcli.evaluation.references.predictions import Prediction
+from samcli.evaluation.references.predictions import Mismatch, Pair, Prediction
 from samcli.models.interface import SoundModel
 from samcli.records import Record
 from samcli.tasks.run import run

@@ -1,8 +1,7 @@
 """How likely a model finds a text after what it heard: the mean cross-entropy of the text's tokens, in nats.
 
 The captioner's own loss ranks sounds for a text and texts for a sound without any training for it (Labbé, Pellegrini
-and Pinquier 2023). Some texts are likely whatever is heard; `surprise` takes the loss after hearing nothing off, which
-makes texts comparable with each other.
+and Pinquier 2023).
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from torch.nn import functional as F
 
 from samcli.errors import ModelError
 from samcli.models.interface import SoundModel
-from samcli.models.listener_state import ListenerState, no_tags
+from samcli.models.listener_state import ListenerState
 from samcli.models.sam import Listener
 from samcli.text.prompts import caption_prompt
 
@@ -47,18 +46,6 @@ def pair_losses(model: SoundModel, state: Any, pairs: Sequence[tuple[int, str]])
     return found
 
 
-@torch.inference_mode()
-def prior(model: SoundModel, texts: Sequence[str]) -> Tensor:
-    """(texts,): the loss of each text when nothing was heard."""
-    listener = listener_of(model)
-    return losses(model, _nothing(listener), 1, texts)[0]
-
-
-def surprise(model: SoundModel, state: Any, count: int, texts: Sequence[str]) -> Tensor:
-    """(count, texts): how much less likely than in general each text is after each sound; below 0 is more likely."""
-    return losses(model, state, count, texts) - prior(model, texts)
-
-
 def _losses(listener: Listener, state: Any, rows: list[list[int]], opening: int) -> Tensor:
     """(batch,): one text per row of the state."""
     network = listener.network
@@ -76,14 +63,6 @@ def _losses(listener: Listener, state: Any, rows: list[list[int]], opening: int)
     each = F.cross_entropy(logits.float(), tokens[spoken], reduction="none")
     total = torch.zeros(len(rows), device=device).index_add(0, spoken.nonzero()[:, 0], each)
     return total.div(spoken.sum(1)).cpu()
-
-
-def _nothing(listener: Listener) -> Any:
-    """The state before anything is heard."""
-    network = listener.network
-    device = next(network.parameters()).device
-    memory = network.language.initial_state(1)
-    return ListenerState(memory, no_tags(1, device, network.classes if network.config.reads_tags else 0))
 
 
 def listener_of(model: SoundModel) -> Listener:

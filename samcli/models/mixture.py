@@ -21,10 +21,8 @@ from torch import Tensor, nn
 from samcli.errors import ModelError
 from samcli.models.layouts import Layout
 from samcli.ssm.fast.linear import FastLinear
-from samcli.ssm.mamba import Mamba, MambaConfig
 
 TEXT, AUDIO = 0, 1
-PROJECTIONS = ("in_proj", "x_proj", "dt_proj", "out_proj")
 
 # One number for a whole call, or (batch, length) of them. A context variable, so that threads do not see each other's.
 _modality: ContextVar[int | Tensor] = ContextVar("modality", default=TEXT)
@@ -88,32 +86,6 @@ def split_projections(
         parent, _, last = path.rpartition(".")
         setattr(model.get_submodule(parent), last, SplitLinear(dense, modalities))
     return model
-
-
-def modality_of(masks: Tensor, batch: int) -> Tensor:
-    """The authors' boolean masks (modalities, batch * length) as one number per token (batch, length).
-
-    Where masks overlap, the lowest modality wins, as in their code; a token in no mask would stay undefined there and
-    is refused here.
-    """
-    if not bool(masks.any(0).all()):
-        raise ModelError("Every token must belong to a modality; some are in no mask.")
-    return masks.int().argmax(0).reshape(batch, -1)  # the first True
-
-
-def mixture_mamba(
-    config: MambaConfig, split: Sequence[str] = PROJECTIONS, modalities: int = 2, as_published: bool = False
-) -> Mamba:
-    """A Mamba block with these projections split.
-
-    `as_published` reproduces the authors' code where it drops the bias of an unsplit `dt_proj`; our own models keep it.
-    """
-    block = Mamba(config)
-    if as_published and "dt_proj" not in split:
-        block.dt_proj.register_parameter("bias", None)
-    if split:
-        split_projections(block, split, modalities)
-    return block
 
 
 # A bias of an unsplit dt_proj is stored but never used by the authors' code: dropped.

@@ -1,7 +1,7 @@
-"""A Mamba block with the scan taken out: what is left is a gated causal convolution.
+"""Mamba blocks with the scan taken out (MambaOut, arXiv 2405.07992): what is left is a gated causal convolution.
 
-This is the control of MambaOut (arXiv 2405.07992) as a sequence block. Put beside Mamba or Mamba-2 of the same size
-it shows what the scan buys; it remembers no more than its convolution tail.
+Put beside Mamba or Mamba-2 of the same size they show what the scan buys. `GatedConvolution` stands in a language
+model and remembers no more than its convolution tail; `MambaOutMixer` hears the tokens of a window both ways.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from samcli.ssm.convolution import causal_convolution
 from samcli.ssm.fast.linear import FastLinear
+from samcli.ssm.ragged import valid_mask
 from samcli.ssm.state import BlockState, scan_dtype
 
 
@@ -49,3 +50,24 @@ class GatedConvolution(nn.Module):
         inner, tail = causal_convolution(inner, self.conv1d.weight, self.conv1d.bias, state and state.tail, lengths)
         y: Tensor = self.out_proj(F.silu(inner) * F.silu(z))
         return y, BlockState(tail[:, :0], tail)
+
+
+class MambaOutMixer(nn.Module):
+    """`y = mixer(x, lengths)`: (batch, length, width) to the same shape; norm and residual are the caller's."""
+
+    def __init__(self, width: int, kernel: int = 7, expand: float = 8 / 3) -> None:
+        super().__init__()
+        hidden = int(expand * width)
+        self.in_proj = nn.Linear(width, 2 * hidden)  # gate, values
+        self.conv = nn.Conv1d(hidden, hidden, kernel, padding=kernel // 2, groups=hidden)
+        self.out_proj = nn.Linear(hidden, width)
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        gate, values = self.in_proj(x).chunk(2, dim=-1)
+        if lengths is not None:  # what lies behind a row's end never reaches a valid step
+            values = values * valid_mask(lengths, x.shape[1])[..., None]
+        picture = values.contiguous().transpose(1, 2)[:, :, None]  # of height one: the layout that needs no copies
+        weight, padding = self.conv.weight[:, :, None], (0, self.conv.kernel_size[0] // 2)
+        moved = F.conv2d(picture, weight, self.conv.bias, padding=padding, groups=len(weight))
+        y: Tensor = self.out_proj(F.gelu(gate) * moved[:, :, 0].transpose(1, 2))
+        return y

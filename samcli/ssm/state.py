@@ -72,15 +72,6 @@ def join(states: Sequence[StateLike]) -> StateLike:
     return map_state(lambda *leaves: torch.cat(leaves, dim=0), *states)
 
 
-def detach(state: StateLike) -> StateLike:
-    """The same values without their history, for truncated back-propagation."""
-    return map_state(lambda leaf: leaf.detach(), state)
-
-
-def to_device(state: StateLike, device: torch.device | str) -> StateLike:
-    return map_state(lambda leaf: leaf.to(device), state)
-
-
 def batch_size(state: Any) -> int:
     while not isinstance(state, Tensor):
         state = state[0]

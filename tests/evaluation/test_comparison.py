@@ -16,8 +16,7 @@ from samcli.evaluation.comparison import compare
 from samcli.evaluation.metrics import java_scores
 from samcli.evaluation.metrics.text_scores import word_errors
 from samcli.evaluation.references.datasets import read_references, stem
-from samcli.evaluation.references.matching import Mismatch
-from samcli.evaluation.references.predictions import as_predictions, read_entries
+from samcli.evaluation.references.predictions import Mismatch, as_predictions, read_entries
 from samcli.records import Record, Tag
 from samcli.writers.json import to_json
 

@@ -1,18 +1,28 @@
-"""The questions every model is asked about the development clips: yes or no, and one of four.
+"""What every model is asked about the development clips, yes or no and one of four, and what it replies.
 
-Both are drawn with a fixed seed from each clip's own kind of sound and from kinds that ears easily take for it but that
-are surely absent: unrelated by kind, and not among what the teacher hears in the clip.
+Questions are drawn with a fixed seed from each clip's own kind of sound and from kinds that ears easily take for it but
+that are surely absent: unrelated by kind, and not among what the teacher hears in the clip.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache, reduce
 from random import Random
 from typing import NamedTuple
 
+from samcli.answers.answer import answer
+from samcli.answers.captions import caption
+from samcli.answers.facts import Facts
+from samcli.audio.windows import levels_db
+from samcli.digest.digest import Digest, window
+from samcli.engine.hearing import Heard, Wave, hear
+from samcli.engine.options import RunOptions
 from samcli.evaluation.metrics.wording import chosen_letter, names_any, names_of_kind, shares_words, yes_or_no
 from samcli.evaluation.nano.dev_sounds import HEARD_BY_TEACHER, DevClip
+from samcli.models.interface import SoundModel
+from samcli.questions.meaning import understand
+from samcli.tasks.composed import ComposedTask, composed
 from samcli.training.language import wording
 from samcli.training.language.sounds import Kind, absent_kinds, confusable
 
@@ -103,3 +113,46 @@ def _choice(kind: Kind, wrong: Sequence[Kind], rng: Random) -> Choice:
     texts = tuple(text for text, _ in entries)
     truth = next(place for place, (_, fits) in enumerate(entries) if fits)
     return Choice(f"{rng.choice(wording.WHICH_ONE)} {wording.lettered(texts)}", texts, truth)
+
+
+def replies(
+    model: SoundModel,
+    waves: Sequence[Wave],
+    prompts: Sequence[Sequence[str]],
+    *,
+    rate: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> list[Heard]:
+    """Each sound heard, with a text for each of its prompts ("" is a caption)."""
+    task = composed("caption", model, RunOptions())
+    if task is None:
+        return hear(model, waves, prompts, rate=rate, progress=progress)
+    rate = rate or model.sample_rate
+    heard = hear(model, waves, rate=rate, steps=True, progress=progress)
+    for one, wave, own in zip(heard, waves, prompts, strict=True):
+        facts = None if one.silent else facts_of(task, one, wave, rate)
+        one.texts = [reply(facts, prompt) for prompt in own]
+    return heard
+
+
+def facts_of(task: ComposedTask, heard: Heard, wave: Wave, rate: int) -> Facts:
+    windows = [
+        window(
+            task.rows,
+            start,
+            end,
+            steps,
+            None if steps is None else heard.tags,
+            levels_db(wave[round(start * rate) : round(end * rate)], rate),
+            task.step_seconds,
+        )
+        for start, end, steps in heard.steps
+    ]
+    return Facts(reduce(Digest.followed_by, windows), task.rows, task.sureness)
+
+
+def reply(facts: Facts | None, prompt: str) -> str:
+    """The caption, or the answer to a question; nothing of silence."""
+    if facts is None:
+        return ""
+    return answer(facts, understand(prompt)).text if prompt else caption(facts)[0]

@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 
 from samcli.audio import read_sound
 from samcli.engine.hearing import Progress, hear
-from samcli.evaluation.calibration.error import calibration_error
 from samcli.evaluation.figures import Figure, interval_over
 from samcli.evaluation.nano.dev_sounds import RATE
-from samcli.evaluation.nano.dev_tags import POSITIVES
+from samcli.evaluation.nano.tags import POSITIVES
 from samcli.evaluation.nano.targets import table_figure
 from samcli.models.interface import SoundModel
 from samcli.training.nano.corpus import Clip, Corpus
@@ -42,6 +41,8 @@ KEYS = ("left_out_first_five", "left_out_map", "left_out_error")
 Scores = NDArray[np.float32]
 Truth = NDArray[np.bool_]
 Measure = Callable[[NDArray[np.int64]], float]
+BINS = 15
+LEAST = 0.05  # what is scored lower is not called a tag
 
 
 def left_out_figures(model: SoundModel, corpus: Corpus, every: int, progress: Progress) -> list[Figure]:
@@ -129,3 +130,20 @@ def first_hits(scores: Scores, truth: Truth, first: int = FIRST) -> Truth:
     """Whether one of each clip's first tags is right."""
     best = np.argsort(-scores, axis=1, kind="stable")[:, :first]
     return np.asarray(np.take_along_axis(truth, best, 1).any(1), bool)
+
+
+def calibration_error(
+    scores: NDArray[np.float32], truth: NDArray[np.bool_], least: float = LEAST, bins: int = BINS
+) -> float:
+    """The expected calibration error of all tags of at least this score; NaN when there is none.
+
+    Tags of like scores go together; of each such bin the mean score should be the share that is right.
+    """
+    chosen = scores >= least
+    score, right = scores[chosen].astype(np.float64), truth[chosen]
+    if not score.size:
+        return float("nan")
+    place = np.minimum((score * bins).astype(int), bins - 1)
+    scored = np.bincount(place, score, minlength=bins)
+    were_right = np.bincount(place, right, minlength=bins)
+    return float(np.abs(scored - were_right).sum() / score.size)

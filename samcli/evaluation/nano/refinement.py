@@ -14,8 +14,7 @@ from samcli.engine.hearing import Heard, Progress, hear
 from samcli.engine.options import RunOptions
 from samcli.evaluation.figures import Figure, share
 from samcli.evaluation.metrics.wording import invented, names_any
-from samcli.evaluation.nano.dev_sounds import RATE, DevSounds
-from samcli.evaluation.nano.measurement import Measurement
+from samcli.evaluation.nano.dev_sounds import RATE, DevSounds, Measurement
 from samcli.models.interface import SoundModel
 
 EVERY = 8  # n-th clip, when it must be quick: none of those that the rule was chosen on

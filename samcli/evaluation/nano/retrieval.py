@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from samcli.engine.hearing import Heard, Progress, hear
 from samcli.engine.index.store import Window
 from samcli.evaluation.figures import Figure, share
-from samcli.evaluation.metrics.ranking import CUTS, average_precisions, ranked_by, recall_hits
-from samcli.evaluation.nano.dev_sounds import RATE, DevClip
-from samcli.evaluation.nano.measurement import Measurement
+from samcli.evaluation.metrics.rankings import CUTS, average_precisions, ranked_by, recall_hits
+from samcli.evaluation.nano.dev_sounds import RATE, DevClip, Measurement
 from samcli.models.interface import SoundModel
 from samcli.tasks.embed import unit
 from samcli.tasks.search import FIRST_SHARE, SHORTLIST, USUAL_SHARE, shortlist_scores, usual_losses

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from samcli.evaluation.metrics.caption_words import caption_words
+from samcli.evaluation.metrics.caption_scores import caption_words
 from samcli.text.labels import labels, phrase
 
 # What the reference puts out as marks, which the COCO evaluation leaves out.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from samcli.evaluation.calibration.error import calibration_error
-from samcli.evaluation.calibration.thresholds import COMMON, GRID, best_thresholds, judged
+from samcli.evaluation.calibration import COMMON, GRID, best_thresholds, folds_of, judged
 from samcli.evaluation.figures import interval_over
+from samcli.evaluation.nano.left_out import calibration_error
 
 
 def f1_at(scores: np.ndarray, truth: np.ndarray, threshold: float) -> float:
@@ -96,3 +96,13 @@ def test_an_interval_over_sources_is_wider_than_over_their_clips() -> None:
     assert low <= 0.26 and high == 1.0
     low, high = interval_over(lambda rows: float(hits[rows].mean()), [str(clip) for clip in range(200)])
     assert 0.65 < low < high < 0.85
+
+
+def test_folds_keep_sources_whole() -> None:
+    sources = ["a"] * 9 + ["b"] * 4 + ["c"] * 4 + ["d"]
+    folds = folds_of(sources, 3)
+    assert len(set(folds)) == 3
+    assert all(
+        len({int(fold) for fold, one in zip(folds, sources, strict=True) if one == name}) == 1 for name in "abcd"
+    )
+    assert sorted(np.bincount(folds).tolist()) == [4, 5, 9]
