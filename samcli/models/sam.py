@@ -17,8 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from samcli.errors import ModelError
-from samcli.models.connector_base import ConnectorConfig
-from samcli.models.connectors import build_connector
+from samcli.models.connectors import ConnectorConfig, build_connector
 from samcli.models.encoders.base import Encoder
 from samcli.models.encoders.registry import EncoderConfig, build_encoder
 from samcli.models.facts import Thresholds

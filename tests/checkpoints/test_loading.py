@@ -22,8 +22,8 @@ from samcli.checkpoints.loading import adapted, folder_revision, load_model, loc
 from samcli.checkpoints.modules import load_folder
 from samcli.checkpoints.tiny import tiny_network, tiny_tokenizer
 from samcli.errors import ModelError, UsageError
-from samcli.models.adapters.files import load_adapter
 from samcli.models.adapters.lora import AdapterConfig, adapter_parameters, add_adapter
+from samcli.models.adapters.tuned import load_adapter
 from samcli.models.encoders.dass import Dass, DassConfig
 from samcli.models.interface import SpeakOptions
 from samcli.ssm.language.blocks import LanguageConfig

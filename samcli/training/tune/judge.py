@@ -20,8 +20,8 @@ from samcli.training.losses import word_loss
 from samcli.training.nano.mixer import FRAMES_PER_SECOND
 from samcli.training.nano.words import LONGEST, Row, words_of
 from samcli.training.precision import mean_precision
+from samcli.training.tune.base import Classes
 from samcli.training.tune.batches import Mel, stretch_of
-from samcli.training.tune.losses import Classes
 from samcli.training.tune.recordings import Recording
 
 ROWS = 16  # windows heard at once

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from samcli.evaluation.nano import left_out
-from samcli.evaluation.nano import tags
+from samcli.evaluation.nano import left_out, tags
 from samcli.evaluation.nano.dev_sounds import RATE, corpus_of, frame_levels
 from samcli.evaluation.nano.left_out import (
     LEFT_OUT,

@@ -10,7 +10,6 @@ from safetensors.torch import save_file
 from torch import nn
 
 from samcli.errors import ModelError
-from samcli.models.adapters.files import load_adapter, read_adapter_config
 from samcli.models.adapters.lora import (
     AdapterConfig,
     adapter_names,
@@ -19,6 +18,7 @@ from samcli.models.adapters.lora import (
     add_adapter,
     merge_adapters,
 )
+from samcli.models.adapters.tuned import load_adapter, read_adapter_config
 
 CONFIG = AdapterConfig(kind="dora", rank=2, alpha=4.0, targets=("in_proj",), base="org/base", base_revision="abc")
 

@@ -23,8 +23,7 @@ from samcli.models.encoders.ssamba import Ssamba, SsambaConfig
 from samcli.training.frames import FrameStore
 from samcli.training.loop import STATE, Report, Trainer
 from samcli.training.optimiser import Pace
-from samcli.training.order import Shuffled, generator
-from samcli.training.stage import LoopOptions, Outcome, Stage
+from samcli.training.stage import LoopOptions, Outcome, Shuffled, Stage, generator
 from samcli.training.team import Team
 
 # `nano` learns on a laptop's processor; the others are the paper's.

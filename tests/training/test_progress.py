@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from samcli.training.time_left import FEWEST, TimeLeft
+from samcli.training.progress import FEWEST, TimeLeft
 
 
 def test_a_slow_first_step_does_not_count() -> None:

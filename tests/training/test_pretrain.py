@@ -16,7 +16,7 @@ from samcli.models.encoders.ssamba import SsambaConfig
 from samcli.training.frames import FrameStore, make_frames
 from samcli.training.nano.corpus import Clip
 from samcli.training.optimiser import Pace
-from samcli.training.pretrain.recipe import PretrainRecipe, PretrainTask, fresh, hide, pretrain, sized
+from samcli.training.pretrain import PretrainRecipe, PretrainTask, fresh, hide, pretrain, sized
 from samcli.training.stage import LoopOptions
 from samcli.training.team import Team
 
