@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from samcli.errors import UsageError
+from samcli.evaluation.datasets import References, read_references
 from samcli.evaluation.figures import Figure, interval, mean_interval, share
 from samcli.evaluation.metrics import sentences
 from samcli.evaluation.metrics.caption_scores import caption_figures
@@ -23,9 +24,8 @@ from samcli.evaluation.metrics.rankings import are_rankings, ranking_figures
 from samcli.evaluation.metrics.tag_scores import ClassScores, by_class, d_prime, top_hits
 from samcli.evaluation.metrics.text_scores import word_errors, words
 from samcli.evaluation.metrics.wording import chosen_letter, yes_or_no
-from samcli.evaluation.references.datasets import References, read_references
-from samcli.evaluation.references.predictions import SHOWN, Pair, as_predictions, groups_of, matched, read_entries
-from samcli.evaluation.references.predictions import plain as _plain
+from samcli.evaluation.predictions import SHOWN, Pair, as_predictions, groups_of, matched, read_entries
+from samcli.evaluation.predictions import plain as _plain
 
 
 def compare(predictions: Path, references: Path) -> dict[str, Any]:

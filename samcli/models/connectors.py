@@ -23,8 +23,8 @@ from torch.nn import functional as F
 from samcli.models.layouts import Layout
 from samcli.ssm.convolution import causal_convolution
 from samcli.ssm.mamba2 import Mamba2, Mamba2Config, initial_dt_bias
-from samcli.ssm.ragged import valid_mask
 from samcli.ssm.ssd import ssd
+from samcli.ssm.state import valid_mask
 
 Kind = Literal["concat", "time-major", "frequency-major", "convolution", "scan"]
 Projector = Literal["linear", "gelu-mlp", "fused-gelu-mlp"]

@@ -35,9 +35,8 @@ from samcli.models.listener_state import (
     tellable,
 )
 from samcli.models.mixture import AUDIO, split_projections, use_modality
-from samcli.ssm.language.beams import beam_candidates
 from samcli.ssm.language.blocks import LanguageConfig
-from samcli.ssm.language.generation import GenerationOptions, generate
+from samcli.ssm.language.generation import GenerationOptions, beam_candidates, generate
 from samcli.ssm.language.model import LanguageModel
 from samcli.ssm.state import State, join, select
 from samcli.text.prompts import caption_prompt, question_prompt, spoken

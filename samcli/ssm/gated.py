@@ -14,8 +14,7 @@ from torch.nn import functional as F
 
 from samcli.ssm.convolution import causal_convolution
 from samcli.ssm.fast.linear import FastLinear
-from samcli.ssm.ragged import valid_mask
-from samcli.ssm.state import BlockState, scan_dtype
+from samcli.ssm.state import BlockState, scan_dtype, valid_mask
 
 
 @dataclass(frozen=True)

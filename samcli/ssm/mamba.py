@@ -21,9 +21,8 @@ from torch.nn import functional as F
 from samcli.ssm.convolution import causal_convolution
 from samcli.ssm.fast.linear import FastLinear
 from samcli.ssm.mamba2 import initial_dt_bias
-from samcli.ssm.ragged import valid_mask
 from samcli.ssm.scan import selective_scan
-from samcli.ssm.state import BlockState, scan_dtype
+from samcli.ssm.state import BlockState, scan_dtype, valid_mask
 
 
 @dataclass(frozen=True)

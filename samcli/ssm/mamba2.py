@@ -19,24 +19,21 @@ from samcli.ssm.fast.compiled import reading as compiled_reading
 from samcli.ssm.fast.cuda import mamba_ssm_scan
 from samcli.ssm.fast.linear import FastLinear
 from samcli.ssm.norms import GatedRMSNorm
-from samcli.ssm.ragged import valid_mask
 from samcli.ssm.ssd import ssd, ssd_step
-from samcli.ssm.state import BlockState, scan_dtype
+from samcli.ssm.state import BlockState, scan_dtype, valid_mask
 from samcli.ssm.triton import choice
 
 
 @dataclass(frozen=True)
-class Mamba2Config:
+class HeadsConfig:
+    """Sizes that Mamba-2 and Mamba-3 have in common."""
+
     d_model: int  # width of the residual stream (D)
     d_state: int = 128  # state dimension (N)
-    d_conv: int = 4  # width of the causal convolution
     expand: int = 2  # inner width over d_model (E)
     headdim: int = 64  # channels that share one decay (P)
-    ngroups: int = 1  # heads of one group share B, C and the inner norm (G)
+    ngroups: int = 1  # heads of one group share B and C, and Mamba-2's inner norm (G)
     chunk_size: int | None = None  # tokens per SSD chunk (Q); None chooses by length
-    norm_eps: float = 1e-5
-    bias: bool = False  # of both projections
-    conv_bias: bool = True
 
     def __post_init__(self) -> None:
         if self.d_inner % self.headdim or self.heads % self.ngroups:
@@ -51,6 +48,14 @@ class Mamba2Config:
     @property
     def heads(self) -> int:
         return self.d_inner // self.headdim
+
+
+@dataclass(frozen=True)
+class Mamba2Config(HeadsConfig):
+    d_conv: int = 4  # width of the causal convolution
+    norm_eps: float = 1e-5
+    bias: bool = False  # of both projections
+    conv_bias: bool = True
 
     @property
     def conv_channels(self) -> int:

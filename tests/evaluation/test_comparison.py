@@ -13,10 +13,10 @@ import pytest
 
 from samcli.errors import UsageError
 from samcli.evaluation.comparison import compare
+from samcli.evaluation.datasets import read_references, stem
 from samcli.evaluation.metrics import java_scores
 from samcli.evaluation.metrics.text_scores import word_errors
-from samcli.evaluation.references.datasets import read_references, stem
-from samcli.evaluation.references.predictions import Mismatch, as_predictions, read_entries
+from samcli.evaluation.predictions import Mismatch, as_predictions, read_entries
 from samcli.records import Record, Tag
 from samcli.writers.json import to_json
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from samcli.evaluation.datasets import References
 from samcli.evaluation.figures import SEED, Figure, interval, mean_interval, share
 from samcli.evaluation.metrics import java_scores, sentences
 from samcli.evaluation.metrics.text_scores import LONGEST, Words, bleu_counts, cider_d, meteor, rouge_l
-from samcli.evaluation.references.datasets import References
-from samcli.evaluation.references.predictions import Pair
+from samcli.evaluation.predictions import Pair
 
 CLITICS = r"n't|'(?:s|m|d|re|ve|ll)"
 TOKEN = re.compile(

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samcli.errors import UsageError
+from samcli.evaluation.datasets import References, stem
 from samcli.evaluation.figures import Figure, share
-from samcli.evaluation.references.datasets import References, stem
-from samcli.evaluation.references.predictions import Mismatch
+from samcli.evaluation.predictions import Mismatch
 
 Ranked = dict[str, list[str]]  # what was found for each query, best first
 CUTS = (1, 5, 10)

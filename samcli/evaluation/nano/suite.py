@@ -16,14 +16,14 @@ from typing import Any
 from samcli.engine.hearing import Progress
 from samcli.engine.options import RunOptions
 from samcli.evaluation import figures as tables
-from samcli.evaluation.answers import long_figures as nano_long
-from samcli.evaluation.answers.phrasings import asked_figures, phrasing_figures
-from samcli.evaluation.answers.quiz import quiz_of, replies
 from samcli.evaluation.figures import Figure
+from samcli.evaluation.nano import long_figures as nano_long
 from samcli.evaluation.nano import tags as nano_tags
 from samcli.evaluation.nano import words as nano_words
 from samcli.evaluation.nano.dev_sounds import RATE, Measurement
 from samcli.evaluation.nano.left_out import left_out_figures
+from samcli.evaluation.nano.phrasings import asked_figures, phrasing_figures
+from samcli.evaluation.nano.quiz import quiz_of, replies
 from samcli.evaluation.nano.targets import TARGETS
 from samcli.models.interface import SoundModel
 from samcli.tasks.composed import composed

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from samcli.audio import read_sound
 from samcli.engine.hearing import Heard, Progress
-from samcli.evaluation.answers.quiz import Quiz, replies
 from samcli.evaluation.figures import Figure
 from samcli.evaluation.metrics.sentences import faults
 from samcli.evaluation.metrics.wording import commonest_share, distinct_share, invented, names_any, stated_order
 from samcli.evaluation.nano.dev_sounds import RATE, DevSounds
+from samcli.evaluation.nano.quiz import Quiz, replies
 from samcli.evaluation.nano.targets import share_figure, table_figure
 from samcli.models.interface import SoundModel
 from samcli.text.labels import mentions

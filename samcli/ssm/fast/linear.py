@@ -56,16 +56,6 @@ def parts_of(weight: Tensor) -> Tensor:
     return weight.detach().view(parts, outputs // parts, inputs)
 
 
-def times_transposed(a: Tensor, b: Tensor) -> Tensor:
-    """a (..., m, k) times the transpose of b (..., n, k), the leading axes alike."""
-    if not (kernels.onednn_applies(a, b) and onednn_products()):
-        return a @ b.transpose(-1, -2)
-    if a[..., 0, 0].numel() == 1:
-        return _onednn(a.reshape(a.shape[-2:]), b.reshape(b.shape[-2:]), None).view(*a.shape[:-1], b.shape[-2])
-    pairs = zip(a.flatten(0, -3), b.flatten(0, -3), strict=True)
-    return torch.stack([_onednn(left, right, None) for left, right in pairs]).view(*a.shape[:-1], b.shape[-2])
-
-
 def version(weight: Tensor) -> int:
     """Grows with every change in place; inference tensors cannot be changed and do not count."""
     return 0 if weight.is_inference() else weight._version

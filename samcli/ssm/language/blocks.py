@@ -47,23 +47,11 @@ class LanguageConfig:
 
 def build_mixer(config: LanguageConfig) -> Mixer:
     c = config
+    heads = c.d_model, c.d_state, c.expand, c.headdim, c.ngroups, c.chunk_size
     if c.layer == "mamba2":
-        return Mamba2(
-            Mamba2Config(
-                d_model=c.d_model,
-                d_state=c.d_state,
-                d_conv=c.d_conv,
-                expand=c.expand,
-                headdim=c.headdim,
-                ngroups=c.ngroups,
-                chunk_size=c.chunk_size,
-                norm_eps=c.norm_eps,
-                bias=c.bias,
-                conv_bias=c.conv_bias,
-            )
-        )
+        return Mamba2(Mamba2Config(*heads, c.d_conv, c.norm_eps, c.bias, c.conv_bias))
     if c.layer == "mamba3":
-        return Mamba3(Mamba3Config(c.d_model, c.d_state, c.expand, c.headdim, c.ngroups, c.turned, c.chunk_size))
+        return Mamba3(Mamba3Config(*heads, c.turned))
     if c.layer == "mamba":
         sizes = c.d_model, c.d_state, c.d_conv, c.expand, c.dt_rank
         return Mamba(MambaConfig(*sizes, c.bias, c.conv_bias, c.inner_norm_eps))

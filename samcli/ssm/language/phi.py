@@ -19,9 +19,8 @@ from samcli.ssm.convolution import causal_convolution
 from samcli.ssm.fast.linear import FastLinear
 from samcli.ssm.language.reader import RecurrentBackbone, RecurrentReader
 from samcli.ssm.norms import RMSNorm
-from samcli.ssm.ragged import valid_mask
 from samcli.ssm.ssd import ssd, ssd_step
-from samcli.ssm.state import BlockState, State, scan_dtype
+from samcli.ssm.state import BlockState, State, scan_dtype, valid_mask
 
 
 @dataclass(frozen=True)

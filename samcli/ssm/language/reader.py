@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from samcli.ssm.fast import kernels
 from samcli.ssm.fast.linear import pack, signature, unpack
-from samcli.ssm.ragged import last_valid, left_to_right, right_to_left
-from samcli.ssm.state import State
+from samcli.ssm.state import State, last_valid, left_to_right, right_to_left
 
 PREFILL_TOKENS = 1024  # tokens per pass of a long prompt: enough for the matrix products, small enough for memory
 

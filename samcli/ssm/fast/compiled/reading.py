@@ -18,9 +18,8 @@ from samcli.ssm.convolution import new_tail
 from samcli.ssm.fast import kernels
 from samcli.ssm.fast.loops import compiler
 from samcli.ssm.fast.loops.compiler import array, floats
-from samcli.ssm.ragged import valid_mask
 from samcli.ssm.ssd import LOG2_E
-from samcli.ssm.state import BlockState
+from samcli.ssm.state import BlockState, valid_mask
 
 CHUNK = 64  # tokens (Q)
 
@@ -63,8 +62,8 @@ def read(mixer: Any, projected: Tensor, state: BlockState | None, lengths: Tenso
     # inside the chunks
     CB = torch.bmm(C, B.mT)
     M = x.new_empty(batch, c.heads, chunks, Q, Q)
-    CB = CB.view(batch, 1, chunks, Q, Q)
-    stretches.mixing(size, array(total), array(scale), array(CB), floats(mixer.D), 1, array(M))
+    CB = CB.view(batch, chunks, Q, Q)
+    stretches.mixing(size, array(total), array(scale), array(CB), floats(mixer.D), array(M))
     y = torch.bmm(M.view(-1, Q, Q), x.view(-1, Q, c.headdim))
     del M
 

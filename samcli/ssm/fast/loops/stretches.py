@@ -119,31 +119,23 @@ def decays(size, dt, rate, total, left, reach, end, scale):
 
 
 @shared_out
-def mixing(size, place, scale, CB, D, forward, M):
-    """How each step of a chunk reaches each other one: M (batch, heads, chunks, Q, Q), all of it.
+def mixing(size, place, scale, CB, D, M):
+    """How each step of a chunk reaches the later ones: M (batch, heads, chunks, Q, Q), all of it.
 
-    M[i, j] = CB[i, j] * 2 ** (place_i - place_j) * scale_j where step j reaches step i, zero where not, plus D on the
-    diagonal; place and scale (batch, heads, chunks, Q), CB (batch, groups, chunks, Q, Q). Steps of the first `forward`
-    groups reach those that come after, of the others those that came before.
+    M[i, j] = CB[i, j] * 2 ** (place_i - place_j) * scale_j for j <= i, else zero, plus D on the diagonal;
+    place and scale (batch, heads, chunks, Q), CB (batch, chunks, Q, Q).
     """
     batch, heads, chunks, Q = place.shape
-    groups = CB.shape[1]
     for part in prange(size):
         first, last = share(batch * heads * chunks, part, size)
         for turn in range(first, last):
             chunk, head, row = turn % chunks, turn // chunks % heads, turn // chunks // heads
-            group = head // (heads // groups)
             places, scales = place[row, head, chunk], scale[row, head, chunk]
             for i in range(Q):
-                weight, out = CB[row, group, chunk, i], M[row, head, chunk, i]
-                low, high = 0, min(Q, (i // VECTOR + 1) * VECTOR)  # whole vectors: what is too much becomes zero
-                if group >= forward:
-                    low, high = i // VECTOR * VECTOR, Q
-                reach_of(places[i], places[low:high], scales[low:high], weight[low:high], out[low:high])
-                if group >= forward:
-                    out[:i] = ZERO
-                else:
-                    out[i + 1 :] = ZERO
+                weight, out = CB[row, chunk, i], M[row, head, chunk, i]
+                high = min(Q, (i // VECTOR + 1) * VECTOR)  # whole vectors: what is too much becomes zero
+                reach_of(places[i], places[:high], scales[:high], weight[:high], out[:high])
+                out[i + 1 :] = ZERO
                 out[i] += D[head]
 
 
@@ -196,8 +188,8 @@ def carry(size, added, decay, state):
 def gate(size, y, carried, reach, projected, norm, eps, out):
     """norm((y + carried * reach) * silu(z)), z the first channels of projected (batch, length, ...).
 
-    y (batch, heads, filled length, P), carried (batch, filled length, heads P) and reach (batch, heads, filled length)
-    or None, out (batch, length, heads P) in any dtype.
+    y (batch, heads, filled length, P), carried (batch, filled length, heads P), reach (batch, heads, filled length),
+    out (batch, length, heads P) in any dtype.
     """
     batch, length, inner = out.shape
     heads, P = y.shape[1], y.shape[3]
@@ -209,12 +201,9 @@ def gate(size, y, carried, reach, projected, norm, eps, out):
             z = projected[row, t]
             for head in range(heads):
                 values, sum_ = y[row, head, t], line[head * P : (head + 1) * P]
-                if carried is None:
-                    sum_[:] = values
-                else:
-                    weight, old = reach[row, head, t], carried[row, t, head * P : (head + 1) * P]
-                    for p in range(P):
-                        sum_[p] = values[p] + weight * old[p]
+                weight, old = reach[row, head, t], carried[row, t, head * P : (head + 1) * P]
+                for p in range(P):
+                    sum_[p] = values[p] + weight * old[p]
             total = ZERO
             for k in range(inner):
                 gated = line[k] * silu(wide(z[k]))

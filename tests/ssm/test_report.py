@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from samcli.ssm.card import report
+from samcli.ssm import report
 from samcli.ssm.fast import kernels
 from samcli.ssm.language.blocks import LanguageConfig
 
@@ -23,17 +23,17 @@ def idle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_a_machine_without_a_card_has_nothing_to_say(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(report, "SIGNS", ("/nowhere",))
-    assert report.describe() == {}
+    assert report.cards() == {}
 
 
 def test_a_card_that_lies_idle_is_named_with_the_reason(idle: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.version, "cuda", None)
-    assert "built without CUDA" in report.describe()["cuda"]
+    assert "built without CUDA" in report.cards()["cuda"]
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
-    assert "CUDA_VISIBLE_DEVICES is '-1'" in report.describe()["cuda"]
+    assert "CUDA_VISIBLE_DEVICES is '-1'" in report.cards()["cuda"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    assert "driver" in report.describe()["cuda"]
+    assert "driver" in report.cards()["cuda"]
 
 
 def test_every_card_has_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,13 +42,13 @@ def test_every_card_has_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "cuda_convolution", lambda: None)
     monkeypatch.setattr(report, "mamba_ssm_scan", lambda: None)
     monkeypatch.setattr(report.choice, "trouble", {"cuda:0": None, "cuda:1": "Triton fails: no compiler"}.get)
-    found = report.describe()
+    found = report.cards()
     assert found["cuda:0"] == "our Triton kernels"
     assert found["cuda:1"] == "PyTorch (Triton fails: no compiler)"
     monkeypatch.setattr(kernels, "_forced", "mamba-ssm")
-    assert "mamba_ssm is missing" in report.describe()["cuda:0"]
+    assert "mamba_ssm is missing" in report.cards()["cuda:0"]
     monkeypatch.setattr(kernels, "_forced", "torch")
-    assert report.describe()["cuda:0"] == "PyTorch (forced)"
+    assert report.cards()["cuda:0"] == "PyTorch (forced)"
 
 
 def test_the_production_case_agrees_here(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""A convolution with its activation as one pass is the two it stands for; of a trunk, the norm too."""
+"""A trunk's convolution with its norm folded in is the two it stands for, and channels lie side by side."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from samcli.models.encoders.mobilenet import ConvNorm
-from samcli.ssm.fast import maps
-from samcli.ssm.fast.maps import ACTIVATIONS, channels_last, convolved
+from samcli.models.encoders.mobilenet import ACTIVATIONS, ConvNorm, channels_last
 
 # Kernel, stride, groups: every shape of the trunk's.
 SHAPES = [(1, 1, 1), (3, 1, 8), (3, 2, 8), (5, 1, 8), (5, 2, 8), (3, 2, 1)]
@@ -29,17 +27,12 @@ def step_by_step(one: ConvNorm, x: torch.Tensor) -> torch.Tensor:
     y = F.conv2d(x, conv.weight, None, conv.stride, conv.padding, groups=conv.groups)
     assert norm.running_mean is not None and norm.running_var is not None
     y = F.batch_norm(y, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
-    return {"none": lambda z: z, "relu": F.relu, "hardswish": F.hardswish, "swish": F.silu}[one.activation](y)
+    return {"none": lambda z: z, "relu": F.relu, "hardswish": F.hardswish}[one.activation](y)
 
 
-@pytest.mark.parametrize("plain", [False, True])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("kernel, stride, groups", SHAPES)
-def test_one_pass_is_those_it_stands_for(
-    kernel: int, stride: int, groups: int, activation: str, plain: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if plain:
-        monkeypatch.setattr(maps.kernels, "plain", lambda: True)
+def test_one_pass_is_those_it_stands_for(kernel: int, stride: int, groups: int, activation: str) -> None:
     one = layer(kernel, stride, groups, activation)
     x = torch.randn(3, 8, 21, 16)
     with torch.inference_mode():
@@ -47,20 +40,7 @@ def test_one_pass_is_those_it_stands_for(
             assert torch.allclose(one(laid_out), step_by_step(one, laid_out), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.skipif(not maps.onednn_convolutions(), reason="PyTorch was built without oneDNN")
-def test_the_one_pass_is_taken_where_nothing_learns(monkeypatch: pytest.MonkeyPatch) -> None:
-    taken = []
-    quick = maps.onednn
-    monkeypatch.setattr(maps, "onednn", lambda *given: taken.append(given[-1]) or quick(*given))
-    one, x = layer(act="relu"), torch.randn(1, 8, 9, 4)
-    with torch.no_grad():
-        one(x)
-    assert taken == ["relu"]
-    one(x)
-    assert taken == ["relu"], "its weights learn"
-
-
-def test_gradients_go_the_plain_way() -> None:
+def test_a_fixed_norm_lets_gradients_through() -> None:
     """The norm's statistics stay as they are, its weights learn."""
     one = layer().train()
     x = torch.randn(1, 8, 9, 4, requires_grad=True)
@@ -87,19 +67,3 @@ def test_channels_lie_side_by_side_from_the_first_map_on() -> None:
         sound = channels_last(torch.randn(2, 30, 16))
         assert sound.shape == (2, 1, 30, 16)
         assert layer(stride=2, inputs=1)(sound).is_contiguous(memory_format=torch.channels_last)
-
-
-def test_half_precision_goes_the_plain_way() -> None:
-    x, weight = torch.randn(1, 2, 6, 6).bfloat16(), torch.randn(2, 2, 3, 3).bfloat16()
-    with torch.inference_mode():
-        y = convolved(x, weight, torch.zeros(2).bfloat16())
-    assert y.dtype is torch.bfloat16
-
-
-def test_the_quick_way_is_checked_before_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    maps.onednn_convolutions.cache_clear()
-    monkeypatch.setattr(maps, "onednn", lambda x, *rest: x)
-    try:
-        assert not maps.onednn_convolutions()
-    finally:
-        maps.onednn_convolutions.cache_clear()

@@ -16,9 +16,9 @@ import numpy as np
 
 from samcli.digest.rows import members_of
 from samcli.engine.hearing import Heard
-from samcli.evaluation.answers.quiz import Quiz, facts_of, reply
 from samcli.evaluation.figures import Figure
 from samcli.evaluation.nano.dev_sounds import DevSounds
+from samcli.evaluation.nano.quiz import Quiz, facts_of, reply
 from samcli.evaluation.nano.targets import share_figure
 from samcli.models.interface import SoundModel
 from samcli.questions.meaning import Name, Question, understand

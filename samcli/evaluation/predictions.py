@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from samcli.errors import UsageError
+from samcli.evaluation.datasets import FILE_COLUMNS, Reference, References, question_id, read_table, stem
 from samcli.evaluation.metrics.events import LabelledEvent
 from samcli.evaluation.metrics.text_scores import words
-from samcli.evaluation.references.datasets import FILE_COLUMNS, Reference, References, question_id, read_table, stem
 from samcli.text.labels import mentions
 
 ANSWER_FIELDS = ("model_prediction", "model_output", "prediction", "answer", "output", "response")

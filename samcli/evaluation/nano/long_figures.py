@@ -15,11 +15,11 @@ from samcli.answers.facts import Facts
 from samcli.answers.reply import Answer
 from samcli.digest.digest import Digest
 from samcli.engine.hearing import Progress
-from samcli.evaluation.answers.long_scenes import MAIN_SHARE, MINUTES, LongScene, digests, long_scenes
 from samcli.evaluation.figures import Figure
 from samcli.evaluation.metrics.sentences import faults
 from samcli.evaluation.metrics.wording import names_any, names_of, shares_words, yes_or_no
 from samcli.evaluation.nano.dev_sounds import HEARD_BY_TEACHER, DevSounds
+from samcli.evaluation.nano.long_scenes import MAIN_SHARE, MINUTES, LongScene, digests, long_scenes
 from samcli.evaluation.nano.minute_scenes import timeline_classes
 from samcli.evaluation.nano.targets import share_figure, table_figure
 from samcli.models.interface import SoundModel
