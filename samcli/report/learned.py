@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from samcli.checkpoints.loading import is_adapter, split_adapters
-from samcli.models.adapters.lora import AdapterConfig
-from samcli.models.adapters.tuned import read_adapter_config
+from samcli.models.lora import AdapterConfig
+from samcli.models.tuned import read_adapter_config
 
 MOST_NAMES = 8
 

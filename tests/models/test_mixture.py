@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from samcli.errors import ModelError
-from samcli.models.adapters.lora import AdapterConfig, adapter_parameters, add_adapter
+from samcli.models.lora import AdapterConfig, adapter_parameters, add_adapter
 from samcli.models.mixture import (
     AUDIO,
     LAYOUT,

@@ -19,10 +19,10 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.checkpoint import checkpoint
 
 from samcli.checkpoints.format import build
-from samcli.models.adapters.lora import AdapterConfig, add_adapter, merge_adapters
 from samcli.models.connectors import ConnectorConfig, SeparatedConnector, build_connector
 from samcli.models.encoders.base import Encoder
 from samcli.models.encoders.registry import ENCODERS
+from samcli.models.lora import AdapterConfig, add_adapter, merge_adapters
 from samcli.models.sam import SamConfig, SamNetwork
 from samcli.ssm.language.blocks import LanguageConfig, ResidualBlock
 from samcli.ssm.language.model import LanguageModel

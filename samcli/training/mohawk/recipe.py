@@ -4,21 +4,25 @@
     hidden     each block's output comes near the teacher's, from the same input; the mixers learn, the MLPs stay
     whole      all of the student learns to say what the teacher says, token by token
 
-The paper gives the stages 80, 160 and 2760 of three billion tokens.
+The paper gives the stages 80, 160 and 2760 of three billion tokens. How well teacher and student foretell text that was
+held out, their perplexity, is kept beside the state of the training.
 """
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 
 from samcli.ssm.language.phi import PhiLanguageModel
 from samcli.training.loop import STATE, Report, Trainer
-from samcli.training.mohawk.judge import Judge
 from samcli.training.mohawk.passages import Passages
 from samcli.training.mohawk.student import beginner
 from samcli.training.mohawk.tasks import Hidden, Matrices, Whole
@@ -26,6 +30,8 @@ from samcli.training.mohawk.teacher import Teacher
 from samcli.training.optimiser import Pace
 from samcli.training.stage import LoopOptions, Stage
 from samcli.training.team import Team
+from samcli.writers.disk import own_file
+from samcli.writers.files import write_whole
 
 STAGES = ("matrices", "hidden", "whole")
 SHARES = (1.0, 1.0, 1 / 3)  # of the learning rate: what the teacher knew is not to be shaken
@@ -100,3 +106,28 @@ def card(teacher: str, recipe: MohawkRecipe, found: dict[str, float]) -> str:
         f"Made of {teacher} by `sam train mohawk` (arXiv 2408.10189): {steps} steps, {recipe.tokens()} tokens of text. "
         f"Perplexity of held-out text: {in_words(found)}.\n"
     )
+
+
+@torch.no_grad()
+def perplexity(model: PhiLanguageModel, windows: Tensor, at_once: int = 8) -> float:
+    """Of every token of (windows, length) but the first of each."""
+    nats = 0.0
+    for part in torch.split(windows, at_once):
+        logits = model(part)[0][:, :-1].float()
+        nats += float(F.cross_entropy(logits.flatten(0, 1), part[:, 1:].flatten(), reduction="sum"))
+    return math.exp(min(80.0, nats / max(1, windows[:, 1:].numel())))
+
+
+class Judge:
+    """Perplexities by name; those that a resumed training passes over are on disk."""
+
+    def __init__(self, path: Path, windows: Tensor, at_once: int = 8) -> None:
+        self.path, self.windows, self.at_once = path, windows, at_once
+        self.found: dict[str, float] = {}
+        if path.exists():
+            with own_file(path, own=2) as file:
+                self.found = json.load(file)
+
+    def note(self, name: str, model: PhiLanguageModel) -> None:
+        self.found[name] = round(perplexity(model, self.windows, self.at_once), 4)
+        write_whole(self.path, json.dumps(self.found, indent=2).encode(), own=2)

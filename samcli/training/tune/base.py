@@ -22,10 +22,10 @@ from samcli.checkpoints.catalogue import DEFAULT
 from samcli.checkpoints.loading import locate, tokenizer_of
 from samcli.checkpoints.modules import LoadedModule, load_folder
 from samcli.errors import ModelError
-from samcli.models.adapters.lora import AdapterConfig, add_adapter, train_only_adapters
-from samcli.models.adapters.tuned import CONFIG, encoder_of, grow, head_layers, reader_layers, vocabulary
 from samcli.models.interface import Encoding
 from samcli.models.listener_state import step_probabilities, tags_of_window
+from samcli.models.lora import AdapterConfig, add_adapter, train_only_adapters
+from samcli.models.tuned import CONFIG, encoder_of, grow, head_layers, reader_layers, vocabulary
 from samcli.training.language.script import STEP_SECONDS
 from samcli.training.losses import word_loss
 from samcli.training.tune.batches import CachedFeatures, TuneBatch, TuneBatches, TuneBatchOptions

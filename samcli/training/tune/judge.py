@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from samcli.engine.windows import window_lengths
-from samcli.models.adapters.tuned import encoder_of
 from samcli.models.listener_state import step_probabilities, tags_of_window
+from samcli.models.tuned import encoder_of
 from samcli.text.prompts import caption_example, question_example
 from samcli.training.language.script import STEP_SECONDS
 from samcli.training.losses import word_loss

@@ -31,9 +31,9 @@ from torch import nn
 from samcli.audio.front_end import FrontEnd
 from samcli.engine.inputs.find import find_inputs
 from samcli.errors import InputError, UsageError
-from samcli.models.adapters.tuned import encoder_of, vocabulary
 from samcli.models.encoders.base import Encoder
 from samcli.models.interface import Encoding
+from samcli.models.tuned import encoder_of, vocabulary
 from samcli.training.loop import Report, Trainer
 from samcli.training.model_folder import ModelFolder
 from samcli.training.optimiser import Plateau

@@ -24,8 +24,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from samcli.errors import ModelError
-from samcli.models.adapters.lora import AdapterConfig, adapter_state, load_adapter_state, merge_adapters
 from samcli.models.encoders.base import Encoder
+from samcli.models.lora import AdapterConfig, adapter_state, load_adapter_state, merge_adapters
 
 CONFIG, WEIGHTS = "adapter.json", "adapter.safetensors"
 MOST_CONFIG_BYTES = 100_000

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from samcli.errors import ModelError
-from samcli.models.adapters.lora import (
+from samcli.models.lora import (
     AdaptedLinear,
     AdapterConfig,
     adapter_names,

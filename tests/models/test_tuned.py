@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from samcli.errors import ModelError
-from samcli.models.adapters.lora import (
+from samcli.models.lora import (
     AdapterConfig,
     adapter_names,
     adapter_parameters,
@@ -18,7 +18,7 @@ from samcli.models.adapters.lora import (
     add_adapter,
     merge_adapters,
 )
-from samcli.models.adapters.tuned import load_adapter, read_adapter_config
+from samcli.models.tuned import load_adapter, read_adapter_config
 
 CONFIG = AdapterConfig(kind="dora", rank=2, alpha=4.0, targets=("in_proj",), base="org/base", base_revision="abc")
 
