@@ -41,9 +41,9 @@ def use_modality(modality: int | Tensor) -> Iterator[None]:
 class SplitLinear(nn.Module):
     """One linear layer per modality, all starting as copies of a dense one."""
 
-    def __init__(self, dense: nn.Linear, modalities: int) -> None:
+    def __init__(self, dense: nn.Linear) -> None:
         super().__init__()
-        self.experts = nn.ModuleList(_copy(dense) for _ in range(modalities))
+        self.experts = nn.ModuleList(_copy(dense) for _ in (TEXT, AUDIO))
 
     @property
     def weight(self) -> Tensor:
@@ -71,9 +71,7 @@ def _copy(dense: nn.Linear) -> nn.Linear:
     return copy.deepcopy(dense)
 
 
-def split_projections(
-    model: nn.Module, names: Sequence[str] = ("in_proj", "out_proj"), modalities: int = 2
-) -> nn.Module:
+def split_projections(model: nn.Module, names: Sequence[str] = ("in_proj", "out_proj")) -> nn.Module:
     """Give every modality its own copy of the named projections, in place; returns the model."""
     found = [
         (path, module)
@@ -84,7 +82,7 @@ def split_projections(
         raise ModelError(f"The model has no projections named {' or '.join(names)} to split.")
     for path, dense in found:
         parent, _, last = path.rpartition(".")
-        setattr(model.get_submodule(parent), last, SplitLinear(dense, modalities))
+        setattr(model.get_submodule(parent), last, SplitLinear(dense))
     return model
 
 

@@ -54,11 +54,11 @@ class GatedConvolution(nn.Module):
 class MambaOutMixer(nn.Module):
     """`y = mixer(x, lengths)`: (batch, length, width) to the same shape; norm and residual are the caller's."""
 
-    def __init__(self, width: int, kernel: int = 7, expand: float = 8 / 3) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        hidden = int(expand * width)
+        hidden = int(8 / 3 * width)
         self.in_proj = nn.Linear(width, 2 * hidden)  # gate, values
-        self.conv = nn.Conv1d(hidden, hidden, kernel, padding=kernel // 2, groups=hidden)
+        self.conv = nn.Conv1d(hidden, hidden, 7, padding=3, groups=hidden)
         self.out_proj = nn.Linear(hidden, width)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:

@@ -30,6 +30,7 @@ from samcli.training.team import Team
 from samcli.writers.files import append_line, prepare_own_folder
 
 STATE, LOG = "state.pt", "metrics.jsonl"
+TRIES = 3  # steps that are measured before a training
 BAD_STEPS = 20  # in a row, until a run whose loss is no number is given up
 ALONE = Team(torch.device("cpu"))
 
@@ -235,14 +236,14 @@ class Trainer:
             self.figures.add({**outcome.parts, "weight": outcome.weight})
         return weight, examples
 
-    def seconds_of_a_step(self, task: Task, tries: int = 3) -> float:
+    def seconds_of_a_step(self, task: Task) -> float:
         """Measured on steps that are thrown away."""
         began = time.monotonic()
-        for batches, _ in zip(Steps(task, self.team, self.options, 0), range(tries), strict=False):
+        for batches, _ in zip(Steps(task, self.team, self.options, 0), range(TRIES), strict=False):
             self._gradients((0, 0), task, batches)
             self.network.zero_grad(set_to_none=True)
         self.figures.sums = {}
-        return (time.monotonic() - began) / tries
+        return (time.monotonic() - began) / TRIES
 
     def judge(self, judge: Judge, report: Report) -> None:
         """Measure the network, and log what comes of it."""

@@ -102,9 +102,9 @@ class DevSounds:
             found.setdefault(clip.kind.base, []).append(clip)
         return dict(sorted(found.items()))
 
-    def two_event_scenes(self, count: int, seed: int = 300) -> list[TwoEvents]:
+    def two_event_scenes(self, count: int) -> list[TwoEvents]:
         """Ten seconds each: a sound, a short gap, another sound of a kind that words can tell apart from the first."""
-        chance = np.random.default_rng(seed)
+        chance = np.random.default_rng(300)
         kinds = self.by_kind()
         scenes: list[TwoEvents] = []
         for _ in range(100 * count):  # most draws fit; a corpus of one kind must not hang

@@ -71,10 +71,11 @@ def left_out_figures(model: SoundModel, corpus: Corpus, every: int, progress: Pr
     return figures
 
 
-def left_out_clips(corpus: Corpus, sources: Sequence[str] = LEFT_OUT) -> list[Clip]:
-    """Labelled clips of these sources, by their files' names."""
-    chosen = set(sources)
-    found = [clip for clip in corpus.split("train") if clip.source in chosen and clip.audioset and clip.trust != "none"]
+def left_out_clips(corpus: Corpus) -> list[Clip]:
+    """Labelled clips of the sources left out, by their files' names."""
+    found = [
+        clip for clip in corpus.split("train") if clip.source in LEFT_OUT and clip.audioset and clip.trust != "none"
+    ]
     return sorted(found, key=lambda clip: clip.file)
 
 
@@ -126,24 +127,22 @@ def ancestors_of(ontology: Path) -> dict[str, frozenset[str]]:
     return {node["name"]: above(node["name"]) for node in nodes.values()}
 
 
-def first_hits(scores: Scores, truth: Truth, first: int = FIRST) -> Truth:
+def first_hits(scores: Scores, truth: Truth) -> Truth:
     """Whether one of each clip's first tags is right."""
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :first]
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :FIRST]
     return np.asarray(np.take_along_axis(truth, best, 1).any(1), bool)
 
 
-def calibration_error(
-    scores: NDArray[np.float32], truth: NDArray[np.bool_], least: float = LEAST, bins: int = BINS
-) -> float:
-    """The expected calibration error of all tags of at least this score; NaN when there is none.
+def calibration_error(scores: Scores, truth: Truth) -> float:
+    """How far scores are from how often they are right: the expected calibration error of all tags; NaN without any.
 
     Tags of like scores go together; of each such bin the mean score should be the share that is right.
     """
-    chosen = scores >= least
+    chosen = scores >= LEAST
     score, right = scores[chosen].astype(np.float64), truth[chosen]
     if not score.size:
         return float("nan")
-    place = np.minimum((score * bins).astype(int), bins - 1)
-    scored = np.bincount(place, score, minlength=bins)
-    were_right = np.bincount(place, right, minlength=bins)
+    place = np.minimum((score * BINS).astype(int), BINS - 1)
+    scored = np.bincount(place, score, minlength=BINS)
+    were_right = np.bincount(place, right, minlength=BINS)
     return float(np.abs(scored - were_right).sum() / score.size)

@@ -40,11 +40,9 @@ class MinuteScene:
     events: tuple[LabelledEvent, ...]
 
 
-def minute_scenes(
-    sounds: DevSounds, classes: dict[str, tuple[str, ...]], count: int, seed: int = 60
-) -> list[MinuteScene]:
+def minute_scenes(sounds: DevSounds, classes: dict[str, tuple[str, ...]], count: int) -> list[MinuteScene]:
     """Scenes of clips whose kinds have AudioSet names; `classes` as `timeline_classes` gives them."""
-    chance = np.random.default_rng(seed)
+    chance = np.random.default_rng(60)
     groups: dict[str, list[DevClip]] = {}
     for clip in sounds.singles:
         label = class_of(clip)

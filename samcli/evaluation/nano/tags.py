@@ -148,12 +148,10 @@ def cross_source_hits(clips: Sequence[Clip], scores: Scores, targets: Targets) -
     return np.array([names[int(among[i].argmax())] == clips[i].audioset[0] for i in rows], bool)
 
 
-def teacher_truth(
-    clips: Sequence[Clip], corpus: Corpus, sure: float = SURE, positives: int = POSITIVES
-) -> tuple[Truth, NDArray[np.intp]]:
+def teacher_truth(clips: Sequence[Clip], corpus: Corpus) -> tuple[Truth, NDArray[np.intp]]:
     """What the teacher is sure of (clips, classes), and the classes it is sure of often enough."""
-    truth = np.stack([corpus.teacher[clip.file].max(0) for clip in clips]) > sure
-    return truth, np.flatnonzero(truth.sum(0) >= positives)
+    truth = np.stack([corpus.teacher[clip.file].max(0) for clip in clips]) > SURE
+    return truth, np.flatnonzero(truth.sum(0) >= POSITIVES)
 
 
 def resampled(wave: Wave) -> Wave:

@@ -158,10 +158,10 @@ def special_figures(sounds: DevSounds, model: SoundModel, progress: Progress) ->
     ], details
 
 
-def special_waves(seed: int = 9) -> dict[str, list[Wave]]:
+def special_waves() -> dict[str, list[Wave]]:
     """The made ones: silence, tone, noise."""
     samples = round(SECONDS * RATE)
-    chance = np.random.default_rng(seed)
+    chance = np.random.default_rng(9)
     times = np.arange(samples) / RATE
     return {
         "silence": [_noise(samples, level, chance) for level in SILENT_DB],

@@ -35,6 +35,7 @@ from samcli.writers.files import write_whole
 
 STAGES = ("matrices", "hidden", "whole")
 SHARES = (1.0, 1.0, 1 / 3)  # of the learning rate: what the teacher knew is not to be shaken
+AT_ONCE = 8  # windows that are judged at once
 FITTED = 4  # windows, on which the beginning is fitted
 SHAPE: Literal["cosine"] = "cosine"
 BETAS = (0.9, 0.95)
@@ -109,10 +110,10 @@ def card(teacher: str, recipe: MohawkRecipe, found: dict[str, float]) -> str:
 
 
 @torch.no_grad()
-def perplexity(model: PhiLanguageModel, windows: Tensor, at_once: int = 8) -> float:
+def perplexity(model: PhiLanguageModel, windows: Tensor) -> float:
     """Of every token of (windows, length) but the first of each."""
     nats = 0.0
-    for part in torch.split(windows, at_once):
+    for part in torch.split(windows, AT_ONCE):
         logits = model(part)[0][:, :-1].float()
         nats += float(F.cross_entropy(logits.flatten(0, 1), part[:, 1:].flatten(), reduction="sum"))
     return math.exp(min(80.0, nats / max(1, windows[:, 1:].numel())))
@@ -121,13 +122,13 @@ def perplexity(model: PhiLanguageModel, windows: Tensor, at_once: int = 8) -> fl
 class Judge:
     """Perplexities by name; those that a resumed training passes over are on disk."""
 
-    def __init__(self, path: Path, windows: Tensor, at_once: int = 8) -> None:
-        self.path, self.windows, self.at_once = path, windows, at_once
+    def __init__(self, path: Path, windows: Tensor) -> None:
+        self.path, self.windows = path, windows
         self.found: dict[str, float] = {}
         if path.exists():
             with own_file(path, own=2) as file:
                 self.found = json.load(file)
 
     def note(self, name: str, model: PhiLanguageModel) -> None:
-        self.found[name] = round(perplexity(model, self.windows, self.at_once), 4)
+        self.found[name] = round(perplexity(model, self.windows), 4)
         write_whole(self.path, json.dumps(self.found, indent=2).encode(), own=2)

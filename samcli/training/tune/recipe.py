@@ -168,8 +168,8 @@ def plan(trainer: Trainer, steps: int) -> None:
     trainer.options = dataclasses.replace(trainer.options, judge_every=max(1, steps // JUDGEMENTS))
 
 
-def read_others(folder: Path, seed: int, front_end: FrontEnd, window_seconds: float = 10.0) -> list[Mel]:
-    """Sounds that have none of the names, of each the first window; which ones, the seed decides."""
+def read_others(folder: Path, seed: int, front_end: FrontEnd) -> list[Mel]:
+    """Sounds that have none of the names, of each the first ten seconds; which ones, the seed decides."""
     inputs = find_inputs([folder])
     found: list[Mel] = []
     for item in Random(seed).sample(inputs, len(inputs)):
@@ -179,7 +179,7 @@ def read_others(folder: Path, seed: int, front_end: FrontEnd, window_seconds: fl
             wave, _ = decoded(Path(item.path), front_end.sample_rate)
         except InputError:
             continue
-        found.append(features_of(wave[: round(window_seconds * front_end.sample_rate)], front_end))
+        found.append(features_of(wave[: round(10 * front_end.sample_rate)], front_end))
     return found
 
 
