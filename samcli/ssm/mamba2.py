@@ -87,20 +87,14 @@ class Mamba2(nn.Module):
             tail=torch.zeros(batch, c.d_conv - 1, c.conv_channels, dtype=dtype, device=device),
         )
 
-    def project_in(self, x: Tensor) -> Tensor:
-        return self.in_proj(x)  # type: ignore[no-any-return]
-
-    def project_out(self, y: Tensor) -> Tensor:
-        return self.out_proj(y)  # type: ignore[no-any-return]
-
     def forward(
         self, x: Tensor, state: BlockState | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, BlockState]:
         """x (batch, length, d_model), valid tokens first -> y of that shape, and the state after each row."""
-        projected = self.project_in(x)
+        projected = self.in_proj(x)
         quick = x.shape[1] > 1 and compiled_reading.applies(self, projected)
         y, new = (compiled_reading.read if quick else Mamba2.between)(self, projected, state, lengths)
-        return self.project_out(y), new
+        return self.out_proj(y), new
 
     def between(self, projected: Tensor, state: BlockState | None, lengths: Tensor | None) -> tuple[Tensor, BlockState]:
         """What stands between the two projections."""

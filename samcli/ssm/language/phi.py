@@ -20,7 +20,7 @@ from samcli.ssm.fast.linear import FastLinear
 from samcli.ssm.language.reader import RecurrentBackbone, RecurrentReader
 from samcli.ssm.norms import RMSNorm
 from samcli.ssm.ssd import ssd, ssd_step
-from samcli.ssm.state import BlockState, State, scan_dtype, valid_mask
+from samcli.ssm.state import BlockState, scan_dtype, valid_mask
 
 
 @dataclass(frozen=True)
@@ -177,15 +177,9 @@ class PhiBackbone(RecurrentBackbone):
         self.layers = nn.ModuleList(PhiBlock(config) for _ in range(config.n_layer))
         self.final_layernorm = build_norm(config)
 
-    def forward(
-        self, embeddings: Tensor, state: State | None = None, lengths: Tensor | None = None
-    ) -> tuple[Tensor, State]:
-        x = embeddings.to(scan_dtype(embeddings.dtype))
-        states: list[BlockState] = []
-        for i, layer in enumerate(self.layers):
-            x, new = layer(x, None if state is None else state[i], lengths)
-            states.append(new)
-        return self.final_layernorm(x.to(self.final_layernorm.weight.dtype)), tuple(states)
+    def last_norm(self, x: Tensor) -> Tensor:
+        normed: Tensor = self.final_layernorm(x.to(self.final_layernorm.weight.dtype))
+        return normed
 
 
 class PhiLanguageModel(RecurrentReader):
