@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from samcli.ssm.fast import kernels
+from samcli.ssm.fast.compiled import compiler
 from samcli.ssm.fast.compiled import decoding as compiled_decoding
 from samcli.ssm.fast.compiled import norms as compiled_norms
 from samcli.ssm.fast.compiled import reading as compiled_reading
 from samcli.ssm.fast.cuda import cuda_convolution, mamba_ssm_scan
 from samcli.ssm.fast.kernels import plain
 from samcli.ssm.fast.linear import onednn_products
-from samcli.ssm.fast.loops import compiler
 from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.model import LanguageModel
 from samcli.ssm.mamba2 import Mamba2, Mamba2Config

@@ -20,12 +20,12 @@ pytest.importorskip("numba")
 
 from samcli.ssm import report
 from samcli.ssm.fast import kernels
+from samcli.ssm.fast.compiled import compiler
 from samcli.ssm.fast.compiled import decoding as compiled_decoding
 from samcli.ssm.fast.compiled import norms as compiled_norms
 from samcli.ssm.fast.compiled import reading as compiled_reading
 from samcli.ssm.fast.compiled.decoding import FEW, CompiledLayer
 from samcli.ssm.fast.decoding import DecodingLayer
-from samcli.ssm.fast.loops import compiler
 from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.model import LanguageModel
 from samcli.ssm.mamba2 import Mamba2, Mamba2Config

@@ -16,8 +16,8 @@ from torch.nn import functional as F
 
 from samcli.ssm.convolution import new_tail
 from samcli.ssm.fast import kernels
-from samcli.ssm.fast.loops import compiler
-from samcli.ssm.fast.loops.compiler import array, floats
+from samcli.ssm.fast.compiled import compiler
+from samcli.ssm.fast.compiled.compiler import array, floats
 from samcli.ssm.ssd import LOG2_E
 from samcli.ssm.state import BlockState, valid_mask
 
@@ -35,7 +35,7 @@ def applies(mixer: Any, x: Tensor) -> bool:
 
 def read(mixer: Any, projected: Tensor, state: BlockState | None, lengths: Tensor | None) -> tuple[Tensor, BlockState]:
     """projected (batch, length, ...) by in_proj to what out_proj takes, and the state after each row."""
-    from samcli.ssm.fast.loops import stretches
+    from samcli.ssm.fast.compiled import stretches
 
     c, (batch, length, _) = mixer.config, projected.shape
     size, inner = compiler.threads(), c.d_inner

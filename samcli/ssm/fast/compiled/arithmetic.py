@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from samcli.ssm.fast.loops.compiler import compiled
+from samcli.ssm.fast.compiled.compiler import compiled
 
 LOG2_E = np.float32(1.4426950408889634)
 # 2 ** f for f in [-1/2, 1/2] by its series, the highest power first: what is left out is below 1e-8

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from samcli.ssm.fast.loops.arithmetic import narrow, silu, softplus, wide
-from samcli.ssm.fast.loops.compiler import compiled, shared_out
+from samcli.ssm.fast.compiled.arithmetic import narrow, silu, softplus, wide
+from samcli.ssm.fast.compiled.compiler import compiled, shared_out
 
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from samcli.ssm.fast.loops.arithmetic import exp2, narrow, silu, wide
-from samcli.ssm.fast.loops.compiler import compiled, shared_out
-from samcli.ssm.fast.loops.tokens import norm_of, share
+from samcli.ssm.fast.compiled.arithmetic import exp2, narrow, silu, wide
+from samcli.ssm.fast.compiled.compiler import compiled, shared_out
+from samcli.ssm.fast.compiled.tokens import norm_of, share
 
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
 VECTOR = 16  # numbers that are computed at once anyway
