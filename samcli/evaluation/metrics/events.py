@@ -6,11 +6,12 @@ half the true event's length where that is more. Every event is matched at most 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 COLLAR_SECONDS = 0.5
 LENGTH_SHARE = 0.5  # of the true event, by which its end may be missed
@@ -45,6 +46,11 @@ class Counts:
     @property
     def f1(self) -> float:
         return 2 * self.hits / max(1, 2 * self.hits + self.misses + self.inventions)
+
+
+def f1_of(counts: Sequence[Counts]) -> Callable[[NDArray[np.int64]], float]:
+    """The F1 of drawn recordings, for an interval."""
+    return lambda rows: sum((counts[int(row)] for row in rows), Counts()).f1
 
 
 def collar_counts(found: Iterable[LabelledEvent], there: Iterable[LabelledEvent], ends: bool = True) -> Counts:

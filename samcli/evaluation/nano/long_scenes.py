@@ -20,7 +20,7 @@ from samcli.digest.digest import Digest, window
 from samcli.digest.rows import Rows
 from samcli.engine.hearing import Heard, Wave, hear
 from samcli.evaluation.nano.dev_sounds import DevClip, DevSounds, at_level, distinguishable, loudest_part, room_tone
-from samcli.evaluation.nano.minute_scenes import class_of, sounding, timeline_classes
+from samcli.evaluation.nano.minute_scenes import class_of, clips_by_class, sounding, timeline_classes
 from samcli.models.interface import SoundModel
 
 MINUTES = (0.5, 1, 2, 5, 10, 30, 60, 120)
@@ -113,12 +113,7 @@ class _Renderer:
 
 def long_scenes(sounds: DevSounds, count: int = SCENES) -> list[LongScene]:
     """As many scenes of each length, one after another; every one from a seed of its own."""
-    classes = timeline_classes(sounds)
-    groups: dict[str, list[DevClip]] = {}
-    for clip in sounds.singles:
-        label = class_of(clip)
-        if label in classes:
-            groups.setdefault(label, []).append(clip)
+    groups = clips_by_class(sounds, timeline_classes(sounds))
     return [_scene(groups, MINUTES[number % len(MINUTES)], number) for number in range(count)] if groups else []
 
 

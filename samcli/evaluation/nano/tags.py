@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from samcli.audio import read_sound
 from samcli.engine.hearing import Heard, Progress, hear
 from samcli.evaluation.figures import Figure, interval, percent
-from samcli.evaluation.metrics.events import Counts, collar_counts
+from samcli.evaluation.metrics.events import Counts, collar_counts, f1_of
 from samcli.evaluation.nano.dev_sounds import RATE, DevSounds, frame_levels, room_tone
 from samcli.evaluation.nano.minute_scenes import found_events, minute_scenes, timeline_classes
 from samcli.evaluation.nano.targets import TARGETS, share_figure, table_figure
@@ -74,7 +74,7 @@ def timeline_figures(sounds: DevSounds, model: SoundModel, count: int, progress:
     for key, ends in (("timeline_f1", True), ("timeline_onset_f1", False)):
         counts = [collar_counts(mine, scene.events, ends=ends) for mine, scene in zip(found, scenes, strict=True)]
         total = sum(counts, Counts())
-        low, high = interval(_f1_of(counts), len(counts))
+        low, high = interval(f1_of(counts), len(counts))
         note = f"precision {percent(total.precision)}, recall {percent(total.recall)}"
         events = total.hits + total.misses
         figures.append(table_figure(key, total.f1, low=low, high=high, count=events, note=note))
@@ -119,10 +119,6 @@ def _in_order(sounds: DevSounds, model: SoundModel, heard: Sequence[Heard]) -> S
         if one.tags is not None:
             scores[row, ours] = one.tags[theirs]
     return scores
-
-
-def _f1_of(counts: Sequence[Counts]) -> Callable[[NDArray[np.int64]], float]:
-    return lambda rows: sum((counts[int(row)] for row in rows), Counts()).f1
 
 
 def _telling(progress: Progress, what: str, items: Sequence[object]) -> Callable[[int], None]:
