@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from samcli.ssm.convolution import causal_convolution
 from samcli.ssm.fast.linear import FastLinear
-from samcli.ssm.state import BlockState, scan_dtype, valid_mask
+from samcli.ssm.state import BlockState, empty_state, valid_mask
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,7 @@ class GatedConvolution(nn.Module):
 
     def initial_state(self, batch: int) -> BlockState:
         c = self.config
-        weight = self.conv1d.weight
-        zeros = torch.zeros(batch, c.d_conv - 1, c.d_inner, dtype=scan_dtype(weight.dtype), device=weight.device)
-        return BlockState(ssm=zeros[:, :0], tail=zeros)
+        return empty_state(self.conv1d.weight, (batch, 0, c.d_inner), (batch, c.d_conv - 1, c.d_inner))
 
     def forward(
         self, x: Tensor, state: BlockState | None = None, lengths: Tensor | None = None

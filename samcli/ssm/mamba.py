@@ -21,7 +21,7 @@ from samcli.ssm.convolution import causal_convolution
 from samcli.ssm.fast.linear import FastLinear
 from samcli.ssm.mamba2 import initial_dt_bias
 from samcli.ssm.scan import selective_scan
-from samcli.ssm.state import BlockState, scan_dtype, valid_mask
+from samcli.ssm.state import BlockState, empty_state, scan_dtype, valid_mask
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,7 @@ class Mamba(nn.Module):
 
     def initial_state(self, batch: int) -> BlockState:
         c = self.config
-        dtype, device = scan_dtype(self.A_log.dtype), self.A_log.device
-        return BlockState(
-            ssm=torch.zeros(batch, c.d_inner, c.d_state, dtype=dtype, device=device),
-            tail=torch.zeros(batch, c.d_conv - 1, c.d_inner, dtype=dtype, device=device),
-        )
+        return empty_state(self.A_log, (batch, c.d_inner, c.d_state), (batch, c.d_conv - 1, c.d_inner))
 
     def forward(
         self, x: Tensor, state: BlockState | None = None, lengths: Tensor | None = None

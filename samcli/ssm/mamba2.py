@@ -20,7 +20,7 @@ from samcli.ssm.fast.cuda import mamba_ssm_scan
 from samcli.ssm.fast.linear import FastLinear
 from samcli.ssm.norms import GatedRMSNorm
 from samcli.ssm.ssd import ssd, ssd_step
-from samcli.ssm.state import BlockState, scan_dtype, valid_mask
+from samcli.ssm.state import BlockState, empty_state, scan_dtype, valid_mask
 from samcli.ssm.triton import choice
 
 
@@ -81,11 +81,7 @@ class Mamba2(nn.Module):
 
     def initial_state(self, batch: int) -> BlockState:
         c = self.config
-        dtype, device = scan_dtype(self.A_log.dtype), self.A_log.device
-        return BlockState(
-            ssm=torch.zeros(batch, c.heads, c.headdim, c.d_state, dtype=dtype, device=device),
-            tail=torch.zeros(batch, c.d_conv - 1, c.conv_channels, dtype=dtype, device=device),
-        )
+        return empty_state(self.A_log, (batch, c.heads, c.headdim, c.d_state), (batch, c.d_conv - 1, c.conv_channels))
 
     def forward(
         self, x: Tensor, state: BlockState | None = None, lengths: Tensor | None = None

@@ -27,7 +27,7 @@ from samcli.ssm.fast.linear import FastLinear
 from samcli.ssm.mamba2 import HeadsConfig, initial_dt_bias
 from samcli.ssm.norms import RMSNorm
 from samcli.ssm.ssd import ssd
-from samcli.ssm.state import BlockState, last_valid, scan_dtype, valid_mask
+from samcli.ssm.state import BlockState, empty_state, last_valid, scan_dtype, valid_mask
 
 LEAST_DECAY = 1e-4  # of -A, as published
 
@@ -83,10 +83,8 @@ class Mamba3(nn.Module):
 
     def initial_state(self, batch: int) -> BlockState:
         c = self.config
-        dtype, device = scan_dtype(self.D.dtype), self.D.device
-        return BlockState(
-            ssm=torch.zeros(batch, c.heads, c.headdim, c.d_state, dtype=dtype, device=device),
-            tail=torch.zeros(batch, 1, c.heads * (c.headdim + c.d_state + c.angles), dtype=dtype, device=device),
+        return empty_state(
+            self.D, (batch, c.heads, c.headdim, c.d_state), (batch, 1, c.heads * (c.headdim + c.d_state + c.angles))
         )
 
     def forward(

@@ -30,6 +30,11 @@ class BlockState(NamedTuple):
 State = tuple[BlockState, ...]  # one per layer
 
 
+def empty_state(weight: Tensor, ssm: Sequence[int], tail: Sequence[int]) -> BlockState:
+    """Zeros of these shapes where the weight is, in the precision of scans."""
+    return BlockState(*(weight.new_zeros(shape, dtype=scan_dtype(weight.dtype)) for shape in (ssm, tail)))
+
+
 def map_state(function: Callable[..., Tensor], *states: StateLike) -> StateLike:
     """Apply `function` leaf by leaf; several states of one shape are walked together."""
     first: Any = states[0]

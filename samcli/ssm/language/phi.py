@@ -20,7 +20,7 @@ from samcli.ssm.fast.linear import FastLinear
 from samcli.ssm.language.reader import RecurrentBackbone, RecurrentReader
 from samcli.ssm.norms import RMSNorm
 from samcli.ssm.ssd import ssd, ssd_step
-from samcli.ssm.state import BlockState, scan_dtype, valid_mask
+from samcli.ssm.state import BlockState, empty_state, scan_dtype, valid_mask
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,8 @@ class DiscreteMamba2(nn.Module):
 
     def initial_state(self, batch: int) -> BlockState:
         c = self.config
-        dtype, device = scan_dtype(self.D.dtype), self.D.device
-        return BlockState(
-            ssm=torch.zeros(batch, c.heads, c.d_inner // c.heads, c.d_state, dtype=dtype, device=device),
-            tail=torch.zeros(batch, c.d_conv - 1, c.conv_channels, dtype=dtype, device=device),
+        return empty_state(
+            self.D, (batch, c.heads, c.d_inner // c.heads, c.d_state), (batch, c.d_conv - 1, c.conv_channels)
         )
 
     def _operands(
