@@ -96,20 +96,15 @@ class PackedProduct:
 
     def rows(self, x: Tensor) -> Tensor:
         """(rows, in) of float32 or the weight's dtype to (rows, out) of the same."""
-        dtype, count = self.weight.dtype, len(x)
+        dtype = self.weight.dtype
         if self.packed is None:
             return F.linear(x.to(dtype), self.weight, self.bias).to(x.dtype)
-        if count == 1 and self.parts is not None:
+        if len(x) == 1 and self.parts is not None:
             return one_row(x, self.parts, self.bias)
-        if count >= FEWEST_ROWS and x.dtype is dtype:
-            return _packed(x.contiguous(), self.packed, self.bias)
-        if count < FEWEST_ROWS:  # one of them several times over, which is cheaper to make than rows of zeros
-            x = x.expand(FEWEST_ROWS, -1) if count == 1 else torch.cat([x, x[:1].expand(FEWEST_ROWS - count, -1)])
-        return _packed(x.to(dtype).contiguous(), self.packed, self.bias)[:count].to(x.dtype)
+        return _packed(x.to(dtype).contiguous(), self.packed, self.bias).to(x.dtype)
 
 
 PACKED_ROWS = 512  # rows of x that a packed weight is laid out for; it serves any number
-FEWEST_ROWS = 4  # fewer take longer than as many
 
 
 def packable(weight: Tensor) -> bool:
