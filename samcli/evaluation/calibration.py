@@ -26,14 +26,14 @@ from samcli.training.tune.recordings import Found, Recording
 
 LOT = 64  # recordings in memory at once
 FIGURES = ("precision", "recall", "f1")
-Scores = NDArray[np.float32]
-Truth = NDArray[np.bool_]
-Numbers = NDArray[np.float64]
-
 GRID = np.arange(1, 100) / 100  # thresholds to choose from
 USUAL = 5.0  # recordings of the usual kind that are added to each label's own
 COMMON = 0.5  # where nothing is known at all
 FOLDS = 10
+
+Scores = NDArray[np.float32]
+Truth = NDArray[np.bool_]
+Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

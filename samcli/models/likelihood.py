@@ -31,10 +31,10 @@ from samcli.text.judge import nonsense
 from samcli.text.prompts import caption_prompt
 
 PAIRS = 96  # of a sound and a text, read together
-Judge = Callable[[int, Sequence[str]], Sequence[float]]
-
-BEAMS = 4
+BEAMS = 4  # of the search for proposals
 TAG_SHARE = 1.0  # of the tags' nats beside those of the model; chosen on every seventh development clip
+
+Judge = Callable[[int, Sequence[str]], Sequence[float]]
 
 
 def losses(model: SoundModel, state: Any, count: int, texts: Sequence[str]) -> Tensor:

@@ -26,13 +26,14 @@ from samcli.training.precision import Scores, Truth, mean_precision
 PRECISION_DRAWS = 200  # each sorts every class anew
 SURE = 0.5  # probability from which the teacher's word is taken
 POSITIVES = 5  # clips of which the teacher must be sure before a class counts
-Wave = NDArray[np.float32]
-
+# the same sound as other hands would have stored it
 OTHER_RATE = 44_100
 QUIETER_DB = -20.0
 LATER_SECONDS = 0.3
 NOISE_BELOW_DB = 10.0
 TELEPHONE_HZ, TELEPHONE_RATE = (300.0, 3400.0), 8000
+
+Wave = NDArray[np.float32]
 
 
 def tag_figures(sounds: DevSounds, model: SoundModel, heard: Sequence[Heard]) -> list[Figure]:

@@ -26,6 +26,7 @@ from samcli.training.nano.corpus import Corpus
 Details = list[dict[str, Any]]
 Wave = NDArray[np.float32]
 
+# special inputs
 SECONDS = 5.0
 SILENT_DB = (None, -96.0, -84.0)  # digital silence, the dither of 16 bits, a very quiet preamplifier
 TONE_HZ = (220.0, 440.0, 1000.0, 2500.0, 4000.0)

@@ -185,12 +185,6 @@ def _padded(rows: Sequence[Sequence[int]]) -> Tensor:
     return torch.tensor([[*row, *[IGNORED] * (longest - len(row))] for row in rows])
 
 
-if __name__ == "__main__":
-    out, steps, *earlier = sys.argv[1:]
-    known = load(Path(earlier[0]) / WEIGHTS) if earlier else None
-    train(ReaderRecipe(steps=int(steps)), Path(out), known, lambda line: print(line, file=sys.stderr))
-
-
 def ask(intent: str, rng: Random) -> Question:
     """A question as it is typed: with what stands before and after it, and misspelt."""
     question = write(intent, rng)
@@ -268,3 +262,9 @@ def _extend(question: Question, other: Question) -> None:
     question.roles += other.roles
     question.sounds += other.sounds
     question.begins += other.begins
+
+
+if __name__ == "__main__":
+    out, steps, *earlier = sys.argv[1:]
+    known = load(Path(earlier[0]) / WEIGHTS) if earlier else None
+    train(ReaderRecipe(steps=int(steps)), Path(out), known, lambda line: print(line, file=sys.stderr))

@@ -29,11 +29,11 @@ SUFFIXES = (".flac", ".wav", ".opus", ".ogg", ".mp3")
 FILES = ("file", "path", "file_name", "filename", "audio")
 TEXTS = ("text", "transcript", "transcription", "sentence")
 OTHER = re.compile(r"[^\w']|_")
-Frames = NDArray[np.float32]  # (frames, mels) log energies
-
 LEAST = math.log(FLOOR)
 NARROW_BANDS = 96  # below 4 kHz, all that a telephone leaves
 PER_DECIBEL = math.log(10) / 10
+
+Frames = NDArray[np.float32]  # (frames, mels) log energies
 
 
 class Utterance(NamedTuple):
