@@ -61,7 +61,7 @@ def test_plain_kernels_pack_nothing(forced: None) -> None:
 
 
 def test_the_choice_can_be_forced_from_outside() -> None:
-    script = "from samcli.ssm.fast import report; print(report.describe()['choice'])"
+    script = "from samcli.ssm import report; print(report.describe()['choice'])"
     environment = os.environ | {"SAM_KERNELS": "torch"}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
     assert done.stdout.strip() == "plain PyTorch, forced", done.stderr
