@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from samcli.bench.core import Row, row
+
 Stereo = NDArray[np.float32]  # (samples, 2)
 
 FBANK_TARGET = 1000.0  # seconds of audio per second on two cores
@@ -24,7 +26,7 @@ FORMATS = ("wav", "flac", "mp3", "ogg", "m4a")
 UNIT = "s/s"  # seconds of sound per second
 
 
-def bench_audio(quick: bool) -> list[dict[str, Any]]:
+def bench_audio(quick: bool) -> list[Row]:
     """Rows of name, value, unit, limit, ratio, target; `quick` takes seconds, otherwise about a minute."""
     seconds, rounds = (8.0, 2) if quick else (120.0, 5)
     rows = [_bench_fbank(seconds, rounds)]
@@ -35,11 +37,6 @@ def bench_audio(quick: bool) -> list[dict[str, Any]]:
             _encode(path, wave)
             rows.append(_bench_decode(path, seconds, rounds))
     return rows
-
-
-def _row(name: str, value: float, limit: float, target: float | None) -> dict[str, Any]:
-    ratio = value / limit
-    return {"name": name, "value": value, "unit": UNIT, "limit": limit, "ratio": ratio, "target": target}
 
 
 def _speed(work: Callable[[], object], seconds: float, rounds: int) -> float:
@@ -53,7 +50,7 @@ def _speed(work: Callable[[], object], seconds: float, rounds: int) -> float:
     return seconds / min(times)
 
 
-def _bench_fbank(seconds: float, rounds: int) -> dict[str, Any]:
+def _bench_fbank(seconds: float, rounds: int) -> Row:
     import torch
 
     from samcli.audio.fbank import BLOCK_FRAMES, FFT, MELS, frame_count, log_mel
@@ -68,10 +65,10 @@ def _bench_fbank(seconds: float, rounds: int) -> dict[str, Any]:
             torch.fft.rfft(frames).real @ triangles
 
     value, limit = _speed(lambda: log_mel(wave), seconds, rounds), _speed(bare, seconds, rounds)
-    return _row("filter bank", value, limit, FBANK_TARGET)
+    return row("filter bank", value, UNIT, limit, FBANK_TARGET)
 
 
-def _bench_decode(path: Path, seconds: float, rounds: int) -> dict[str, Any]:
+def _bench_decode(path: Path, seconds: float, rounds: int) -> Row:
     from samcli.audio import open_sound
 
     def read() -> None:
@@ -94,7 +91,7 @@ def _bench_decode(path: Path, seconds: float, rounds: int) -> dict[str, Any]:
 
     bare = by_soundfile if path.suffix in (".wav", ".flac") else by_av
     name = f"decode {path.suffix[1:]}, stereo at {RATE} Hz to mono at 16 kHz"
-    return _row(name, _speed(read, seconds, rounds), _speed(bare, seconds, rounds), None)
+    return row(name, _speed(read, seconds, rounds), UNIT, _speed(bare, seconds, rounds))
 
 
 def _music(seconds: float) -> Stereo:

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+
+from samcli.bench.core import Row, row
 
 UNIT = "s/s"  # seconds of sound per second
 
 
-def bench_model(quick: bool, model: str = "sam-nano", device: str = "cpu") -> list[dict[str, Any]]:
+def bench_model(quick: bool, model: str = "sam-nano", device: str = "cpu") -> list[Row]:
     """Rows of name, value, unit, limit, ratio, target for a batch of full windows."""
     import torch
 
     from samcli.checkpoints.loading import load_model
-    from samcli.models.adapters.tuned import encoder_of
     from samcli.models.interface import SpeakOptions
+    from samcli.models.tuned import encoder_of
 
     loaded = load_model(model, device=device)
     batch, rounds = (4, 2) if quick else (16, 5)
@@ -30,15 +31,15 @@ def bench_model(quick: bool, model: str = "sam-nano", device: str = "cpu") -> li
     encoder = encoder_of(loaded)
     bank = seconds / _best(lambda: encoder.features(waves, lengths), rounds)
     hearing = seconds / _best(lambda: loaded.encode(waves, lengths), rounds)
-    rows = [_row("filter bank", bank, None), _row("encoder, filter bank included", hearing, bank)]
+    rows = [row("filter bank", bank, UNIT), row("encoder, filter bank included", hearing, UNIT, bank)]
     if "caption" in loaded.tasks:
         encoding = loaded.encode(waves, lengths)
         listening = seconds / _best(lambda: loaded.listen(encoding, None), rounds)
         state = loaded.listen(encoding, None)
         captions = [""] * batch
         speaking = seconds / _best(lambda: loaded.speak(state, captions, SpeakOptions()), rounds)
-        rows.append(_row("language model listening", listening, bank))
-        rows.append(_row("language model speaking a caption a window", speaking, bank))
+        rows.append(row("language model listening", listening, UNIT, bank))
+        rows.append(row("language model speaking a caption a window", speaking, UNIT, bank))
     return rows
 
 
@@ -51,8 +52,3 @@ def _best(call: Callable[[], object], rounds: int) -> float:
         call()
         times.append(time.perf_counter() - began)
     return min(times)
-
-
-def _row(name: str, value: float, limit: float | None) -> dict[str, Any]:
-    ratio = None if limit is None else value / limit
-    return {"name": name, "value": value, "unit": UNIT, "limit": limit, "ratio": ratio, "target": None}

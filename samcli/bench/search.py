@@ -14,15 +14,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from typing import Any
 
+from samcli.bench.core import Row, row
 from samcli.bench.folder import make_clips
 
 RECORDINGS = 10_000
 QUERIES = ("A dog barking in the rain.", "A train passes.", "Someone is speaking.", "Water drips into a sink.")
 SECONDS = 10.0
-
-Row = dict[str, Any]
 
 
 def bench_search(quick: bool, model: str = "sam-nano", device: str = "cpu") -> list[Row]:
@@ -49,11 +47,11 @@ def bench_search(quick: bool, model: str = "sam-nano", device: str = "cpu") -> l
         whole = _middle(lambda query: search_contents(query, contents, labels, loaded), 2 if quick else 4)
         size = (clips / NAME).stat().st_size
     return [
-        _row("entering a recording of ten seconds", hearing, "s", None),
-        _row(f"index of {RECORDINGS} recordings", size / 1e6, "MB", None),
-        _row("reading it", opening, "s", None),
-        _row("first stage, a query", first, "s", everything),
-        _row(f"both stages, {SHORTLIST} heard again, a query", whole, "s", everything),
+        row("entering a recording of ten seconds", hearing, "s"),
+        row(f"index of {RECORDINGS} recordings", size / 1e6, "MB"),
+        row("reading it", opening, "s"),
+        row("first stage, a query", first, "s", everything),
+        row(f"both stages, {SHORTLIST} heard again, a query", whole, "s", everything),
     ]
 
 
@@ -88,8 +86,3 @@ def _middle(call: Callable[[str], object], rounds: int) -> float:
     """The middle of some queries, after one that is not counted."""
     call(QUERIES[-1])
     return median(_seconds(lambda query=query: call(query)) for query in QUERIES[:rounds])  # type: ignore[misc]
-
-
-def _row(name: str, value: float, unit: str, limit: float | None) -> Row:
-    ratio = None if limit is None else value / limit
-    return {"name": name, "value": value, "unit": unit, "limit": limit, "ratio": ratio, "target": None}

@@ -25,7 +25,7 @@ from samcli.checkpoints.tensors import MappedWeights, fill
 from samcli.errors import ModelError
 from samcli.models.encoders.registry import ENCODERS
 from samcli.models.sam import SamConfig, SamNetwork
-from samcli.models.speech.network import SpeechConfig, SpeechNetwork
+from samcli.models.speech import SpeechConfig, SpeechNetwork
 from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.model import LanguageModel
 from samcli.ssm.language.phi import PhiConfig, PhiLanguageModel

@@ -130,7 +130,7 @@ def is_adapter(name: str) -> bool:
 
 def base_of(name: str) -> str:
     """The model that the adapter in this folder was trained on."""
-    from samcli.models.adapters.files import read_adapter_config
+    from samcli.models.tuned import read_adapter_config
 
     base = read_adapter_config(Path(name).expanduser()).base
     if not base:
@@ -168,9 +168,8 @@ def split_adapters(name: str) -> tuple[str, tuple[str, ...]]:
 
 def adapted(loaded: LoadedModule, source: ModelFiles, adapters: Sequence[str]) -> tuple[LoadedModule, ModelFiles]:
     """Merge saved adapters into the weights of a model; its records name them and their revisions."""
-    from samcli.models.adapters.files import WEIGHTS, load_adapter, read_adapter_config
-    from samcli.models.adapters.lora import merge_adapters
-    from samcli.models.adapters.tuned import load_learned
+    from samcli.models.lora import merge_adapters
+    from samcli.models.tuned import WEIGHTS, load_adapter, load_learned, read_adapter_config
 
     names, revisions, labels = [source.name], [source.revision], loaded.labels
     for number, adapter in enumerate(adapters):

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from samcli.models.connector_base import ConnectorConfig
+from samcli.models.connectors import ConnectorConfig
 from samcli.models.encoders.nano import NanoConfig
 from samcli.models.sam import Listener, SamConfig, SamNetwork
 from samcli.ssm.bidirectional import BidirectionalConfig

@@ -153,7 +153,7 @@ class Speech:
         return list(self.report.timed(lambda: losses(self.model, state, rows, self.task.given)).numpy())
 
     def _refined(self, parts: Sequence[Part], state: Any) -> list[str]:
-        from samcli.models.refine import refined
+        from samcli.models.likelihood import refined
 
         def judge(row: int, texts: Sequence[str]) -> Sequence[float]:
             vector = parts[row].judged

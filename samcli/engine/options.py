@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from samcli.engine.inputs.recorded_at import Clock
 from samcli.errors import UsageError
-from samcli.models.options import SpeakOptions
+from samcli.models.facts import SpeakOptions
 from samcli.records import AUTO
 
 DEFAULT_TOP_K = 5

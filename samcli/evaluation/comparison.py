@@ -15,19 +15,16 @@ from typing import Any
 import numpy as np
 
 from samcli.errors import UsageError
+from samcli.evaluation.datasets import References, read_references
 from samcli.evaluation.figures import Figure, interval, mean_interval, share
 from samcli.evaluation.metrics import sentences
 from samcli.evaluation.metrics.caption_scores import caption_figures
-from samcli.evaluation.metrics.events import Counts, collar_counts, segment_counts
+from samcli.evaluation.metrics.events import Counts, collar_counts, f1_of, segment_counts
 from samcli.evaluation.metrics.rankings import are_rankings, ranking_figures
 from samcli.evaluation.metrics.tag_scores import ClassScores, by_class, d_prime, top_hits
 from samcli.evaluation.metrics.text_scores import word_errors, words
 from samcli.evaluation.metrics.wording import chosen_letter, yes_or_no
-from samcli.evaluation.references.datasets import References, read_references
-from samcli.evaluation.references.label_names import groups_of
-from samcli.evaluation.references.label_names import plain as _plain
-from samcli.evaluation.references.matching import SHOWN, Pair, matched
-from samcli.evaluation.references.predictions import as_predictions, read_entries
+from samcli.evaluation.predictions import SHOWN, Pair, as_predictions, groups_of, matched, plain, read_entries
 
 
 def compare(predictions: Path, references: Path) -> dict[str, Any]:
@@ -125,7 +122,7 @@ def _answers(pairs: Sequence[Pair], truth: References) -> tuple[list[Figure], di
     rights: dict[str, bool] = {}
     for item, said in choices:
         place = chosen_letter(said.text, item.choices)
-        rights[item.id] = place is not None and _plain(item.choices[place]) == _plain(item.answer)
+        rights[item.id] = place is not None and plain(item.choices[place]) == plain(item.answer)
     for item, said in closed:
         rights[item.id] = yes_or_no(said.text) is _answer_word(item.answer)
     for item, said in free:
@@ -162,7 +159,7 @@ def _events(pairs: Sequence[Pair], truth: References) -> tuple[list[Figure], dic
         ("segment_f1", "segment F1, one second each", segments),
     ):
         total = sum(counts, Counts())
-        low, high = interval(_f1_of(counts), len(counts))
+        low, high = interval(f1_of(counts), len(counts))
         note = f"precision {total.precision:.3f}, recall {total.recall:.3f}"
         figures.append(Figure(key, name, total.f1, low, high, total.hits + total.misses, note=note))
     return figures, {}
@@ -193,10 +190,6 @@ def _class_figure(
     if not values.size:
         return Figure(key, name, None, note="no class has items with and without it")
     return Figure(key, name, float(values.mean()), *mean_interval(values), len(classes), note=note)
-
-
-def _f1_of(counts: Sequence[Counts]) -> Callable[[Any], float]:
-    return lambda rows: sum((counts[int(row)] for row in rows), Counts()).f1
 
 
 def _balanced(hits: Any, truths: Any) -> float:

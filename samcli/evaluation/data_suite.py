@@ -17,10 +17,9 @@ from samcli.engine.inputs.find import Input, find_inputs
 from samcli.engine.options import RunOptions
 from samcli.errors import InputError, ModelError, UsageError
 from samcli.evaluation.comparison import judged
+from samcli.evaluation.datasets import Reference, References, read_references, stem
 from samcli.evaluation.metrics.events import LabelledEvent
-from samcli.evaluation.references.datasets import Reference, References, read_references, stem
-from samcli.evaluation.references.matching import Mismatch, Pair
-from samcli.evaluation.references.predictions import Prediction
+from samcli.evaluation.predictions import Mismatch, Pair, Prediction
 from samcli.models.interface import SoundModel
 from samcli.records import Record
 from samcli.tasks.run import run

@@ -1,18 +1,83 @@
 """From an encoder's grid of tokens to the embeddings a language model reads.
 
+A connector takes features (batch, steps, bands * width), one token per time step with its frequency bands side by side,
+and the number of valid steps of each row; it returns embeddings (batch, tokens, language width) and their valid counts.
+What lies behind a row's end never reaches a valid token.
+
 SAM's three (arXiv 2509.15680): `concat` (a), `time-major` (b), `frequency-major` (c); ssLALM's `convolution`
-(arXiv 2411.15685); ML-Mamba's `scan` (arXiv 2407.19832).
+(arXiv 2411.15685); ML-Mamba's `scan` (arXiv 2407.19832), whose order of operations is the authors' code, quirks
+included, because their checkpoint depends on them: no norm before the mixer, one gated norm shared by both directions,
+the two directions averaged. Its tokens are scanned in raster order, forwards and backwards; the paper's 2-D cross scan
+exists in no published code.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from samcli.models.connector_base import Connector, ConnectorConfig, two_layers
-from samcli.models.scan_connector import ScanConnector
-from samcli.ssm.ragged import valid_mask
+from samcli.models.layouts import Layout
+from samcli.ssm.convolution import causal_convolution
+from samcli.ssm.mamba2 import Mamba2, Mamba2Config, initial_dt_bias
+from samcli.ssm.ssd import ssd
+from samcli.ssm.state import valid_mask
+
+Kind = Literal["concat", "time-major", "frequency-major", "convolution", "scan"]
+Projector = Literal["linear", "gelu-mlp", "fused-gelu-mlp"]
+
+
+@dataclass(frozen=True)
+class ConnectorConfig:
+    kind: Kind = "concat"
+    hidden: int = 0  # inner width of the two-layer MLP; 0: the language model's width
+    separator_tokens: int = 1  # embeddings between groups: the text "&&" as the model's own tokenizer cuts it
+    separator_after_last: bool = False  # also behind the last group
+    # of `scan` only
+    scan_width: int = 0  # 0: the language model's width
+    scan_layers: int = 2
+    scan_state: int = 128  # state dimension (N)
+    scan_headdim: int = 64  # channels per head (P)
+    projector: Projector = "fused-gelu-mlp"
+
+    def __post_init__(self) -> None:
+        if min(self.hidden, self.separator_tokens, self.scan_width) < 0:
+            raise ValueError("a connector has no negative sizes")
+
+
+class Connector(nn.Module):
+    """Base of the connectors."""
+
+    def __init__(self, encoder_width: int, bands: int) -> None:
+        super().__init__()
+        self.encoder_width, self.bands = encoder_width, bands
+
+    def tokens(self, steps: int) -> int:
+        """Embeddings that a row of this many steps becomes."""
+        return steps
+
+    def count(self, lengths: Tensor) -> Tensor:
+        """`tokens` for a batch of step counts."""
+        table = torch.tensor([self.tokens(steps) for steps in lengths.tolist()], dtype=torch.long)
+        return table.to(lengths.device)
+
+    def grid(self, features: Tensor) -> Tensor:
+        """(batch, steps, bands * width) -> (batch, steps, bands, width)."""
+        return features.reshape(*features.shape[:2], self.bands, self.encoder_width)
+
+    def spread_steps(self, steps: Tensor, lengths: Tensor) -> Tensor:
+        """What is known of each step (batch, steps, width), spread over the embeddings that the step became."""
+        return steps
+
+    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        raise NotImplementedError
+
+
+def two_layers(width_in: int, hidden: int, width_out: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width_in, hidden), nn.GELU(), nn.Linear(hidden, width_out))
 
 
 class ConcatConnector(Connector):
@@ -104,6 +169,107 @@ class ConvolutionConnector(Connector):
         return reached.repeat_interleave(-(-self.bands // 2), dim=1)
 
 
+def reverse_rows(x: Tensor, lengths: Tensor) -> Tensor:
+    """Each row's valid tokens backwards, its padding left behind them; its own inverse."""
+    place = torch.arange(x.shape[1], device=x.device)
+    mirrored = lengths[:, None] - 1 - place  # (batch, tokens)
+    index = torch.where(mirrored >= 0, mirrored, place)
+    return x.gather(1, index[..., None].expand(-1, -1, x.shape[2]))
+
+
+class TwoWayMamba2(Mamba2):
+    """A Mamba-2 mixer whose projections are scanned both ways, each way with its own convolution and scan."""
+
+    def __init__(self, config: Mamba2Config) -> None:
+        super().__init__(config)
+        channels = config.conv_channels
+        self.conv1d_b = nn.Conv1d(channels, channels, config.d_conv, groups=channels, bias=True)
+        self.dt_bias_b = nn.Parameter(initial_dt_bias(config.heads))
+        self.A_log_b = nn.Parameter(torch.empty(config.heads).uniform_(1, 16).log())
+        self.D_b = nn.Parameter(torch.ones(config.heads))
+
+    def one_way(self, projected: Tensor, conv: nn.Module, dt_bias: Tensor, A_log: Tensor, D: Tensor) -> Tensor:
+        c = self.config
+        batch, length, _ = projected.shape
+        z, xBC, dt = torch.split(projected, [c.d_inner, c.conv_channels, c.heads], dim=-1)
+        xBC = F.silu(causal_convolution(xBC, conv.weight, conv.bias)[0]).float()  # type: ignore[arg-type]
+        x, B, C = torch.split(xBC, [c.d_inner, c.ngroups * c.d_state, c.ngroups * c.d_state], dim=-1)
+        x = x.reshape(batch, length, c.heads, c.headdim)
+        B, C = (m.reshape(batch, length, c.ngroups, c.d_state) for m in (B, C))
+        dt = F.softplus(dt.float() + dt_bias.float())  # (batch, length, heads)
+        y, _ = ssd(x, dt * -A_log.float().exp(), B, C, dt, D.float())
+        return self.norm.gated(y.reshape(batch, length, c.d_inner), z)
+
+    def mix(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """(batch, tokens, width) -> same shape; valid tokens come first and depend on valid tokens only."""
+        forward = self.in_proj(x)
+        backward = reverse_rows(forward, lengths)
+        y = self.one_way(forward, self.conv1d, self.dt_bias, self.A_log, self.D)
+        y_b = self.one_way(backward, self.conv1d_b, self.dt_bias_b, self.A_log_b, self.D_b)
+        mixed: Tensor = self.out_proj((y + reverse_rows(y_b, lengths)) / 2)
+        return mixed
+
+
+class SwiGlu(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.w1 = nn.Linear(width, width)
+        self.w2 = nn.Linear(width, width)
+        self.w3 = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.w3(F.silu(self.w1(x)) * self.w2(x))
+        return y
+
+
+class ScanBlock(nn.Module):
+    def __init__(self, config: Mamba2Config) -> None:
+        super().__init__()
+        self.mixer = TwoWayMamba2(config)
+        self.norm = nn.LayerNorm(config.d_model, eps=1e-5)
+        self.mlp = SwiGlu(config.d_model)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        x = x + self.mixer.mix(x, lengths)
+        y: Tensor = x + self.mlp(self.norm(x))
+        return y
+
+
+def build_projector(kind: str, width: int, language_width: int) -> nn.Module:
+    if kind == "linear":
+        return nn.Linear(width, language_width)
+    if kind == "gelu-mlp":
+        return two_layers(width, language_width, language_width)
+    rest = two_layers(4 * width, language_width, language_width)
+    return nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), *rest)
+
+
+class ScanConnector(Connector):
+    """One embedding per patch, in time-major order."""
+
+    def __init__(self, config: ConnectorConfig, encoder_width: int, bands: int, language_width: int) -> None:
+        super().__init__(encoder_width, bands)
+        width = config.scan_width or language_width
+        mixer = Mamba2Config(d_model=width, d_state=config.scan_state, headdim=config.scan_headdim)
+        self.enter = nn.Linear(encoder_width, width)
+        self.layers = nn.ModuleList(ScanBlock(mixer) for _ in range(config.scan_layers))
+        self.norm = nn.LayerNorm(width, eps=1e-5)
+        self.projector = build_projector(config.projector, width, language_width)
+
+    def tokens(self, steps: int) -> int:
+        return steps * self.bands
+
+    def spread_steps(self, steps: Tensor, lengths: Tensor) -> Tensor:
+        return steps.repeat_interleave(self.bands, dim=1)
+
+    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        x = F.gelu(self.enter(self.grid(features).flatten(1, 2)))  # (batch, steps * bands, width)
+        counts = self.count(lengths)
+        for layer in self.layers:
+            x = layer(x, counts)
+        return self.projector(self.norm(x)), counts
+
+
 def build_connector(
     config: ConnectorConfig, encoder_width: int, grid: tuple[int, int], language_width: int
 ) -> Connector:
@@ -112,3 +278,16 @@ def build_connector(
         return ScanConnector(config, encoder_width, grid[1], language_width)
     kinds = {"concat": ConcatConnector, "convolution": ConvolutionConnector}
     return kinds.get(config.kind, SeparatedConnector)(config, encoder_width, grid[1], language_width)
+
+
+# The released checkpoint is a dict of parts; their names and the tensors' are joined with a dot.
+LAYOUT = Layout(
+    sign=r"^bidirectional_mamba\.",
+    rules=(
+        (r"^mlp\.0\.", "enter."),
+        (r"^bidirectional_mamba\.norm_f\.", "norm."),
+        (r"^bidirectional_mamba\.", ""),
+        (r"^projector\.projector\.", "projector."),
+    ),
+    dropped=r"^llm_backbone\.",
+)

@@ -1,12 +1,9 @@
-"""All that the engine wants to know of a model: what it can do, where its weights are and how exact. Without torch."""
+"""What is known of a model without torch: what it can do, where its weights are and how exact, how it is to speak."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-if TYPE_CHECKING:
-    from samcli.models.interface import SoundModel
+from typing import Any, NamedTuple
 
 
 class Thresholds(NamedTuple):
@@ -38,7 +35,8 @@ class ModelFacts:
     dtype: str
 
     @classmethod
-    def of(cls, model: SoundModel) -> ModelFacts:
+    def of(cls, model: Any) -> ModelFacts:
+        """Of a SoundModel; its module needs torch."""
         return cls(
             model.name,
             model.revision,
@@ -68,3 +66,14 @@ def dtype_of(model: Any) -> str:
     """The precision of the weights, as text."""
     weight = first_weight(model)
     return str(getattr(model, "dtype", None) if weight is None else weight.dtype)
+
+
+@dataclass(frozen=True)
+class SpeakOptions:
+    """How a model speaks."""
+
+    max_new_tokens: int = 48
+    beams: int | None = None  # 1: greedy; None: as many as the model is used to
+    temperature: float = 0.0  # 0: no sampling
+    top_p: float = 1.0
+    seed: int = 0  # of the sampling; greedy and beam search do not use it

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
-from samcli.models.options import SpeakOptions as SpeakOptions
+from samcli.models.facts import SpeakOptions as SpeakOptions
 
 
 class Encoding(NamedTuple):

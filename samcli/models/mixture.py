@@ -21,10 +21,8 @@ from torch import Tensor, nn
 from samcli.errors import ModelError
 from samcli.models.layouts import Layout
 from samcli.ssm.fast.linear import FastLinear
-from samcli.ssm.mamba import Mamba, MambaConfig
 
 TEXT, AUDIO = 0, 1
-PROJECTIONS = ("in_proj", "x_proj", "dt_proj", "out_proj")
 
 # One number for a whole call, or (batch, length) of them. A context variable, so that threads do not see each other's.
 _modality: ContextVar[int | Tensor] = ContextVar("modality", default=TEXT)
@@ -43,9 +41,9 @@ def use_modality(modality: int | Tensor) -> Iterator[None]:
 class SplitLinear(nn.Module):
     """One linear layer per modality, all starting as copies of a dense one."""
 
-    def __init__(self, dense: nn.Linear, modalities: int) -> None:
+    def __init__(self, dense: nn.Linear) -> None:
         super().__init__()
-        self.experts = nn.ModuleList(_copy(dense) for _ in range(modalities))
+        self.experts = nn.ModuleList(_copy(dense) for _ in (TEXT, AUDIO))
 
     @property
     def weight(self) -> Tensor:
@@ -73,9 +71,7 @@ def _copy(dense: nn.Linear) -> nn.Linear:
     return copy.deepcopy(dense)
 
 
-def split_projections(
-    model: nn.Module, names: Sequence[str] = ("in_proj", "out_proj"), modalities: int = 2
-) -> nn.Module:
+def split_projections(model: nn.Module, names: Sequence[str] = ("in_proj", "out_proj")) -> nn.Module:
     """Give every modality its own copy of the named projections, in place; returns the model."""
     found = [
         (path, module)
@@ -86,34 +82,8 @@ def split_projections(
         raise ModelError(f"The model has no projections named {' or '.join(names)} to split.")
     for path, dense in found:
         parent, _, last = path.rpartition(".")
-        setattr(model.get_submodule(parent), last, SplitLinear(dense, modalities))
+        setattr(model.get_submodule(parent), last, SplitLinear(dense))
     return model
-
-
-def modality_of(masks: Tensor, batch: int) -> Tensor:
-    """The authors' boolean masks (modalities, batch * length) as one number per token (batch, length).
-
-    Where masks overlap, the lowest modality wins, as in their code; a token in no mask would stay undefined there and
-    is refused here.
-    """
-    if not bool(masks.any(0).all()):
-        raise ModelError("Every token must belong to a modality; some are in no mask.")
-    return masks.int().argmax(0).reshape(batch, -1)  # the first True
-
-
-def mixture_mamba(
-    config: MambaConfig, split: Sequence[str] = PROJECTIONS, modalities: int = 2, as_published: bool = False
-) -> Mamba:
-    """A Mamba block with these projections split.
-
-    `as_published` reproduces the authors' code where it drops the bias of an unsplit `dt_proj`; our own models keep it.
-    """
-    block = Mamba(config)
-    if as_published and "dt_proj" not in split:
-        block.dt_proj.register_parameter("bias", None)
-    if split:
-        split_projections(block, split, modalities)
-    return block
 
 
 # A bias of an unsplit dt_proj is stored but never used by the authors' code: dropped.

@@ -17,8 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from samcli.errors import ModelError
-from samcli.models.connector_base import ConnectorConfig
-from samcli.models.connectors import build_connector
+from samcli.models.connectors import ConnectorConfig, build_connector
 from samcli.models.encoders.base import Encoder
 from samcli.models.encoders.registry import EncoderConfig, build_encoder
 from samcli.models.facts import Thresholds
@@ -36,9 +35,8 @@ from samcli.models.listener_state import (
     tellable,
 )
 from samcli.models.mixture import AUDIO, split_projections, use_modality
-from samcli.ssm.language.beams import beam_candidates
 from samcli.ssm.language.blocks import LanguageConfig
-from samcli.ssm.language.generation import GenerationOptions, generate
+from samcli.ssm.language.generation import GenerationOptions, beam_candidates, generate
 from samcli.ssm.language.model import LanguageModel
 from samcli.ssm.state import State, join, select
 from samcli.text.prompts import caption_prompt, question_prompt, spoken

@@ -18,28 +18,10 @@ from torch.nn.utils.rnn import pad_sequence
 from samcli.errors import ModelError
 from samcli.models.encoders.base import Encoder
 from samcli.models.facts import Thresholds
-from samcli.models.interface import Encoding, SoundModel, SpeakOptions
+from samcli.models.interface import Encoding, SpeakOptions
 
 WINDOW_SECONDS = 10.0  # every published tagger was trained on AudioSet's clips of ten seconds
 WINDOWS_AT_ONCE = 16  # of a long sound: bounds memory, not results
-ABLE = {
-    "tag": "sam-nano, dass-medium or eat-base",
-    "caption": "sam-nano",
-    "ask": "sam-nano",
-}  # names for a person whose model lacks the task
-VERBS = {"tag": "tag", "caption": "caption", "ask": "answer questions"}
-
-
-def require(model: SoundModel, task: str) -> None:
-    """Refuse, with a way out, a task that the model lacks."""
-    if task not in model.tasks:
-        raise lacks(model.name, task)
-
-
-def lacks(name: str, task: str, reason: str = "") -> ModelError:
-    """The refusal itself; `reason` follows a colon."""
-    because = f": {reason}" if reason else ""
-    return ModelError(f"{name} cannot {VERBS[task]}{because}. Use --model {ABLE[task]}.")
 
 
 class Tagger(nn.Module):
@@ -90,19 +72,22 @@ class Tagger(nn.Module):
         return join_rows([one_after_another(windows) for windows in heard])
 
     def listen(self, encoding: Encoding, state: Any | None) -> NoReturn:
-        raise lacks(self.name, "caption", "it has no language model")
+        raise self._refusal("caption")
 
     def speak(self, state: Any, prompts: Sequence[str], options: SpeakOptions) -> NoReturn:
-        raise lacks(self.name, "ask" if any(prompts) else "caption", "it has no language model")
+        raise self._refusal("answer questions" if any(prompts) else "caption")
 
     def bears(self, state: Any) -> NoReturn:
-        raise lacks(self.name, "caption", "it has no language model")
+        raise self._refusal("caption")
 
     def select(self, state: Any, rows: Sequence[int]) -> NoReturn:
-        raise lacks(self.name, "caption", "it has no language model")
+        raise self._refusal("caption")
 
     def join(self, states: Sequence[Any]) -> NoReturn:
-        raise lacks(self.name, "caption", "it has no language model")
+        raise self._refusal("caption")
+
+    def _refusal(self, verb: str) -> ModelError:
+        return ModelError(f"{self.name} cannot {verb}: it has no language model. Use --model sam-nano.")
 
 
 class Unaligned(Tagger):
@@ -111,13 +96,7 @@ class Unaligned(Tagger):
     It tags with the encoder's head, and refuses to caption or to answer rather than speak as if it had heard.
     """
 
-    def listen(self, encoding: Encoding, state: Any | None) -> NoReturn:
-        raise self._refusal()
-
-    def speak(self, state: Any, prompts: Sequence[str], options: SpeakOptions) -> NoReturn:
-        raise self._refusal()
-
-    def _refusal(self) -> ModelError:
+    def _refusal(self, verb: str) -> ModelError:
         return ModelError(
             f"{self.name} has no connector trained for words, and none is published: it tags, but cannot caption or "
             f"answer. Use --model sam-nano, or train one with sam train."

@@ -17,8 +17,8 @@ from samcli.engine.inputs.recorded_at import Clock
 from samcli.engine.options import RunOptions, RunReport
 from samcli.engine.windows import Piece
 from samcli.errors import InputError
-from samcli.models.adapters.files import read_adapter_config
-from samcli.models.adapters.lora import AdapterConfig
+from samcli.models.lora import AdapterConfig
+from samcli.models.tuned import read_adapter_config
 from samcli.records import Record
 from samcli.report.entry import Entry, address, entries
 from samcli.report.picture import Picture

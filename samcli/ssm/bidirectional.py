@@ -17,11 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from samcli.ssm.fast.compiled import windows as compiled_windows
-from samcli.ssm.fast.maps import convolved
-from samcli.ssm.mixing import mix
 from samcli.ssm.norms import GatedRMSNorm
-from samcli.ssm.ssd import LOG2_E
+from samcli.ssm.ssd import LOG2_E, mix
 from samcli.ssm.state import scan_dtype
 from samcli.ssm.triton import choice
 
@@ -76,13 +73,10 @@ class BidirectionalMamba2(nn.Module):
         self.out_proj = nn.Linear(c.d_inner, c.d_model, bias=False)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        projected = self.in_proj(x)
-        compiled = self.config.scan and compiled_windows.applies(self, projected)
-        between = compiled_windows.read if compiled else BidirectionalMamba2.between
-        out: Tensor = self.out_proj(between(self, projected, lengths))
+        out: Tensor = self.out_proj(self._between(self.in_proj(x), lengths))
         return out
 
-    def between(self, projected: Tensor, lengths: Tensor | None) -> Tensor:
+    def _between(self, projected: Tensor, lengths: Tensor | None) -> Tensor:
         """From the first projection to what the last one takes."""
         c, valid = self.config, None
         if lengths is not None:
@@ -112,8 +106,7 @@ class BidirectionalMamba2(nn.Module):
         """The centred convolution and its activation, channels last: (batch, length, channels) to that shape."""
         picture = u.contiguous().transpose(1, 2)[:, :, None]  # of height one, which is the layout that needs no copies
         weight, padding = self.conv.weight[:, :, None], (0, self.config.d_conv // 2)
-        assert self.conv.bias is not None
-        y = convolved(picture, weight, self.conv.bias, padding=padding, groups=len(weight), activation="swish")
+        y = F.silu(F.conv2d(picture, weight, self.conv.bias, padding=padding, groups=len(weight)))
         return y[:, :, 0].transpose(1, 2)
 
     def _places(self, dt: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor]:

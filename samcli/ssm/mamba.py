@@ -5,8 +5,7 @@
 
 Falcon-Mamba (arXiv 2410.05355) norms dt, B and C before they are used.
 
-Every projection goes through a `project_...` method, so a block with one expert per modality overrides four
-methods.
+Projections are only ever called as modules, so adapters and per-modality experts can take their place.
 """
 
 from __future__ import annotations
@@ -21,9 +20,8 @@ from torch.nn import functional as F
 from samcli.ssm.convolution import causal_convolution
 from samcli.ssm.fast.linear import FastLinear
 from samcli.ssm.mamba2 import initial_dt_bias
-from samcli.ssm.ragged import valid_mask
 from samcli.ssm.scan import selective_scan
-from samcli.ssm.state import BlockState, scan_dtype
+from samcli.ssm.state import BlockState, empty_state, scan_dtype, valid_mask
 
 
 @dataclass(frozen=True)
@@ -64,44 +62,27 @@ class Mamba(nn.Module):
 
     def initial_state(self, batch: int) -> BlockState:
         c = self.config
-        dtype, device = scan_dtype(self.A_log.dtype), self.A_log.device
-        return BlockState(
-            ssm=torch.zeros(batch, c.d_inner, c.d_state, dtype=dtype, device=device),
-            tail=torch.zeros(batch, c.d_conv - 1, c.d_inner, dtype=dtype, device=device),
-        )
-
-    def project_in(self, x: Tensor) -> Tensor:
-        return self.in_proj(x)  # type: ignore[no-any-return]
-
-    def project_x(self, inner: Tensor) -> Tensor:
-        return self.x_proj(inner)  # type: ignore[no-any-return]
-
-    def project_dt(self, low: Tensor) -> Tensor:
-        """(batch, length, rank) -> (batch, length, d_inner), bias included, before the softplus."""
-        return self.dt_proj(low)  # type: ignore[no-any-return]
-
-    def project_out(self, y: Tensor) -> Tensor:
-        return self.out_proj(y)  # type: ignore[no-any-return]
+        return empty_state(self.A_log, (batch, c.d_inner, c.d_state), (batch, c.d_conv - 1, c.d_inner))
 
     def forward(
         self, x: Tensor, state: BlockState | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, BlockState]:
         """x (batch, length, d_model), valid tokens first -> y of that shape, and the state after each row."""
         c = self.config
-        inner, z = self.project_in(x).chunk(2, dim=-1)
+        inner, z = self.in_proj(x).chunk(2, dim=-1)
         inner, tail = causal_convolution(inner, self.conv1d.weight, self.conv1d.bias, state and state.tail, lengths)
         inner = F.silu(inner)
-        low, B, C = torch.split(self.project_x(inner), [c.rank, c.d_state, c.d_state], dim=-1)
+        low, B, C = torch.split(self.x_proj(inner), [c.rank, c.d_state, c.d_state], dim=-1)
         dtype = scan_dtype(inner.dtype)
         if c.inner_norm_eps is not None:
             low, B, C = (
                 F.rms_norm(part.to(dtype), part.shape[-1:], eps=c.inner_norm_eps).to(part.dtype) for part in (low, B, C)
             )
-        dt = F.softplus(self.project_dt(low).to(dtype))  # (batch, length, d_inner)
+        dt = F.softplus(self.dt_proj(low).to(dtype))  # (batch, length, d_inner)
         if lengths is not None:
             dt = dt * valid_mask(lengths.to(x.device), x.shape[1])[..., None]
         with torch.autocast(x.device.type, enabled=False):
             A = -self.A_log.to(dtype).exp()
             y, ssm = selective_scan(inner, dt, A, B, C, self.D, state and state.ssm)
             y = y * F.silu(z.to(dtype))
-        return self.project_out(y.to(z.dtype)), BlockState(ssm, tail)
+        return self.out_proj(y.to(z.dtype)), BlockState(ssm, tail)

@@ -19,24 +19,21 @@ from samcli.ssm.fast.compiled import reading as compiled_reading
 from samcli.ssm.fast.cuda import mamba_ssm_scan
 from samcli.ssm.fast.linear import FastLinear
 from samcli.ssm.norms import GatedRMSNorm
-from samcli.ssm.ragged import valid_mask
 from samcli.ssm.ssd import ssd, ssd_step
-from samcli.ssm.state import BlockState, scan_dtype
+from samcli.ssm.state import BlockState, empty_state, scan_dtype, valid_mask
 from samcli.ssm.triton import choice
 
 
 @dataclass(frozen=True)
-class Mamba2Config:
+class HeadsConfig:
+    """Sizes that Mamba-2 and Mamba-3 have in common."""
+
     d_model: int  # width of the residual stream (D)
     d_state: int = 128  # state dimension (N)
-    d_conv: int = 4  # width of the causal convolution
     expand: int = 2  # inner width over d_model (E)
     headdim: int = 64  # channels that share one decay (P)
-    ngroups: int = 1  # heads of one group share B, C and the inner norm (G)
+    ngroups: int = 1  # heads of one group share B and C, and Mamba-2's inner norm (G)
     chunk_size: int | None = None  # tokens per SSD chunk (Q); None chooses by length
-    norm_eps: float = 1e-5
-    bias: bool = False  # of both projections
-    conv_bias: bool = True
 
     def __post_init__(self) -> None:
         if self.d_inner % self.headdim or self.heads % self.ngroups:
@@ -51,6 +48,14 @@ class Mamba2Config:
     @property
     def heads(self) -> int:
         return self.d_inner // self.headdim
+
+
+@dataclass(frozen=True)
+class Mamba2Config(HeadsConfig):
+    d_conv: int = 4  # width of the causal convolution
+    norm_eps: float = 1e-5
+    bias: bool = False  # of both projections
+    conv_bias: bool = True
 
     @property
     def conv_channels(self) -> int:
@@ -76,26 +81,16 @@ class Mamba2(nn.Module):
 
     def initial_state(self, batch: int) -> BlockState:
         c = self.config
-        dtype, device = scan_dtype(self.A_log.dtype), self.A_log.device
-        return BlockState(
-            ssm=torch.zeros(batch, c.heads, c.headdim, c.d_state, dtype=dtype, device=device),
-            tail=torch.zeros(batch, c.d_conv - 1, c.conv_channels, dtype=dtype, device=device),
-        )
-
-    def project_in(self, x: Tensor) -> Tensor:
-        return self.in_proj(x)  # type: ignore[no-any-return]
-
-    def project_out(self, y: Tensor) -> Tensor:
-        return self.out_proj(y)  # type: ignore[no-any-return]
+        return empty_state(self.A_log, (batch, c.heads, c.headdim, c.d_state), (batch, c.d_conv - 1, c.conv_channels))
 
     def forward(
         self, x: Tensor, state: BlockState | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, BlockState]:
         """x (batch, length, d_model), valid tokens first -> y of that shape, and the state after each row."""
-        projected = self.project_in(x)
+        projected = self.in_proj(x)
         quick = x.shape[1] > 1 and compiled_reading.applies(self, projected)
         y, new = (compiled_reading.read if quick else Mamba2.between)(self, projected, state, lengths)
-        return self.project_out(y), new
+        return self.out_proj(y), new
 
     def between(self, projected: Tensor, state: BlockState | None, lengths: Tensor | None) -> tuple[Tensor, BlockState]:
         """What stands between the two projections."""
@@ -168,7 +163,7 @@ class Mamba2(nn.Module):
         return y[:, None], BlockState(ssm, tail)
 
 
-def initial_dt_bias(heads: int, shortest: float = 1e-3, longest: float = 1e-1) -> Tensor:
-    """softplus(bias) spread evenly over the logarithm of the time steps, as both papers start."""
-    dt = torch.empty(heads).uniform_(math.log(shortest), math.log(longest)).exp().clamp(min=1e-4)
+def initial_dt_bias(heads: int) -> Tensor:
+    """softplus(bias) spread evenly over the logarithm of the time steps, 0.001 to 0.1, as both papers start."""
+    dt = torch.empty(heads).uniform_(math.log(1e-3), math.log(1e-1)).exp().clamp(min=1e-4)
     return dt + torch.log(-torch.expm1(-dt))  # inverse of softplus

@@ -24,40 +24,22 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from samcli.ssm.fast.linear import FastLinear
-from samcli.ssm.mamba2 import initial_dt_bias
+from samcli.ssm.mamba2 import HeadsConfig, initial_dt_bias
 from samcli.ssm.norms import RMSNorm
-from samcli.ssm.ragged import last_valid, valid_mask
 from samcli.ssm.ssd import ssd
-from samcli.ssm.state import BlockState, scan_dtype
+from samcli.ssm.state import BlockState, empty_state, last_valid, scan_dtype, valid_mask
 
 LEAST_DECAY = 1e-4  # of -A, as published
 
 
 @dataclass(frozen=True)
-class Mamba3Config:
-    d_model: int  # width of the residual stream (D)
-    d_state: int = 128  # state dimension (N)
-    expand: int = 2  # inner width over d_model (E)
-    headdim: int = 64  # channels that share one decay (P)
-    ngroups: int = 1  # heads of one group share B and C (G)
+class Mamba3Config(HeadsConfig):
     turned: float = 0.5  # share of the state that the angles turn: 0.5 or 1
-    chunk_size: int | None = None  # tokens per SSD chunk (Q); None chooses by length
 
     def __post_init__(self) -> None:
-        if self.d_inner % self.headdim or self.heads % self.ngroups:
-            raise ValueError(
-                f"inner width {self.d_inner} must be heads of {self.headdim} channels, in {self.ngroups} equal groups"
-            )
+        super().__post_init__()
         if self.d_state % 2 or self.turned not in (0.5, 1.0) or not self.angles:
             raise ValueError(f"a state of {self.d_state} has no pairs to turn {self.turned} of: it must be even")
-
-    @property
-    def d_inner(self) -> int:
-        return self.expand * self.d_model
-
-    @property
-    def heads(self) -> int:
-        return self.d_inner // self.headdim
 
     @property
     def angles(self) -> int:
@@ -101,10 +83,8 @@ class Mamba3(nn.Module):
 
     def initial_state(self, batch: int) -> BlockState:
         c = self.config
-        dtype, device = scan_dtype(self.D.dtype), self.D.device
-        return BlockState(
-            ssm=torch.zeros(batch, c.heads, c.headdim, c.d_state, dtype=dtype, device=device),
-            tail=torch.zeros(batch, 1, c.heads * (c.headdim + c.d_state + c.angles), dtype=dtype, device=device),
+        return empty_state(
+            self.D, (batch, c.heads, c.headdim, c.d_state), (batch, 1, c.heads * (c.headdim + c.d_state + c.angles))
         )
 
     def forward(

@@ -1,8 +1,11 @@
-"""Recurrent state as a value: small named tuples that callers carry, select, repeat and join.
+"""Recurrent state as a value: small named tuples that callers carry, select, repeat and join; rows of unlike lengths.
 
 Every recurrent block is `y, state = block(x, state)`; nothing is hidden on a module, so a long recording is a fold
-over its pieces, and beam search is a re-ordering of rows. The helpers below work on any nesting of tuples whose
-leaves are tensors with the batch on their first axis.
+over its pieces, and beam search is a re-ordering of rows. The helpers work on any nesting of tuples whose leaves are
+tensors with the batch on their first axis.
+
+The blocks know one layout of a batch only: valid tokens first, padding after them. Rows padded on the left are rolled
+into that layout and back, so that even a carried convolution tail sits directly before the first valid token.
 """
 
 from __future__ import annotations
@@ -25,6 +28,11 @@ class BlockState(NamedTuple):
 
 
 State = tuple[BlockState, ...]  # one per layer
+
+
+def empty_state(weight: Tensor, ssm: Sequence[int], tail: Sequence[int]) -> BlockState:
+    """Zeros of these shapes where the weight is, in the precision of scans."""
+    return BlockState(*(weight.new_zeros(shape, dtype=scan_dtype(weight.dtype)) for shape in (ssm, tail)))
 
 
 def map_state(function: Callable[..., Tensor], *states: StateLike) -> StateLike:
@@ -72,15 +80,6 @@ def join(states: Sequence[StateLike]) -> StateLike:
     return map_state(lambda *leaves: torch.cat(leaves, dim=0), *states)
 
 
-def detach(state: StateLike) -> StateLike:
-    """The same values without their history, for truncated back-propagation."""
-    return map_state(lambda leaf: leaf.detach(), state)
-
-
-def to_device(state: StateLike, device: torch.device | str) -> StateLike:
-    return map_state(lambda leaf: leaf.to(device), state)
-
-
 def batch_size(state: Any) -> int:
     while not isinstance(state, Tensor):
         state = state[0]
@@ -97,3 +96,32 @@ def size_in_bytes(state: Any) -> int:
 def scan_dtype(dtype: torch.dtype) -> torch.dtype:
     """The precision of scans, states and the residual stream: float32, or float64 in a float64 model."""
     return torch.promote_types(dtype, torch.float32)
+
+
+def valid_mask(lengths: Tensor, size: int) -> Tensor:
+    """(batch, size) True where a token is real; `lengths` counts the valid tokens of each row."""
+    return torch.arange(size, device=lengths.device) < lengths[:, None]
+
+
+def roll_rows(x: Tensor, shifts: Tensor) -> Tensor:
+    """Each row of x (batch, length, ...) moved left by its own shift, around the end."""
+    batch, length = x.shape[:2]
+    index = (torch.arange(length, device=x.device) + shifts[:, None]) % length  # (batch, length)
+    return x[torch.arange(batch, device=x.device)[:, None], index]
+
+
+def left_to_right(x: Tensor, lengths: Tensor) -> Tensor:
+    """Left-padded rows as right-padded rows; `right_to_left` undoes it."""
+    return roll_rows(x, x.shape[1] - lengths.to(x.device))
+
+
+def right_to_left(x: Tensor, lengths: Tensor) -> Tensor:
+    return roll_rows(x, lengths.to(x.device))
+
+
+def last_valid(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """(batch, ...) the last valid position of every row of x (batch, length, ...)."""
+    if lengths is None:
+        return x[:, -1]
+    rows = torch.arange(x.shape[0], device=x.device)
+    return x[rows, (lengths.to(x.device) - 1).clamp(min=0)]

@@ -18,7 +18,7 @@ from samcli.records import ErrorInfo, Record, Word
 
 if TYPE_CHECKING:
     from samcli.engine.windows import Wave
-    from samcli.models.speech.recogniser import Recogniser
+    from samcli.models.speech import Recogniser
 
 RATE = 16_000
 PAUSE_SECONDS = 0.8
@@ -38,7 +38,7 @@ def load_recogniser(name: str, *, device: str = "auto", offline: bool = False) -
     from samcli.checkpoints.loading import ModelFiles, locate, refetch_if_damaged
     from samcli.checkpoints.modules import load_folder
     from samcli.models.device import pick_device
-    from samcli.models.speech.recogniser import Recogniser
+    from samcli.models.speech import Recogniser
     from samcli.ssm.fast.linear import accelerate
 
     place = pick_device(device)

@@ -13,6 +13,7 @@ from samcli.writers.files import explain
 LOG = "metrics.jsonl"
 PLACES = ("", "training", "state")  # of a run's folder in which its log may lie
 ASIDE = frozenset({"step", "of", "rate", "norm", "lent", "left", "seconds", "scenes/s", "examples/s", "stage"})
+WIDTH, HEIGHT = 64, 6  # of a chart, in characters
 LOWER = "▁▂▃▄▅▆▇█"  # eighths of a character's height
 
 Curve = list[tuple[float, float]]  # (step, value)
@@ -54,12 +55,12 @@ def choose(curves: dict[str, Curve], names: Sequence[str]) -> dict[str, Curve]:
     return {name: curves[name] for name in names or curves}
 
 
-def chart(name: str, curve: Curve, width: int = 64, height: int = 6) -> str:
+def chart(name: str, curve: Curve) -> str:
     """One curve as lines of text: the mean of each column's steps, from its lowest value to its highest."""
     first, last = curve[0][0], curve[-1][0]
-    columns: list[list[float]] = [[] for _ in range(width)]
+    columns: list[list[float]] = [[] for _ in range(WIDTH)]
     for step, value in curve:
-        place = 0 if last == first else round((step - first) / (last - first) * (width - 1))
+        place = 0 if last == first else round((step - first) / (last - first) * (WIDTH - 1))
         columns[place].append(value)
     means = [sum(values) / len(values) if values else None for values in columns]
     known = [mean for mean in means if mean is not None]
@@ -69,13 +70,13 @@ def chart(name: str, curve: Curve, width: int = 64, height: int = 6) -> str:
     for mean in means:
         held = mean if mean is not None else held  # a gap goes on as it was
         share = 0.5 if held is None or high == low else (held - low) / (high - low)
-        eighths.append(None if held is None else 1 + round(share * (8 * height - 1)))
+        eighths.append(None if held is None else 1 + round(share * (8 * HEIGHT - 1)))
     ends = (f"{high:.4g}", f"{low:.4g}")
     margin = max(map(len, ends))
     lines = [f"{name}: {curve[0][1]:.4g} at step {first:g}, {curve[-1][1]:.4g} at step {last:g}"]
-    for row in range(height - 1, -1, -1):
+    for row in range(HEIGHT - 1, -1, -1):
         cells = "".join(_cell(level, row) for level in eighths)
-        label = ends[0] if row == height - 1 else ends[1] if row == 0 else ""
+        label = ends[0] if row == HEIGHT - 1 else ends[1] if row == 0 else ""
         lines.append(f"{label:>{margin}} {cells.rstrip()}")
     return "\n".join(lines)
 

@@ -21,15 +21,16 @@ from torch import Tensor, nn
 
 from samcli.errors import SamError
 from samcli.training.optimiser import Average
+from samcli.training.progress import Figures, TimeLeft
 from samcli.training.second_core import SecondCore
 from samcli.training.stage import LoopOptions, Stage, Steps, Task, to_device
-from samcli.training.state import Figures, forget_after, from_older, names_to_save, read_state, write_state
+from samcli.training.state import forget_after, from_older, names_to_save, read_state, write_state
 from samcli.training.stopping import Stopping
 from samcli.training.team import Team
-from samcli.training.time_left import TimeLeft
 from samcli.writers.files import append_line, prepare_own_folder
 
 STATE, LOG = "state.pt", "metrics.jsonl"
+TRIES = 3  # steps that are measured before a training
 BAD_STEPS = 20  # in a row, until a run whose loss is no number is given up
 ALONE = Team(torch.device("cpu"))
 
@@ -93,71 +94,82 @@ class Trainer:
 
         `judge` measures the running mean of the network now and then, or the network itself where there is none.
         """
-        first = 0
         for number, stage in enumerate(self.stages):
-            if self.step < first + stage.steps:
+            if self.step < self._end_of(number):
                 learning = self._begin(stage)
                 task = stage.task()  # may take minutes, in which nothing is to be saved
                 with Stopping() as stopping, denormals_as_zero():
-                    if not self._run_stage(number, first, task, learning, report, judge, stopping):
+                    if not self._run_stage(number, task, learning, report, judge, stopping):
                         stopping.obey()
                         return False
-            first += self.stages[number].steps
         return True
+
+    def _end_of(self, number: int) -> int:
+        """The step after a stage's last one; a judge may have changed the plan."""
+        return sum(stage.steps for stage in self.stages[: number + 1])
 
     def _run_stage(
         self,
         number: int,
-        first: int,
         task: Task,
         learning: list[nn.Parameter],
         report: Report,
         judge: Judge | None,
         stopping: Stopping,
     ) -> bool:
-        """The steps of one stage, the first of which is `first`; False when asked to stop before the very end."""
-        stage, optimiser = self.stages[number], self._optimiser
-        assert optimiser is not None
+        """False when asked to stop before the very end."""
         batches = Steps(task, self.team, self.options, self.step).loaded()
-        helper = self._second_core(stage)
+        helper = self._second_core(self.stages[number])
         self.clock = TimeLeft(self.clock.judging)  # another part learns, at another pace
-        started = reported = saved = time.monotonic()
-        self.clock.step(started)
-        self._bad = examples = lent = 0
-        while self.step < first + stage.steps:
-            share = stage.pace.share(self.step - first, stage.steps)
-            for group, rate in zip(optimiser.param_groups, self._rates, strict=True):
-                group["lr"] = rate * share
-            weight, count = self._gradients((number, self.step - first), task, next(batches))
-            self._mean_gradients(learning, weight)
-            lent += helper.merge_gradient() if helper is not None else 0
-            norm = self._change(optimiser, learning, stage.pace.clip_norm)
-            if helper is not None:
-                helper.publish_weights()
-            examples += count * self.team.size
-            now = time.monotonic()
-            self.clock.step(now)
-            if self._is_due(self.options.report_every, first + stage.steps):
-                line = {"stage": stage.name, "rate": optimiser.param_groups[0]["lr"], "norm": norm}
-                line |= self.figures.means(self.team) | ({"lent": lent} if helper is not None else {})
-                line |= {"examples/s": round(examples / max(1e-9, now - reported), 2)}
-                self.write(line | {"seconds": round(now - started, 1)}, report)
-                examples, lent, reported = 0, 0, now
-            if judge is not None and self._is_due(self.options.judge_every, first + stage.steps):
+        self.clock.step()
+        self.figures.begin()
+        self._bad = 0
+        started = saved = time.monotonic()
+        while self.step < self._end_of(number):
+            self._take_step(number, task, next(batches), learning, helper)
+            if self._is_due(self.options.report_every, number):
+                line = {"stage": self.stages[number].name} | self._line(helper)
+                self.write(line | {"seconds": round(time.monotonic() - started, 1)}, report)
+            if judge is not None and self._is_due(self.options.judge_every, number):
                 self.judge(judge, report)
-                reported += self.clock.judging
-                stage = self.stages[number]  # what is judged may change the plan
-            last, asked = self.step >= first + stage.steps, self._is_asked(stopping)
-            if last and stage.own_optimiser:
+            last, asked = self.step >= self._end_of(number), self.team.any(stopping.asked is not None)
+            if last and self.stages[number].own_optimiser:
                 self._optimiser = None
-            if last or asked or now - saved > self.options.save_every_seconds:
+            if last or asked or time.monotonic() - saved > self.options.save_every_seconds:
                 self.save()
-                saved = now
+                saved = time.monotonic()
             if helper is not None and (last or asked):
                 helper.end()
             if asked and self.step < self.steps:
                 return False
         return True
+
+    def _take_step(
+        self, number: int, task: Task, batches: list[Any], learning: list[nn.Parameter], helper: SecondCore | None
+    ) -> None:
+        """Learn from the examples of one step."""
+        stage, step = self.stages[number], self.step - (self._end_of(number) - self.stages[number].steps)
+        assert self._optimiser is not None
+        for group, rate in zip(self._optimiser.param_groups, self._rates, strict=True):
+            group["lr"] = rate * stage.pace.share(step, stage.steps)
+        weight, examples = self._gradients((number, step), task, batches)
+        self.team.mean_gradients(learning, weight)
+        if helper is not None:
+            self.figures.lent += helper.merge_gradient()
+        self.figures.norm = self._change(self._optimiser, learning, stage.pace.clip_norm)
+        if helper is not None:
+            helper.publish_weights()
+        self.figures.examples += examples * self.team.size
+        self.clock.step()
+
+    def _line(self, helper: SecondCore | None) -> dict[str, float]:
+        """What is reported of the steps since the last line."""
+        assert self._optimiser is not None
+        line = {"rate": self._optimiser.param_groups[0]["lr"], "norm": self.figures.norm}
+        line |= self.figures.means(self.team)
+        if helper is not None:
+            line["lent"], self.figures.lent = self.figures.lent, 0
+        return line | {"examples/s": self.figures.rate()}
 
     def _change(self, optimiser: torch.optim.Optimizer, learning: list[nn.Parameter], clip_norm: float) -> float:
         """The weights, by their gradients; the norm of these. A step whose loss is no number is left out."""
@@ -175,8 +187,9 @@ class Trainer:
         self.step += 1
         return norm
 
-    def _is_due(self, every: int, end: int) -> bool:
-        return self.step == end or (every > 0 and self.step % every == 0)
+    def _is_due(self, every: int, number: int) -> bool:
+        """Whether so many steps are over again, or all of the stage's."""
+        return self.step == self._end_of(number) or (every > 0 and self.step % every == 0)
 
     def _begin(self, stage: Stage) -> list[nn.Parameter]:
         """Set free what learns, with an optimiser for it, or with the one that is there."""
@@ -223,37 +236,22 @@ class Trainer:
             self.figures.add({**outcome.parts, "weight": outcome.weight})
         return weight, examples
 
-    def _is_asked(self, stopping: Stopping) -> bool:
-        """Whether any process is asked to stop."""
-        asked = torch.tensor([float(stopping.asked is not None)], device=self.team.device)
-        self.team.all_reduce([asked])
-        return bool(asked)
-
-    def _mean_gradients(self, learning: list[nn.Parameter], weight: Tensor) -> None:
-        """The sums of gradients become means over all processes."""
-        self.team.all_reduce([weight])
-        if self.team.size > 1:  # all send the same, whatever each one's examples reached
-            for parameter in learning:
-                parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-        gradients = [parameter.grad for parameter in learning if parameter.grad is not None]
-        self.team.all_reduce(gradients)
-        if gradients and float(weight) != 1:
-            torch._foreach_div_(gradients, max(1e-9, float(weight)))
-
-    def seconds_of_a_step(self, task: Task, tries: int = 3) -> float:
+    def seconds_of_a_step(self, task: Task) -> float:
         """Measured on steps that are thrown away."""
         began = time.monotonic()
-        for batches, _ in zip(Steps(task, self.team, self.options, 0), range(tries), strict=False):
+        for batches, _ in zip(Steps(task, self.team, self.options, 0), range(TRIES), strict=False):
             self._gradients((0, 0), task, batches)
             self.network.zero_grad(set_to_none=True)
         self.figures.sums = {}
-        return (time.monotonic() - began) / tries
+        return (time.monotonic() - began) / TRIES
 
     def judge(self, judge: Judge, report: Report) -> None:
         """Measure the network, and log what comes of it."""
         began = time.monotonic()
         figures = judge(self.network if self.average.network is None else self.average.network)
-        self.clock.judged(time.monotonic() - began)
+        took = time.monotonic() - began
+        self.clock.judged(took)
+        self.figures.pause(took)
         self.write(figures, report)
 
     def write(self, figures: dict[str, Any], report: Report) -> None:

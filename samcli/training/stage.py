@@ -1,13 +1,19 @@
-"""What the training loop is given: stages, each with its examples, loss, pace and the parts that learn."""
+"""What the training loop is given: stages, each with its examples, loss, pace and the parts that learn.
+
+Which example comes when is a function of the seed and the place: a resumed training goes on where it was.
+"""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
@@ -97,3 +103,41 @@ def to_device(batch: Any, device: torch.device) -> Any:
     if isinstance(batch, list):
         return [to_device(item, device) for item in batch]
     return batch
+
+
+def generator(seed: int, place: int) -> np.random.Generator:
+    """The chances of the example at one place."""
+    return np.random.default_rng((seed, 1, place))
+
+
+class Shuffled:
+    """`order[place]`: every example once an epoch, each epoch in an order of its own."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.count, self.seed = count, seed
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, place: int) -> int:
+        epoch, at = divmod(place, self.count)
+        return int(_permutation(self.count, self.seed, epoch)[at])
+
+
+class Weighted:
+    """`order[place]`: an example drawn by its weight."""
+
+    def __init__(self, weights: NDArray[np.float64], seed: int) -> None:
+        self.edges, self.seed = np.cumsum(weights / weights.sum()), seed
+
+    def __len__(self) -> int:
+        return len(self.edges)
+
+    def __getitem__(self, place: int) -> int:
+        drawn = np.random.default_rng((self.seed, 2, place)).random()
+        return min(int(np.searchsorted(self.edges, drawn, side="right")), len(self.edges) - 1)
+
+
+@lru_cache(maxsize=4)
+def _permutation(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    return np.random.default_rng((seed, 3, epoch)).permutation(count)

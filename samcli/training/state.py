@@ -1,43 +1,20 @@
-"""What a training leaves on disk: the state that a stopped one goes on from, and the figures of its log."""
+"""What a training leaves on disk: the state that a stopped one goes on from, and its log."""
 
 from __future__ import annotations
 
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from samcli.training.stage import Stage
-from samcli.training.team import Team
 from samcli.writers.disk import own_file
 from samcli.writers.files import explain, write_whole
-
-
-class Figures:
-    """What the log says of the steps since its last line."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, float] = {}
-
-    def add(self, parts: Mapping[str, Tensor | float]) -> None:
-        """`weight` is among them: how much was summed."""
-        for name, value in parts.items():
-            self.sums[name] = self.sums.get(name, 0.0) + float(value)
-
-    def means(self, team: Team) -> dict[str, float]:
-        """Over all processes; the next ones begin anew."""
-        found, self.sums = dict(sorted(self.sums.items())), {}
-        if team.size > 1:
-            sums = torch.tensor(list(found.values()), dtype=torch.float32, device=team.device)
-            team.all_reduce([sums])
-            found = dict(zip(found, sums.tolist(), strict=True))
-        weight = found.pop("weight", 0.0) or 1.0
-        return {name: value / weight for name, value in found.items()}
 
 
 def names_to_save(network: nn.Module, stages: Sequence[Stage], everything: bool) -> list[str]:

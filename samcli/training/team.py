@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.distributed as processes
-from torch import Tensor
+from torch import Tensor, nn
 
 from samcli.errors import UsageError
 
@@ -50,6 +50,23 @@ class Team:
             processes.all_reduce(flat)
             for tensor, part in zip(bucket, torch.split(flat, [tensor.numel() for tensor in bucket]), strict=True):
                 tensor.copy_(part.view_as(tensor))
+
+    def any(self, mine: bool) -> bool:
+        """Whether it is so in any process."""
+        found = torch.tensor([float(mine)], device=self.device)
+        self.all_reduce([found])
+        return bool(found)
+
+    def mean_gradients(self, learning: Sequence[nn.Parameter], weight: Tensor) -> None:
+        """The sums of gradients become means over all processes; `weight` is how much this one summed."""
+        self.all_reduce([weight])
+        if self.size > 1:  # all send the same, whatever each one's examples reached
+            for parameter in learning:
+                parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        gradients = [parameter.grad for parameter in learning if parameter.grad is not None]
+        self.all_reduce(gradients)
+        if gradients and float(weight) != 1:
+            torch._foreach_div_(gradients, max(1e-9, float(weight)))
 
     def broadcast(self, tensors: Sequence[Tensor]) -> None:
         """Every tensor becomes the leader's, in place."""

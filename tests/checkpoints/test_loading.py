@@ -22,15 +22,15 @@ from samcli.checkpoints.loading import adapted, folder_revision, load_model, loc
 from samcli.checkpoints.modules import load_folder
 from samcli.checkpoints.tiny import tiny_network, tiny_tokenizer
 from samcli.errors import ModelError, UsageError
-from samcli.models.adapters.files import load_adapter
-from samcli.models.adapters.lora import AdapterConfig, adapter_parameters, add_adapter
 from samcli.models.encoders.dass import Dass, DassConfig
 from samcli.models.interface import SpeakOptions
+from samcli.models.lora import AdapterConfig, adapter_parameters, add_adapter
+from samcli.models.tuned import load_adapter
 from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.model import LanguageModel
 from samcli.text.labels import labels
 from tests.checkpoints.conftest import ROOT
-from tests.models.adapters.test_files import save_adapter
+from tests.models.test_tuned import save_adapter
 
 FIXTURES = ROOT / "tests" / "fixtures"
 EAT_WORDS = {

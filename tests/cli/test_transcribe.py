@@ -12,7 +12,7 @@ import soundfile
 import torch
 
 from samcli.checkpoints.format import save_module
-from samcli.models.speech.network import SpeechConfig, SpeechNetwork
+from samcli.models.speech import SpeechConfig, SpeechNetwork
 from samcli.records import Record, Word
 from samcli.tasks.transcribe import LINE_SECONDS, lines, within
 

@@ -13,11 +13,10 @@ import pytest
 
 from samcli.errors import UsageError
 from samcli.evaluation.comparison import compare
+from samcli.evaluation.datasets import read_references, stem
 from samcli.evaluation.metrics import java_scores
 from samcli.evaluation.metrics.text_scores import word_errors
-from samcli.evaluation.references.datasets import read_references, stem
-from samcli.evaluation.references.matching import Mismatch
-from samcli.evaluation.references.predictions import as_predictions, read_entries
+from samcli.evaluation.predictions import Mismatch, as_predictions, read_entries
 from samcli.records import Record, Tag
 from samcli.writers.formats import to_json
 

@@ -15,10 +15,9 @@ from samcli.engine.options import RunOptions
 from samcli.errors import UsageError
 from samcli.evaluation.comparison import compare
 from samcli.evaluation.data_suite import data_figures
+from samcli.evaluation.datasets import read_references
 from samcli.evaluation.metrics import java_scores
-from samcli.evaluation.references.datasets import read_references
-from samcli.evaluation.references.label_names import groups_of
-from samcli.evaluation.references.matching import Mismatch
+from samcli.evaluation.predictions import Mismatch, groups_of
 from samcli.records import Record, Tag
 from samcli.tasks.run import run
 from samcli.writers.formats import to_json

@@ -13,10 +13,10 @@ from samcli.audio.decode import read_sound
 from samcli.checkpoints.loading import load_model
 from samcli.engine.batches import release_memory
 from samcli.engine.hearing import hear
-from samcli.ssm.card.report import disagreement
 from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.generation import GenerationOptions, generate
 from samcli.ssm.language.model import LanguageModel
+from samcli.ssm.report import disagreement
 from samcli.ssm.triton import choice
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]

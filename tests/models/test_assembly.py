@@ -10,12 +10,11 @@ from torch.nn import functional as F
 
 from samcli.checkpoints.format import load_module, save_module
 from samcli.errors import ModelError
-from samcli.models.adapters.lora import AdapterConfig, add_adapter, merge_adapters, train_only_adapters
-from samcli.models.connector_base import ConnectorConfig
-from samcli.models.connectors import SeparatedConnector
+from samcli.models.connectors import ConnectorConfig, SeparatedConnector
 from samcli.models.encoders.dass import DassConfig
 from samcli.models.encoders.eat import EatConfig
 from samcli.models.interface import SpeakOptions
+from samcli.models.lora import AdapterConfig, add_adapter, merge_adapters, train_only_adapters
 from samcli.models.sam import Listener, SamConfig, SamNetwork
 from samcli.ssm.language.blocks import LanguageConfig
 from samcli.text.tokenizer import train_tokenizer

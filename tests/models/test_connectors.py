@@ -7,9 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samcli.models.connector_base import Connector, ConnectorConfig
-from samcli.models.connectors import build_connector
-from samcli.models.scan_connector import LAYOUT
+from samcli.models.connectors import LAYOUT, Connector, ConnectorConfig, build_connector
 
 KINDS = ["concat", "time-major", "frequency-major", "convolution", "scan"]
 SMALL = {"scan_state": 8, "scan_headdim": 8}

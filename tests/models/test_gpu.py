@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from samcli.models.connector_base import ConnectorConfig
-from samcli.models.connectors import build_connector
+from samcli.models.connectors import ConnectorConfig, build_connector
 from samcli.models.encoders.dass import Dass, DassConfig
 from samcli.models.encoders.eat import Eat, EatConfig
 from samcli.models.encoders.ssamba import Ssamba, SsambaConfig

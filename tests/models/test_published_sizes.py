@@ -8,10 +8,9 @@ import torch
 from torch import nn
 
 from samcli.checkpoints.catalogue import Entry, entries
-from samcli.models.adapters.lora import AdapterConfig, adapter_parameters, add_adapter
-from samcli.models.connector_base import ConnectorConfig
-from samcli.models.connectors import build_connector
+from samcli.models.connectors import ConnectorConfig, build_connector
 from samcli.models.encoders.registry import ENCODERS, SIZES, build_encoder
+from samcli.models.lora import AdapterConfig, adapter_parameters, add_adapter
 from samcli.models.sam import SamConfig, SamNetwork
 from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.model import LanguageModel

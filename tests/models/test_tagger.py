@@ -14,7 +14,7 @@ from samcli.models.encoders.dass import Dass, DassConfig
 from samcli.models.encoders.eat import Eat, EatConfig
 from samcli.models.encoders.ssamba import Ssamba, SsambaConfig
 from samcli.models.interface import SpeakOptions
-from samcli.models.tagger import Tagger, require
+from samcli.models.tagger import Tagger
 
 RATE = 16_000
 # small windows of 64 frames (0.64 s), so that long sounds are cheap
@@ -152,10 +152,6 @@ def test_half_precision_scores_in_single() -> None:
 def test_a_tagger_refuses_to_speak_and_names_one_that_can() -> None:
     model = tagger("dass")
     assert model.tasks == {"tag"}
-    require(model, "tag")
-    for task, verb in (("caption", "caption"), ("ask", "answer questions")):
-        with pytest.raises(ModelError, match=f"dass cannot {verb}.*--model sam-nano"):
-            require(model, task)
     encoding = model.encode(*sounds(0.5))
     for call in (
         lambda: model.listen(encoding, None),
@@ -164,15 +160,13 @@ def test_a_tagger_refuses_to_speak_and_names_one_that_can() -> None:
         lambda: model.select(None, [0]),
         lambda: model.join([]),
     ):
-        with pytest.raises(ModelError, match="no language model"):
+        with pytest.raises(ModelError, match=r"dass cannot (caption|answer questions): it has no .*--model sam-nano"):
             call()
 
 
 def test_an_encoder_without_head_cannot_tag() -> None:
     model = Tagger(Ssamba(replace(SSAMBA, classes=0)), name="ssamba-tiny", revision="r")
     assert model.tasks == frozenset() and model.encode(*sounds(0.5)).clip_logits is None
-    with pytest.raises(ModelError, match=r"ssamba-tiny cannot tag.*dass-medium"):
-        require(model, "tag")
 
 
 def test_labels_must_fit_the_head() -> None:

@@ -9,7 +9,6 @@ from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.generation import GenerationOptions, generate
 from samcli.ssm.language.model import LanguageModel
 from samcli.ssm.language.phi import PhiConfig, PhiLanguageModel
-from samcli.ssm.mambaout import GatedConvolutionBlock, MambaOut, MambaOutConfig
 from samcli.ssm.state import State
 
 CONFIGS = {
@@ -97,19 +96,3 @@ def test_phi_mamba(authors: type) -> None:
     for i in range(8):
         logits, state = model.step(case["input_ids"][:, 11 + i], state)
         close(logits, case["chunk2_logits"][:, i])
-
-
-def test_mambaout(authors: type) -> None:
-    fixture = authors("mambaout")
-    block = GatedConvolutionBlock(32, kernel=7, convolved=0.5).requires_grad_(False)
-    block.load_state_dict(fixture.under("block."))
-    close(block(fixture.case["input"]), fixture.case["output"])
-    config = MambaOutConfig(depths=(1, 1, 1, 1), dims=(8, 16, 24, 32), classes=7)
-    model = MambaOut(config).requires_grad_(False)
-    model.load_state_dict(fixture.under("model."))
-    picture = fixture.case["model_input"]
-    stem = model.downsample_layers[0](picture.permute(0, 2, 3, 1))
-    close(stem, fixture.case["model_stem"])
-    close(model.stages[0](stem), fixture.case["model_stage0"])
-    close(model.norm(model.features(picture).mean(dim=(1, 2))), fixture.case["model_pooled"])
-    close(model(picture), fixture.case["model_output"])

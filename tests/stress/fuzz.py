@@ -219,7 +219,7 @@ def adapter_seeds() -> list[bytes]:
 
 
 def read_adapter(path: Path) -> None:
-    from samcli.models.adapters.files import read_adapter_config
+    from samcli.models.tuned import read_adapter_config
 
     read_adapter_config(path.parent)
 

@@ -18,8 +18,7 @@ from torch import Tensor, nn
 from samcli.errors import OutputError
 from samcli.training.loop import DivergedError, Trainer
 from samcli.training.optimiser import Pace, Plateau
-from samcli.training.order import Shuffled, Weighted, generator
-from samcli.training.stage import LoopOptions, Outcome, Stage
+from samcli.training.stage import LoopOptions, Outcome, Shuffled, Stage, Weighted, generator
 from samcli.training.team import Team
 
 QUICK = LoopOptions(batch=6, report_every=2, average=0.9)

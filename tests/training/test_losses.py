@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from samcli.audio.front_end import EVEN_32K
-from samcli.models.connector_base import ConnectorConfig
+from samcli.models.connectors import ConnectorConfig
 from samcli.models.encoders.nano import NanoConfig
 from samcli.models.interface import SpeakOptions
 from samcli.models.listener_state import TagSummary

@@ -72,7 +72,7 @@ def machine(device: str) -> dict[str, Any]:
     import torch
 
     from samcli._version import __version__
-    from samcli.ssm.fast.report import loops
+    from samcli.ssm.report import loops
 
     facts: dict[str, Any] = {"samcli": __version__, "torch": torch.__version__, "python": platform.python_version()}
     facts |= {"system": platform.platform(terse=True), "cores": os.cpu_count(), "threads": torch.get_num_threads()}

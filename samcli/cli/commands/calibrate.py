@@ -16,7 +16,7 @@ from samcli.errors import ExitCode, UsageError
 from samcli.writers.rows import Columns
 
 if TYPE_CHECKING:
-    from samcli.evaluation.calibration.recordings import Calibrated
+    from samcli.evaluation.calibration import Calibrated
 
 FIGURES = ("precision", "recall", "f1")
 ENDS = tuple(f"{name}{end}" for name in FIGURES for end in ("", "_low", "_high"))
@@ -49,7 +49,7 @@ def calibrate(data: Data, flags: CalibrateFlags) -> ExitCode:
 
     The thresholds are stored beside the model; those of a model that is not yours go into a folder that --model takes.
     """
-    from samcli.evaluation.calibration.recordings import calibrate
+    from samcli.evaluation.calibration import calibrate
     from samcli.training.tune.recordings import read_data
 
     streams = output()

@@ -146,8 +146,7 @@ def kernels() -> Iterator[Finding]:
     """The scans that run here, against their recurrences taken one step at a time in double precision."""
     import torch
 
-    from samcli.bench.scan_agreement import scan_differences
-    from samcli.ssm.fast.report import describe
+    from samcli.ssm.report import describe, scan_differences
 
     for name, words in describe().items():
         yield Finding("kernel", name, words)
@@ -166,7 +165,7 @@ def production(device: str) -> Finding:
     import torch
 
     from samcli.checkpoints.loading import load_model
-    from samcli.ssm.card.report import disagreement
+    from samcli.ssm.report import disagreement
 
     model: Any = load_model("sam-nano", device=device)
     dtype = model.network.language.lm_head.weight.dtype

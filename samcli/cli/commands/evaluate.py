@@ -98,11 +98,11 @@ def measured(streams: Output, corpus: Path, flags: EvalFlags) -> dict[str, Any]:
 
     model = load_here(flags)
     if flags.retrieval:
-        from samcli.evaluation.nano.retrieval import retrieval_figures
+        from samcli.evaluation.nano.likelihood import retrieval_figures
 
         return retrieval_figures(model, corpus, quick=flags.quick, progress=streams.progress)
     if flags.refine:
-        from samcli.evaluation.nano.refinement import refine_figures
+        from samcli.evaluation.nano.likelihood import refine_figures
 
         return refine_figures(model, corpus, quick=flags.quick, progress=streams.progress)
     from samcli.evaluation.nano.suite import nano_figures

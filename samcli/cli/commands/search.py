@@ -246,7 +246,7 @@ def read_texts(name: str) -> list[str]:
             raise UsageError("Standard input is a terminal: pipe sentences into it, or name a file instead of '-'.")
         lines = streams.stdin.read().decode("utf-8-sig", "replace").splitlines()
     elif Path(name).suffix.lower() in (".csv", ".tsv", ".json", ".jsonl"):
-        from samcli.evaluation.references.datasets import read_references
+        from samcli.evaluation.datasets import read_references
 
         lines = [caption for item in read_references(Path(name)).items.values() for caption in item.captions]
     else:

@@ -118,7 +118,7 @@ def align(
 
 def recipe_of(flags: AlignFlags, team: Team) -> AlignRecipe:
     """The recipe these flags ask for."""
-    from samcli.models.connector_base import ConnectorConfig
+    from samcli.models.connectors import ConnectorConfig
     from samcli.training.align.network import AlignRecipe
 
     check_choice("--connector", flags.connector, CONNECTORS)

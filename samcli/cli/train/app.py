@@ -167,7 +167,7 @@ def deliver(network: SamNetwork, place: Path, recipe: NanoRecipe, corpus: Corpus
     release(made, tokenizer, place / "model", *words)
     if flags.calibrate:
         from samcli.checkpoints.calibration import write_calibration
-        from samcli.evaluation.calibration.held_back import calibrate_encoder
+        from samcli.evaluation.nano.held_back import calibrate_encoder
 
         status = output().status
         found = calibrate_encoder(

@@ -57,9 +57,9 @@ def pretrain(
         raise UsageError(f"{str(flags.probe)!r} is no corpus: there is no manifest.csv in it.")
     inputs = find_sounds(folders)
     with teaching(flags) as (out, team):
+        from samcli.training import pretrain as pretraining
         from samcli.training.frames import FrameStore
         from samcli.training.model_folder import ModelFolder
-        from samcli.training.pretrain import recipe as pretraining
 
         streams = output()
         recipe = pretraining.PretrainRecipe()

@@ -58,7 +58,7 @@ def speech(
         from samcli.training.frames import FrameStore
         from samcli.training.model_folder import ModelFolder
         from samcli.training.speech import recipe as teaching_speech
-        from samcli.training.speech.frames import NONE
+        from samcli.training.speech.material import NONE
 
         streams = output()
         recipe = teaching_speech.SpeechRecipe(teaching_speech.sized(flags.size, utterances))

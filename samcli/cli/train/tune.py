@@ -51,7 +51,7 @@ def tune(data: Data, flags: TuneFlags) -> ExitCode:
     """
     out = check_flags(flags)
     streams = output()
-    from samcli.models.adapters.tuned import encoder_of
+    from samcli.models.tuned import encoder_of
     from samcli.training.tune.base import TuneRecipe, load_base
     from samcli.training.tune.folder import check_new, open_folder, settings_of
     from samcli.training.tune.recipe import read_others, tune

@@ -6,11 +6,12 @@ half the true event's length where that is more. Every event is matched at most 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 COLLAR_SECONDS = 0.5
 LENGTH_SHARE = 0.5  # of the true event, by which its end may be missed
@@ -47,13 +48,12 @@ class Counts:
         return 2 * self.hits / max(1, 2 * self.hits + self.misses + self.inventions)
 
 
-def collar_counts(
-    found: Iterable[LabelledEvent],
-    there: Iterable[LabelledEvent],
-    collar: float = COLLAR_SECONDS,
-    length_share: float = LENGTH_SHARE,
-    ends: bool = True,
-) -> Counts:
+def f1_of(counts: Sequence[Counts]) -> Callable[[NDArray[np.int64]], float]:
+    """The F1 of drawn recordings, for an interval."""
+    return lambda rows: sum((counts[int(row)] for row in rows), Counts()).f1
+
+
+def collar_counts(found: Iterable[LabelledEvent], there: Iterable[LabelledEvent], ends: bool = True) -> Counts:
     """Events of one recording; without `ends` only the starts must agree."""
     guesses, truths = _by_label(found), _by_label(there)
     total = Counts()
@@ -61,12 +61,13 @@ def collar_counts(
         mine, true = guesses.get(label, []), truths.get(label, [])
         fits = []
         for truth in true:
-            slack = max(collar, length_share * (truth.end - truth.start)) if ends else float("inf")
+            slack = max(COLLAR_SECONDS, LENGTH_SHARE * (truth.end - truth.start)) if ends else float("inf")
             fits.append(
                 [
                     place
                     for place, event in enumerate(mine)
-                    if abs(event.start - truth.start) <= collar + 1e-9 and abs(event.end - truth.end) <= slack + 1e-9
+                    if abs(event.start - truth.start) <= COLLAR_SECONDS + 1e-9
+                    and abs(event.end - truth.end) <= slack + 1e-9
                 ]
             )
         hits = most_pairs(fits)

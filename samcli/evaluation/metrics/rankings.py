@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from samcli.errors import UsageError
+from samcli.evaluation.datasets import References, stem
 from samcli.evaluation.figures import Figure, share
-from samcli.evaluation.metrics.ranking import CUTS, average_precisions, recall_hits
-from samcli.evaluation.references.datasets import References, stem
-from samcli.evaluation.references.matching import Mismatch
+from samcli.evaluation.predictions import Mismatch
 
 Ranked = dict[str, list[str]]  # what was found for each query, best first
+CUTS = (1, 5, 10)
 
 
 def are_rankings(entries: Sequence[Mapping[str, Any]]) -> bool:
@@ -76,3 +79,30 @@ def _rank(entry: Mapping[str, Any]) -> int:
 
 def _plain(text: str) -> str:
     return " ".join(text.split())
+
+
+def recall_hits(relevant: Sequence[frozenset[str]], ranked: Sequence[Sequence[str]], cut: int) -> NDArray[np.bool_]:
+    """For each query whether a right item is among the first `cut`."""
+    return np.array(
+        [not right.isdisjoint(list(found)[:cut]) for right, found in zip(relevant, ranked, strict=True)], bool
+    )
+
+
+def average_precisions(
+    relevant: Sequence[frozenset[str]], ranked: Sequence[Sequence[str]], cut: int = 10
+) -> NDArray[np.float64]:
+    """For each query the mean precision at its right items among the first `cut`, of as many as could be there."""
+    values = []
+    for right, found in zip(relevant, ranked, strict=True):
+        hits, total = 0, 0.0
+        for place, item in enumerate(list(found)[:cut], 1):
+            if item in right:
+                hits += 1
+                total += hits / place
+        values.append(total / max(1, min(len(right), cut)))
+    return np.array(values, np.float64)
+
+
+def ranked_by(scores: NDArray[np.floating], names: Sequence[str]) -> list[list[str]]:
+    """The names by falling score (queries, items); equal scores in the order of the names given."""
+    return [[names[int(place)] for place in np.argsort(-row, kind="stable")] for row in scores]

@@ -33,10 +33,10 @@ def words(text: str) -> Words:
     return tuple(match.group().replace("’", "'") for match in WORD.finditer(text.lower()))
 
 
-def grams(sentence: Words, longest: int = LONGEST) -> Counter[Gram]:
-    """Every run of 1 to `longest` words, with how often it occurs."""
+def grams(sentence: Words) -> Counter[Gram]:
+    """Every run of 1 to LONGEST words, with how often it occurs."""
     return Counter(
-        sentence[at : at + length] for length in range(1, longest + 1) for at in range(len(sentence) - length + 1)
+        sentence[at : at + length] for length in range(1, LONGEST + 1) for at in range(len(sentence) - length + 1)
     )
 
 

@@ -5,17 +5,22 @@ Everything drawn here is drawn from fixed seeds over the sorted clips, so every 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from samcli.audio import read_sound
+from samcli.engine.hearing import Progress
+from samcli.evaluation.figures import Figure
 from samcli.evaluation.metrics.wording import names_of, names_of_kind, shares_words
+from samcli.models.interface import SoundModel
 from samcli.training.language.sounds import Kind, kind_of, related
 from samcli.training.nano.corpus import Clip, Corpus
 
@@ -97,9 +102,9 @@ class DevSounds:
             found.setdefault(clip.kind.base, []).append(clip)
         return dict(sorted(found.items()))
 
-    def two_event_scenes(self, count: int, seed: int = 300) -> list[TwoEvents]:
+    def two_event_scenes(self, count: int) -> list[TwoEvents]:
         """Ten seconds each: a sound, a short gap, another sound of a kind that words can tell apart from the first."""
-        chance = np.random.default_rng(seed)
+        chance = np.random.default_rng(300)
         kinds = self.by_kind()
         scenes: list[TwoEvents] = []
         for _ in range(100 * count):  # most draws fit; a corpus of one kind must not hang
@@ -180,13 +185,28 @@ def _one_after_another(first: DevClip, second: DevClip, chance: np.random.Genera
     return scene
 
 
-def draw(items: Sequence[Kind], count: int, chance: np.random.Generator) -> list[Kind]:
-    """Some of the items, none twice."""
-    chosen = chance.permutation(len(items))[:count]
-    return [items[int(place)] for place in chosen]
-
-
 def corpus_of(folder: Path) -> Corpus:
     from samcli.text.labels import labels
 
     return Corpus.read(folder, labels())
+
+
+class Measurement:
+    """The clips, decoded, and the clock that began with them."""
+
+    def __init__(self, model: SoundModel, corpus_folder: str | Path, every: int, progress: Progress) -> None:
+        self._model, self._began = model, time.monotonic()
+        self.sounds = DevSounds.read(
+            corpus_of(Path(corpus_folder)), every, lambda done, total: progress("reading the clips", done, total)
+        )
+
+    def report(self, size: dict[str, Any], figures: Sequence[Figure], details: dict[str, Any]) -> dict[str, Any]:
+        """What all suites report: who was measured, on how much, in what time, and what was found."""
+        return {
+            "model": self._model.name,
+            "revision": self._model.revision,
+            **size,
+            "seconds_taken": round(time.monotonic() - self._began, 1),
+            "figures": [figure.to_dict() for figure in figures],
+            "details": details,
+        }

@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 
 from samcli.audio import read_sound
 from samcli.engine.hearing import Progress, hear
-from samcli.evaluation.calibration.error import calibration_error
 from samcli.evaluation.figures import Figure, interval_over
 from samcli.evaluation.nano.dev_sounds import RATE
-from samcli.evaluation.nano.dev_tags import POSITIVES
+from samcli.evaluation.nano.tags import POSITIVES
 from samcli.evaluation.nano.targets import table_figure
 from samcli.models.interface import SoundModel
 from samcli.training.nano.corpus import Clip, Corpus
@@ -42,6 +41,8 @@ KEYS = ("left_out_first_five", "left_out_map", "left_out_error")
 Scores = NDArray[np.float32]
 Truth = NDArray[np.bool_]
 Measure = Callable[[NDArray[np.int64]], float]
+BINS = 15
+LEAST = 0.05  # what is scored lower is not called a tag
 
 
 def left_out_figures(model: SoundModel, corpus: Corpus, every: int, progress: Progress) -> list[Figure]:
@@ -70,10 +71,11 @@ def left_out_figures(model: SoundModel, corpus: Corpus, every: int, progress: Pr
     return figures
 
 
-def left_out_clips(corpus: Corpus, sources: Sequence[str] = LEFT_OUT) -> list[Clip]:
-    """Labelled clips of these sources, by their files' names."""
-    chosen = set(sources)
-    found = [clip for clip in corpus.split("train") if clip.source in chosen and clip.audioset and clip.trust != "none"]
+def left_out_clips(corpus: Corpus) -> list[Clip]:
+    """Labelled clips of the sources left out, by their files' names."""
+    found = [
+        clip for clip in corpus.split("train") if clip.source in LEFT_OUT and clip.audioset and clip.trust != "none"
+    ]
     return sorted(found, key=lambda clip: clip.file)
 
 
@@ -125,7 +127,22 @@ def ancestors_of(ontology: Path) -> dict[str, frozenset[str]]:
     return {node["name"]: above(node["name"]) for node in nodes.values()}
 
 
-def first_hits(scores: Scores, truth: Truth, first: int = FIRST) -> Truth:
+def first_hits(scores: Scores, truth: Truth) -> Truth:
     """Whether one of each clip's first tags is right."""
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :first]
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :FIRST]
     return np.asarray(np.take_along_axis(truth, best, 1).any(1), bool)
+
+
+def calibration_error(scores: Scores, truth: Truth) -> float:
+    """How far scores are from how often they are right: the expected calibration error of all tags; NaN without any.
+
+    Tags of like scores go together; of each such bin the mean score should be the share that is right.
+    """
+    chosen = scores >= LEAST
+    score, right = scores[chosen].astype(np.float64), truth[chosen]
+    if not score.size:
+        return float("nan")
+    place = np.minimum((score * BINS).astype(int), BINS - 1)
+    scored = np.bincount(place, score, minlength=BINS)
+    were_right = np.bincount(place, right, minlength=BINS)
+    return float(np.abs(scored - were_right).sum() / score.size)

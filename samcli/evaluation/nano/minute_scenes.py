@@ -6,7 +6,7 @@ classes of the split's clips: finding one of those where it is not counts agains
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,17 +40,20 @@ class MinuteScene:
     events: tuple[LabelledEvent, ...]
 
 
-def minute_scenes(
-    sounds: DevSounds, classes: dict[str, tuple[str, ...]], count: int, seed: int = 60
-) -> list[MinuteScene]:
+def minute_scenes(sounds: DevSounds, classes: dict[str, tuple[str, ...]], count: int) -> list[MinuteScene]:
     """Scenes of clips whose kinds have AudioSet names; `classes` as `timeline_classes` gives them."""
-    chance = np.random.default_rng(seed)
+    chance = np.random.default_rng(60)
+    groups = clips_by_class(sounds, classes)
+    return [_scene(groups, chance) for _ in range(count)] if groups else []
+
+
+def clips_by_class(sounds: DevSounds, classes: Container[str]) -> dict[str, list[DevClip]]:
     groups: dict[str, list[DevClip]] = {}
     for clip in sounds.singles:
         label = class_of(clip)
-        if label in classes:
+        if label is not None and label in classes:
             groups.setdefault(label, []).append(clip)
-    return [_scene(groups, chance) for _ in range(count)] if groups else []
+    return groups
 
 
 def timeline_classes(sounds: DevSounds) -> dict[str, tuple[str, ...]]:

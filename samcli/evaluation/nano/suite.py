@@ -15,18 +15,15 @@ from typing import Any
 
 from samcli.engine.hearing import Progress
 from samcli.engine.options import RunOptions
-from samcli.evaluation import figures as tables
-from samcli.evaluation.answers import long_figures as nano_long
-from samcli.evaluation.answers.phrasings import asked_figures, phrasing_figures
-from samcli.evaluation.answers.quiz import quiz_of
-from samcli.evaluation.answers.replies import replies
-from samcli.evaluation.figures import Figure
-from samcli.evaluation.nano import tags as nano_tags
-from samcli.evaluation.nano import words as nano_words
-from samcli.evaluation.nano.dev_sounds import RATE
+from samcli.evaluation.figures import HEADER, Figure, markdown, rows
+from samcli.evaluation.nano.dev_sounds import RATE, Measurement
 from samcli.evaluation.nano.left_out import left_out_figures
-from samcli.evaluation.nano.measurement import Measurement
+from samcli.evaluation.nano.long_figures import long_figures
+from samcli.evaluation.nano.phrasings import asked_figures, phrasing_figures
+from samcli.evaluation.nano.quiz import quiz_of, replies
+from samcli.evaluation.nano.tags import tag_figures, timeline_figures, variant_figures
 from samcli.evaluation.nano.targets import TARGETS
+from samcli.evaluation.nano.words import answer_figures, caption_figures, scene_figures, special_figures
 from samcli.models.interface import SoundModel
 from samcli.tasks.composed import composed
 
@@ -79,24 +76,24 @@ def measure(
     details: dict[str, Any] = {}
     if speaks:
         for name, (found, entries) in {
-            "captions": nano_words.caption_figures(sounds, heard),
-            "answers": nano_words.answer_figures(sounds, heard, quizzes),
-            "scenes": nano_words.scene_figures(sounds, model, size.scenes, progress),
-            "special": nano_words.special_figures(sounds, model, progress),
+            "captions": caption_figures(sounds, heard),
+            "answers": answer_figures(sounds, heard, quizzes),
+            "scenes": scene_figures(sounds, model, size.scenes, progress),
+            "special": special_figures(sounds, model, progress),
         }.items():
             figures += found
             details[name] = entries
     task = composed("caption", model, RunOptions()) if speaks else None
     if task is not None:
-        found, details["long"] = nano_long.long_figures(sounds, model, task, size.long, progress)
+        found, details["long"] = long_figures(sounds, model, task, size.long, progress)
         figures += found + phrasing_figures(sounds, model, task, heard, quizzes)
         found, details["asked"] = asked_figures()
         figures += found
     if "tag" in model.tasks:
-        figures += nano_tags.tag_figures(sounds, model, heard)
+        figures += tag_figures(sounds, model, heard)
         figures += left_out_figures(model, sounds.corpus, size.every, progress)
-        figures += nano_tags.timeline_figures(sounds, model, size.minutes, progress)
-        figures += nano_tags.variant_figures(sounds, model, heard, size.variants, progress)
+        figures += timeline_figures(sounds, model, size.minutes, progress)
+        figures += variant_figures(sounds, model, heard, size.variants, progress)
     order = list(TARGETS)
     figures.sort(key=lambda figure: order.index(figure.key))
     seconds = round(sum(clip.clip.seconds for clip in sounds.clips), 1)
@@ -106,9 +103,9 @@ def measure(
 def report_rows(report: dict[str, Any]) -> list[tuple[str, ...]]:
     """Cells for a table on a terminal, under `figures.HEADER`."""
     fields = [{key: value for key, value in entry.items() if key != "reached"} for entry in report["figures"]]
-    return tables.rows(Figure(**entry) for entry in fields)
+    return rows(Figure(**entry) for entry in fields)
 
 
 def report_markdown(report: dict[str, Any]) -> str:
     """The table for a model card."""
-    return tables.markdown(tables.HEADER, report_rows(report))
+    return markdown(HEADER, report_rows(report))

@@ -8,17 +8,17 @@ row were alone.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from samcli.ssm.fast.maps import ACTIVATIONS, channels_last, convolved
-
 BAND_STRIDE = 32  # mel bands, and frames, of one cell of the last map
 BANDS = 128
 WIDEN = 6  # channels of the last map over those of the last block
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"none": lambda x: x, "relu": F.relu, "hardswish": F.hardswish}
 
 
 class BlockShape(NamedTuple):
@@ -72,11 +72,11 @@ class ConvNorm(nn.Module):
         self.learns_statistics = False  # true only while a trunk is trained from noise
 
     def forward(self, x: Tensor) -> Tensor:
+        activation, conv = ACTIVATIONS[self.activation], self.conv
         if self.training and self.learns_statistics:
-            return ACTIVATIONS[self.activation](self.norm(self.conv(x)))
-        conv = self.conv
+            return activation(self.norm(conv(x)))
         weight, bias = self.folded()
-        return convolved(x, weight, bias, conv.stride, conv.padding, conv.groups, self.activation)  # type: ignore[arg-type]
+        return activation(F.conv2d(x, weight, bias, conv.stride, conv.padding, groups=conv.groups))
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weight and bias of the one convolution that equals this one and its norm."""
@@ -154,6 +154,11 @@ class MobileNet(nn.Module):
             if number in self.taps:
                 maps.append(x)
         return [*maps, self.last(x)]
+
+
+def channels_last(maps: Tensor) -> Tensor:
+    """(batch, height, width) as maps of one channel, laid out so that convolutions keep channels side by side."""
+    return maps.contiguous()[..., None].permute(0, 3, 1, 2)  # `Tensor.contiguous` would leave one channel's strides
 
 
 def within(x: Tensor, steps: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from samcli.models.encoders.mobilenet import BAND_STRIDE, TRUNKS, MobileNet
 from samcli.models.encoders.parts import BLOCK, Blocks, in_their_part, without_empty
 from samcli.models.interface import Encoding
 from samcli.ssm.bidirectional import BidirectionalConfig, BidirectionalMamba2
-from samcli.ssm.mambaout import MambaOutMixer
+from samcli.ssm.gated import MambaOutMixer
 from samcli.ssm.norms import RMSNorm
 
 FRAMES_PER_TOKEN = 8  # three halvings in time: 100 frames/s become 12.5 tokens/s

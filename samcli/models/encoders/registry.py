@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from samcli.errors import ModelError
-from samcli.models import mixture, scan_connector
+from samcli.models import connectors, mixture
 from samcli.models.encoders import aum, dass, eat, nano, ssamba
 from samcli.models.encoders.base import Encoder, EncoderKind
 
@@ -15,7 +15,7 @@ KINDS = (nano.KIND, eat.KIND, dass.KIND, ssamba.KIND, aum.KIND)
 ENCODERS: dict[str, EncoderKind] = {kind.name: kind for kind in KINDS}
 
 SIZES: dict[str, Any] = {name: config for kind in ENCODERS.values() for name, config in kind.sizes.items()}
-PARTS = {"mlmamba-connector": scan_connector.LAYOUT, "mixture": mixture.LAYOUT}  # published, but no models
+PARTS = {"mlmamba-connector": connectors.LAYOUT, "mixture": mixture.LAYOUT}  # published, but no models
 
 
 def build_encoder(config: EncoderConfig) -> Encoder:

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from samcli.errors import ModelError
+from samcli.models.encoders.aum import VimMixer
 from samcli.models.encoders.base import EncoderKind, PaddingEncoder, Published, Reading
-from samcli.models.encoders.vim import VimMixer
 from samcli.models.layouts import Layout, Shapes, count_classes, count_layers, shape_of
 
 

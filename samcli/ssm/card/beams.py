@@ -1,8 +1,8 @@
 """Beam search where the scores are: no token waits for the processor.
 
-The same search as in `samcli.ssm.language.beams`, with the same result, as operations on tensors. Rows that are done
-run along, since a captured step serves one number of rows; only every few tokens the processor asks whether any row
-still searches.
+The same search as in `samcli.ssm.language.generation`, with the same result, as operations on tensors. Rows that are
+done run along, since a captured step serves one number of rows; only every few tokens the processor asks whether any
+row still searches.
 """
 
 from __future__ import annotations

@@ -45,8 +45,8 @@ class CardDecoder:
         for layer, old in zip(backbone.layers, state, strict=True):
             norm, mixer = cast(ResidualBlock, layer).norm, cast(Mamba2, layer.mixer)
             heard = added_norm(stream, added, norm.weight, norm.eps)
-            y, new = mixer.stepped(mixer.project_in(heard[:, None]), old, owned)
-            added = mixer.project_out(y)[:, 0]
+            y, new = mixer.stepped(mixer.in_proj(heard[:, None]), old, owned)
+            added = mixer.out_proj(y)[:, 0]
             states.append(new)
         last = backbone.norm_f
         return self.model.lm_head(added_norm(stream, added, last.weight, last.eps)), tuple(states)

@@ -36,8 +36,8 @@ class DecodingLayer:
         dtype = scan_dtype(mixer.A_log.dtype)
         self.norm, self.inner_norm = block.norm.weight.to(dtype), mixer.norm.weight.to(dtype)
         self.eps, self.inner_eps = (torch.tensor([eps], dtype=dtype) for eps in (block.norm.eps, c.norm_eps))
-        self.project_in = _few_rows(mixer.project_in, mixer.in_proj, block.norm.weight.dtype)
-        self.project_out = _few_rows(mixer.project_out, mixer.out_proj, block.norm.weight.dtype)
+        self.project_in = _few_rows(mixer.in_proj, block.norm.weight.dtype)
+        self.project_out = _few_rows(mixer.out_proj, block.norm.weight.dtype)
         self.taps = mixer.conv1d.weight[:, 0].t().to(dtype).contiguous()  # (width, channels)
         self.conv_bias = torch.zeros(c.conv_channels) if mixer.conv1d.bias is None else mixer.conv1d.bias
         self.conv_bias = self.conv_bias.to(dtype)
@@ -87,15 +87,13 @@ def _per_rms(x: Tensor, eps: Tensor) -> Tensor:
     return torch.addcmul(eps, length, length, value=1 / x.shape[-1]).rsqrt_()
 
 
-def _few_rows(
-    project: Callable[[Tensor], Tensor], module: nn.Module, weights: torch.dtype
-) -> Callable[[Tensor], Tensor]:
+def _few_rows(module: nn.Module, weights: torch.dtype) -> Callable[[Tensor], Tensor]:
     """A projection of (batch, width) in the scan's dtype; what stands in for it may look at (batch, length, width)."""
     if type(module) is FastLinear and module.product is not None:
         return module.product.rows
     if isinstance(module, nn.Linear):
-        return lambda x: project(x.to(weights)).to(x.dtype)
-    return lambda x: project(x[:, None].to(weights))[:, 0].to(x.dtype)
+        return lambda x: module(x.to(weights)).to(x.dtype)
+    return lambda x: module(x[:, None].to(weights))[:, 0].to(x.dtype)
 
 
 class Decoder:

@@ -56,16 +56,6 @@ def parts_of(weight: Tensor) -> Tensor:
     return weight.detach().view(parts, outputs // parts, inputs)
 
 
-def times_transposed(a: Tensor, b: Tensor) -> Tensor:
-    """a (..., m, k) times the transpose of b (..., n, k), the leading axes alike."""
-    if not (kernels.onednn_applies(a, b) and onednn_products()):
-        return a @ b.transpose(-1, -2)
-    if a[..., 0, 0].numel() == 1:
-        return _onednn(a.reshape(a.shape[-2:]), b.reshape(b.shape[-2:]), None).view(*a.shape[:-1], b.shape[-2])
-    pairs = zip(a.flatten(0, -3), b.flatten(0, -3), strict=True)
-    return torch.stack([_onednn(left, right, None) for left, right in pairs]).view(*a.shape[:-1], b.shape[-2])
-
-
 def version(weight: Tensor) -> int:
     """Grows with every change in place; inference tensors cannot be changed and do not count."""
     return 0 if weight.is_inference() else weight._version
@@ -106,20 +96,15 @@ class PackedProduct:
 
     def rows(self, x: Tensor) -> Tensor:
         """(rows, in) of float32 or the weight's dtype to (rows, out) of the same."""
-        dtype, count = self.weight.dtype, len(x)
+        dtype = self.weight.dtype
         if self.packed is None:
             return F.linear(x.to(dtype), self.weight, self.bias).to(x.dtype)
-        if count == 1 and self.parts is not None:
+        if len(x) == 1 and self.parts is not None:
             return one_row(x, self.parts, self.bias)
-        if count >= FEWEST_ROWS and x.dtype is dtype:
-            return _packed(x.contiguous(), self.packed, self.bias)
-        if count < FEWEST_ROWS:  # one of them several times over, which is cheaper to make than rows of zeros
-            x = x.expand(FEWEST_ROWS, -1) if count == 1 else torch.cat([x, x[:1].expand(FEWEST_ROWS - count, -1)])
-        return _packed(x.to(dtype).contiguous(), self.packed, self.bias)[:count].to(x.dtype)
+        return _packed(x.to(dtype).contiguous(), self.packed, self.bias).to(x.dtype)
 
 
 PACKED_ROWS = 512  # rows of x that a packed weight is laid out for; it serves any number
-FEWEST_ROWS = 4  # fewer take longer than as many
 
 
 def packable(weight: Tensor) -> bool:

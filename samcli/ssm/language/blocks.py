@@ -14,7 +14,7 @@ from samcli.ssm.mamba import Mamba, MambaConfig
 from samcli.ssm.mamba2 import Mamba2, Mamba2Config
 from samcli.ssm.mamba3 import Mamba3, Mamba3Config
 from samcli.ssm.norms import RMSNorm
-from samcli.ssm.state import BlockState, State, scan_dtype
+from samcli.ssm.state import BlockState
 
 Mixer = Mamba3 | Mamba2 | Mamba | GatedConvolution
 
@@ -47,23 +47,11 @@ class LanguageConfig:
 
 def build_mixer(config: LanguageConfig) -> Mixer:
     c = config
+    heads = c.d_model, c.d_state, c.expand, c.headdim, c.ngroups, c.chunk_size
     if c.layer == "mamba2":
-        return Mamba2(
-            Mamba2Config(
-                d_model=c.d_model,
-                d_state=c.d_state,
-                d_conv=c.d_conv,
-                expand=c.expand,
-                headdim=c.headdim,
-                ngroups=c.ngroups,
-                chunk_size=c.chunk_size,
-                norm_eps=c.norm_eps,
-                bias=c.bias,
-                conv_bias=c.conv_bias,
-            )
-        )
+        return Mamba2(Mamba2Config(*heads, c.d_conv, c.norm_eps, c.bias, c.conv_bias))
     if c.layer == "mamba3":
-        return Mamba3(Mamba3Config(c.d_model, c.d_state, c.expand, c.headdim, c.ngroups, c.turned, c.chunk_size))
+        return Mamba3(Mamba3Config(*heads, c.turned))
     if c.layer == "mamba":
         sizes = c.d_model, c.d_state, c.d_conv, c.expand, c.dt_rank
         return Mamba(MambaConfig(*sizes, c.bias, c.conv_bias, c.inner_norm_eps))
@@ -94,13 +82,5 @@ class Backbone(RecurrentBackbone):
         self.layers = nn.ModuleList(ResidualBlock(config) for _ in range(config.n_layer))
         self.norm_f = RMSNorm(config.d_model, config.norm_eps)
 
-    def forward(
-        self, embeddings: Tensor, state: State | None = None, lengths: Tensor | None = None
-    ) -> tuple[Tensor, State]:
-        """(batch, length, d_model) normed hidden states and the state after each row's last valid token."""
-        residual = embeddings.to(scan_dtype(embeddings.dtype))
-        states: list[BlockState] = []
-        for i, layer in enumerate(self.layers):
-            residual, new = layer(residual, None if state is None else state[i], lengths)
-            states.append(new)
-        return self.norm_f(residual), tuple(states)
+    def last_norm(self, x: Tensor) -> Tensor:
+        return cast(Tensor, self.norm_f(x))

@@ -19,9 +19,8 @@ from samcli.ssm.convolution import causal_convolution
 from samcli.ssm.fast.linear import FastLinear
 from samcli.ssm.language.reader import RecurrentBackbone, RecurrentReader
 from samcli.ssm.norms import RMSNorm
-from samcli.ssm.ragged import valid_mask
 from samcli.ssm.ssd import ssd, ssd_step
-from samcli.ssm.state import BlockState, State, scan_dtype
+from samcli.ssm.state import BlockState, empty_state, scan_dtype, valid_mask
 
 
 @dataclass(frozen=True)
@@ -74,10 +73,8 @@ class DiscreteMamba2(nn.Module):
 
     def initial_state(self, batch: int) -> BlockState:
         c = self.config
-        dtype, device = scan_dtype(self.D.dtype), self.D.device
-        return BlockState(
-            ssm=torch.zeros(batch, c.heads, c.d_inner // c.heads, c.d_state, dtype=dtype, device=device),
-            tail=torch.zeros(batch, c.d_conv - 1, c.conv_channels, dtype=dtype, device=device),
+        return empty_state(
+            self.D, (batch, c.heads, c.d_inner // c.heads, c.d_state), (batch, c.d_conv - 1, c.conv_channels)
         )
 
     def _operands(
@@ -178,15 +175,9 @@ class PhiBackbone(RecurrentBackbone):
         self.layers = nn.ModuleList(PhiBlock(config) for _ in range(config.n_layer))
         self.final_layernorm = build_norm(config)
 
-    def forward(
-        self, embeddings: Tensor, state: State | None = None, lengths: Tensor | None = None
-    ) -> tuple[Tensor, State]:
-        x = embeddings.to(scan_dtype(embeddings.dtype))
-        states: list[BlockState] = []
-        for i, layer in enumerate(self.layers):
-            x, new = layer(x, None if state is None else state[i], lengths)
-            states.append(new)
-        return self.final_layernorm(x.to(self.final_layernorm.weight.dtype)), tuple(states)
+    def last_norm(self, x: Tensor) -> Tensor:
+        normed: Tensor = self.final_layernorm(x.to(self.final_layernorm.weight.dtype))
+        return normed
 
 
 class PhiLanguageModel(RecurrentReader):

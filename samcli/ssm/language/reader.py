@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from samcli.ssm.fast import kernels
 from samcli.ssm.fast.linear import pack, signature, unpack
-from samcli.ssm.ragged import last_valid, left_to_right, right_to_left
-from samcli.ssm.state import State
+from samcli.ssm.state import BlockState, State, last_valid, left_to_right, right_to_left, scan_dtype
 
 PREFILL_TOKENS = 1024  # tokens per pass of a long prompt: enough for the matrix products, small enough for memory
 
@@ -23,6 +22,20 @@ class RecurrentBackbone(nn.Module):
 
     embedding: nn.Embedding
     layers: nn.ModuleList  # blocks whose `mixer` has an `initial_state(batch)`
+
+    def last_norm(self, x: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def forward(
+        self, embeddings: Tensor, state: State | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """(batch, length, d_model) normed hidden states and the state after each row's last valid token."""
+        x = embeddings.to(scan_dtype(embeddings.dtype))  # the residual stream, whatever the weights are
+        states: list[BlockState] = []
+        for number, layer in enumerate(self.layers):
+            x, new = layer(x, None if state is None else state[number], lengths)
+            states.append(new)
+        return self.last_norm(x), tuple(states)
 
 
 class Stepper(Protocol):

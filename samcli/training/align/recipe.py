@@ -28,13 +28,19 @@ from samcli.models.encoders.registry import ENCODERS
 from samcli.models.sam import SamNetwork
 from samcli.text.prompts import Example, caption_prompt, question_prompt
 from samcli.text.tokenizer import Tokenizer
-from samcli.training.align.network import ADAPTER, AlignedNetwork, AlignRecipe, Parts, QuestionBatch, assemble
+from samcli.training.align.network import (
+    ADAPTER,
+    AlignedNetwork,
+    AlignRecipe,
+    Parts,
+    QuestionBatch,
+    assemble,
+    recompute,
+)
 from samcli.training.align.openaqa import CAPTION_ANSWER, PREFIX, Questions
 from samcli.training.loop import STATE, Report, Trainer
 from samcli.training.optimiser import Pace
-from samcli.training.order import Shuffled, generator
-from samcli.training.recompute import recompute
-from samcli.training.stage import Outcome, Stage
+from samcli.training.stage import Outcome, Shuffled, Stage, generator
 from samcli.training.team import Team
 from samcli.writers.files import append_line
 

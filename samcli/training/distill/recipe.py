@@ -36,8 +36,7 @@ from samcli.training.distill.teacher import (
 from samcli.training.frames import FrameStore
 from samcli.training.loop import STATE, Report, Trainer
 from samcli.training.optimiser import Pace
-from samcli.training.order import Weighted, generator
-from samcli.training.stage import LoopOptions, Outcome, Stage
+from samcli.training.stage import LoopOptions, Outcome, Stage, Weighted, generator
 from samcli.training.team import Team
 
 LEAST_PROBABILITY = (0.5 / 255) ** 2  # what a score of zero may have been

@@ -11,8 +11,7 @@ from itertools import pairwise
 from random import Random
 
 from samcli.training.language import templates
-from samcli.training.language.drift import drift, lean
-from samcli.training.language.phrases import Part, background_part, parts_of
+from samcli.training.language.phrases import Part, background_part, drift, lean, parts_of
 from samcli.training.language.scenes import Scene, clearly_before, together
 from samcli.training.language.templates import Templates
 

@@ -1,16 +1,19 @@
 """The parts that a caption is put together from: one sound said as a clause, as an ongoing thing or as a noun.
 
 Which modifiers are said (how loud, how often, how long) follows from what the scene states; whether they are said,
-and in which words, is drawn.
+and in which words, is drawn, but leaning on how loud the sound is. A model that always says what is likeliest would
+tell every dog in one sentence if each sentence had the same chance for every dog. So the choice drifts with something
+that can be heard and does not matter: the likeliest wording is another one for a sound that is a few decibels louder.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import TypeVar
 
 from samcli.text import inflection
-from samcli.training.language.drift import drift, lean
 from samcli.training.language.scenes import FAINT_DB, LOUD_DB, QUIETER_DB, Event, Scene
 from samcli.training.language.sounds import Kind, Saying
 
@@ -28,6 +31,10 @@ SEVERAL = ("several times", "a few times", "repeatedly")
 SAYING_PERIOD_DB, NOUN_PERIOD_DB, HOW_PERIOD_DB = 13.0, 9.0, 7.0
 BRIEF_SECONDS = 1.2
 WHOLE_SHARE = 0.85
+Item = TypeVar("Item")
+
+FREELY = 0.25  # share of choices that follow nothing
+SPREAD = 0.12  # of the others: how far they stray, as a share of the list
 
 
 @dataclass(frozen=True)
@@ -179,3 +186,16 @@ def _with_adjective(noun: str, adjective: str) -> str:
             first = "the" if opening == "the " else inflection.article(adjective)
             return f"{first} {adjective} {rest}"
     return f"{adjective} {noun}"
+
+
+def lean(level_db: float, period_db: float) -> float:
+    """0 to 1 and back as the level goes up by two periods, without a leap."""
+    return abs((level_db / period_db) % 2 - 1)
+
+
+def drift(options: Sequence[Item], place: float, rng: Random) -> Item:
+    """One of the options, mostly from around `place` (0: the first, 1: the last)."""
+    if rng.random() < FREELY:
+        return rng.choice(options)
+    at = int((place + rng.gauss(0, SPREAD)) * len(options))
+    return options[min(max(at, 0), len(options) - 1)]

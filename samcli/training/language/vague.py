@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from samcli.text.inflection import article
-from samcli.training.language.drift import drift, lean
+from samcli.training.language.phrases import drift, lean
 from samcli.training.nano.mixer import FRAMES_PER_STEP, FloatArray
 
 # What is said of about one sound in six each: a word that is said of most tells nothing.

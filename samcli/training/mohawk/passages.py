@@ -19,7 +19,7 @@ from samcli.errors import InputError
 from samcli.training.language.captions import write_caption
 from samcli.training.language.questions import ask
 from samcli.training.language.random_scenes import random_scene
-from samcli.training.order import Shuffled
+from samcli.training.stage import Shuffled
 
 Encode = Callable[[list[str]], list[list[int]]]
 HELD_OUT = 20  # of so many windows of a text, one is never learned from

@@ -18,7 +18,7 @@ from samcli.checkpoints.safety import check_sizes, member, read_json, shown
 from samcli.checkpoints.tensors import MappedWeights, fill
 from samcli.errors import ModelError
 from samcli.ssm.language.phi import PhiConfig
-from samcli.training.mohawk.teacher import Teacher, TeacherConfig
+from samcli.training.mohawk.networks import Teacher, TeacherConfig
 
 ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu-tanh", "gelu_pytorch_tanh": "gelu-tanh", "gelu_fast": "gelu-tanh"}
 # Of older files: constants, not weights.

@@ -4,34 +4,42 @@
     hidden     each block's output comes near the teacher's, from the same input; the mixers learn, the MLPs stay
     whole      all of the student learns to say what the teacher says, token by token
 
-The paper gives the stages 80, 160 and 2760 of three billion tokens.
+The paper gives the stages 80, 160 and 2760 of three billion tokens. How well teacher and student foretell text that was
+held out, their perplexity, is kept beside the state of the training.
 """
 
 from __future__ import annotations
 
+import json
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 
 from samcli.ssm.language.phi import PhiLanguageModel
 from samcli.training.loop import STATE, Report, Trainer
-from samcli.training.mohawk.judge import Judge
+from samcli.training.mohawk.networks import Teacher, beginner
 from samcli.training.mohawk.passages import Passages
-from samcli.training.mohawk.student import beginner
-from samcli.training.mohawk.tasks import Hidden, Matrices, Whole
-from samcli.training.mohawk.teacher import Teacher
 from samcli.training.optimiser import Pace
-from samcli.training.stage import LoopOptions, Stage
+from samcli.training.stage import LoopOptions, Outcome, Stage
 from samcli.training.team import Team
+from samcli.writers.disk import own_file
+from samcli.writers.files import write_whole
 
 STAGES = ("matrices", "hidden", "whole")
 SHARES = (1.0, 1.0, 1 / 3)  # of the learning rate: what the teacher knew is not to be shaken
+AT_ONCE = 8  # windows that are judged at once
 FITTED = 4  # windows, on which the beginning is fitted
 SHAPE: Literal["cosine"] = "cosine"
 BETAS = (0.9, 0.95)
+MIXING = (".mixer.in_proj.", ".mixer.conv1d.", ".mixer.D")
 
 
 @dataclass(frozen=True)
@@ -99,4 +107,100 @@ def card(teacher: str, recipe: MohawkRecipe, found: dict[str, float]) -> str:
         "# A Mamba-2 that was a transformer\n\n"
         f"Made of {teacher} by `sam train mohawk` (arXiv 2408.10189): {steps} steps, {recipe.tokens()} tokens of text. "
         f"Perplexity of held-out text: {in_words(found)}.\n"
+    )
+
+
+@torch.no_grad()
+def perplexity(model: PhiLanguageModel, windows: Tensor) -> float:
+    """Of every token of (windows, length) but the first of each."""
+    nats = 0.0
+    for part in torch.split(windows, AT_ONCE):
+        logits = model(part)[0][:, :-1].float()
+        nats += float(F.cross_entropy(logits.flatten(0, 1), part[:, 1:].flatten(), reduction="sum"))
+    return math.exp(min(80.0, nats / max(1, windows[:, 1:].numel())))
+
+
+class Judge:
+    """Perplexities by name; those that a resumed training passes over are on disk."""
+
+    def __init__(self, path: Path, windows: Tensor) -> None:
+        self.path, self.windows = path, windows
+        self.found: dict[str, float] = {}
+        if path.exists():
+            with own_file(path, own=2) as file:
+                self.found = json.load(file)
+
+    def note(self, name: str, model: PhiLanguageModel) -> None:
+        self.found[name] = round(perplexity(model, self.windows), 4)
+        write_whole(self.path, json.dumps(self.found, indent=2).encode(), own=2)
+
+
+class Reading:
+    """Windows of the text; what is learned from them is another matter in each stage."""
+
+    def __init__(self, teacher: Teacher, student: PhiLanguageModel, passages: Passages) -> None:
+        self.teacher, self.student, self.passages = teacher, student, passages
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"passages": self.passages}  # workers only read
+
+    def batch(self, places: Sequence[int]) -> Tensor:
+        return torch.stack([self.passages.learned(place) for place in places])
+
+
+class Matrices(Reading):
+    """Frobenius norms of what is between the two matrices of a head."""
+
+    @staticmethod
+    def learns(name: str) -> bool:
+        return any(part in name for part in MIXING)
+
+    def outcome(self, batch: Tensor) -> Outcome:
+        with torch.no_grad():
+            streams = self.teacher.streams(batch)
+        losses = []
+        for theirs, ours, x in zip(self.teacher.backbone.layers, self.student.backbone.layers, streams, strict=False):
+            with torch.no_grad():
+                h = theirs.input_layernorm(x)  # type: ignore[operator]
+                wanted = theirs.mixer.transfer_matrix(h)  # type: ignore[operator, union-attr]
+            apart = wanted - ours.mixer.transfer_matrix(h)  # type: ignore[operator, union-attr]
+            losses.append(torch.linalg.matrix_norm(apart).mean(1))  # (batch,) of Frobenius norms
+        return _outcome(torch.stack(losses).mean(0), 1)
+
+
+class Hidden(Reading):
+    """Norms of what is between the outputs of two blocks."""
+
+    @staticmethod
+    def learns(name: str) -> bool:
+        return ".mixer." in name
+
+    def outcome(self, batch: Tensor) -> Outcome:
+        with torch.no_grad():
+            streams = self.teacher.streams(batch)
+        blocks = zip(self.student.backbone.layers, pairwise(streams), strict=True)
+        losses = [torch.linalg.vector_norm(layer(x)[0] - wanted, dim=-1).mean(1) for layer, (x, wanted) in blocks]
+        return _outcome(torch.stack(losses).mean(0), 1)
+
+
+class Whole(Reading):
+    """Divergence of what the student says from what the teacher says, in nats a token."""
+
+    @staticmethod
+    def learns(name: str) -> bool:
+        return True
+
+    def outcome(self, batch: Tensor) -> Outcome:
+        with torch.no_grad():
+            wanted = self.teacher(batch)[0].float().log_softmax(-1)
+        said = self.student(batch)[0].float().log_softmax(-1)
+        apart = F.kl_div(said, wanted, log_target=True, reduction="none").sum(-1)  # (batch, length), nats
+        return _outcome(apart.sum(1), batch.shape[1])
+
+
+def _outcome(losses: Tensor, each: int) -> Outcome:
+    """Of one loss per window, a sum over `each`."""
+    total = losses.sum()
+    return Outcome(
+        total, torch.tensor(float(len(losses) * each), device=losses.device), {"loss": total.detach()}, len(losses)
     )

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from samcli.models.connector_base import ConnectorConfig, Kind
+from samcli.models.connectors import ConnectorConfig, Kind
 from samcli.models.encoders.nano import NanoConfig
 from samcli.models.sam import SamConfig
 from samcli.ssm.language.blocks import LanguageConfig

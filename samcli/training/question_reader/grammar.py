@@ -12,9 +12,16 @@ from random import Random
 
 from samcli.questions.reader import ROLES, split
 from samcli.text import inflection
-from samcli.training.question_reader import nonsense
-from samcli.training.question_reader.lists import lines, word_list
-from samcli.training.question_reader.sounds import NO_SOUND, NamedSound, expand, place_of, time_phrase
+from samcli.training.question_reader.sounds import (
+    NO_SOUND,
+    NamedSound,
+    expand,
+    lines,
+    place_of,
+    sections,
+    time_phrase,
+    word_list,
+)
 
 SLOT = re.compile(r"\{[^{}]+\}")
 KINDS = {
@@ -73,7 +80,7 @@ def write(intent: str, rng: Random, known: NamedSound | None = None) -> Question
     """A question of an intent; about a sound spoken of before when one is known."""
     question = Question(intent)
     if intent == "foreign":
-        question.add(nonsense.foreign(rng))
+        question.add(foreign(rng))
         return question
     text = expand(rng.choice(templates()[intent]), rng)
     slots = Slots(rng, known)
@@ -100,10 +107,10 @@ class Slots:
 
     def fill(self, question: Question, slot: str) -> None:
         rng = self.rng
-        if slot in nonsense.slots():
+        if slot in slots():
             question.add(rng.choice(word_list(slot)))
         elif slot == "gib":
-            question.add(nonsense.gibberish(rng))
+            question.add(gibberish(rng))
         elif slot == "n":
             question.add(str(rng.choice((rng.randrange(1, 13), rng.randrange(1, 100), rng.randrange(1, 2030)))))
         elif slot == "art":
@@ -160,3 +167,35 @@ class Slots:
             question.add(text, "asked", named.place, skip)
             if style and style not in "/-" and place < count - 1 and rng.random() < 0.2:
                 question.add(rng.choice((",", ";", "or")))
+
+
+def slots() -> frozenset[str]:
+    """The slots that are filled with words of a list."""
+    return frozenset(sections("other_words.txt"))
+
+
+def foreign(rng: Random) -> str:
+    """Words of one other language in any order, or letters of another script."""
+    if rng.random() < 0.18:
+        letters = rng.choice(word_list("scripts"))
+        size = rng.randint(4, 14)
+        at = rng.randrange(max(1, len(letters) - size))
+        text = letters[at : at + size] if rng.random() < 0.5 else "".join(rng.choices(letters, k=size))
+        return text + rng.choice(["", "?", "？"])
+    languages = [heading for heading in sections("other_words.txt") if heading.startswith("language ")]
+    words = " ".join(word_list(rng.choice(languages))).split()
+    size = rng.randint(2, 8)
+    at = rng.randrange(max(1, len(words) - size))
+    chosen = words[at : at + size] if rng.random() < 0.5 else rng.sample(words, min(size, len(words)))
+    return " ".join(chosen) + rng.choice(["", "?", " ?", "."])
+
+
+def gibberish(rng: Random) -> str:
+    """Something that is no word."""
+    if rng.random() < 0.4:
+        row = rng.choice(("asdfghjkl", "qwertyuiop", "zxcvbnm", "jklöä", "dfghjk"))
+        return "".join(rng.choices(row, k=rng.randint(3, 8)))
+    heads = "bl br cl dr fl fn gl gr kr pl qu sk sn spl thw tw v w x z zw b d f g".split()  # noqa: SIM905
+    middles = "a e i o u oo ee a o i ubb imm agg ibb orb ux".split()  # noqa: SIM905
+    tails = "p rp rd ble x zz g mp nk st b dge bble ft lg ngle zle".split()  # noqa: SIM905
+    return "".join(rng.choice(part) for part in (heads, middles, tails)) + rng.choice(["", "", "le", "ify", "ed"])

@@ -1,16 +1,19 @@
-"""Sounds as questions name them: a noun, or who does what, in every form; and times."""
+"""Sounds as questions name them: a noun, or who does what, in every form; and times.
+
+The grammars' word lists are read from the text files beside this one.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.resources import files
 from random import Random
 
 from samcli.text import inflection
 from samcli.text.labels import broader, labels
 from samcli.text.sayings import Saying, saying, without_article
-from samcli.training.question_reader.lists import word_list
 
 NO_SOUND = -1
 COMMON = "sounds asked for most"
@@ -19,6 +22,29 @@ CHOICE = re.compile(r"\(([^()]*)\)")
 WEATHER = {
     "Rain": ("rain", "rainy"), "Thunder": ("thunder", ""), "Wind": ("", "windy"), "Thunderstorm": ("storm", "stormy"),
 }  # fmt: skip
+
+
+def lines(name: str) -> list[str]:
+    """The lines of a file that are no comments."""
+    text = (files("samcli") / "training" / "question_reader" / name).read_text(encoding="utf-8")
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+@lru_cache(maxsize=8)
+def sections(name: str) -> dict[str, list[str]]:
+    """Lines by the heading ("== heading") that they stand below."""
+    found: dict[str, list[str]] = {}
+    heading = ""
+    for line in lines(name):
+        if line.startswith("== "):
+            heading = line.removeprefix("== ")
+        else:
+            found.setdefault(heading, []).append(line)
+    return found
+
+
+def word_list(heading: str) -> list[str]:
+    return sections("other_words.txt")[heading]
 
 
 def expand(text: str, rng: Random) -> str:

@@ -1,4 +1,9 @@
-"""Samba-ASR's training: a transducer's loss over joined and varied recordings, and spelling by ear alone beside it."""
+"""Samba-ASR's training: a transducer's loss over joined and varied recordings, and spelling by ear alone beside it.
+
+The loss (arXiv 1211.3711) adds up all ways to write a text while hearing. A way is a path through a grid of steps and
+symbols: one to the right hears on, one up writes the next symbol. With all that is written at one step taken together,
+the recursion runs over the steps alone.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +17,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from samcli.models.speech.network import NOTHING, SIZES, STACK, SpeechConfig, SpeechNetwork
+from samcli.models.speech import NOTHING, SIZES, STACK, SpeechConfig, SpeechNetwork
 from samcli.training.frames import FrameStore
 from samcli.training.loop import STATE, Report, Trainer
 from samcli.training.optimiser import Pace
-from samcli.training.order import Shuffled, generator
-from samcli.training.speech.frames import Variety, joined, varied
-from samcli.training.speech.material import Utterance, symbols_of
-from samcli.training.speech.transducer import transducer_loss
-from samcli.training.stage import LoopOptions, Outcome, Stage
+from samcli.training.speech.material import Utterance, Variety, joined, symbols_of, varied
+from samcli.training.stage import LoopOptions, Outcome, Shuffled, Stage, generator
 from samcli.training.team import Team
 
 PACE = Pace(rate=2e-3, warm_up=500, shape="cosine", betas=(0.9, 0.98), weight_decay=0.01, clip_norm=5.0)
@@ -140,3 +142,24 @@ def card(recipe: SpeechRecipe, utterances: int, seconds: float) -> str:
         "hours). It knows the words of these and little else: measure it on voices that it has not heard, with "
         "`sam transcribe` and `sam eval`, before you rely on it.\n"
     )
+
+
+def transducer_loss(scores: Tensor, texts: Tensor, steps: Tensor, symbols: Tensor) -> Tensor:
+    """(batch,) negative log-likelihoods of texts (batch, U) of `symbols` symbols, heard in `steps` steps.
+
+    `scores` (batch, T, U + 1, classes) before any softmax.
+    """
+    likely = scores.log_softmax(-1)
+    on = likely[..., NOTHING].double()  # (batch, T, U + 1)  hear on after so many symbols
+    wanted = texts[:, None, :, None].expand(-1, scores.shape[1], -1, -1)
+    write = likely[:, :, :-1].gather(-1, wanted)[..., 0].double()  # (batch, T, U)  write the next one
+    written = torch.nn.functional.pad(write.cumsum(-1), (1, 0))  # (batch, T, U + 1)  all up to there, at one step
+    rows = torch.arange(len(texts), device=scores.device)
+    reached = written[:, 0]
+    ends = []
+    for step in range(scores.shape[1]):
+        if step:
+            came = reached + on[:, step - 1]
+            reached = written[:, step] + (came - written[:, step]).logcumsumexp(-1)
+        ends.append(reached[rows, symbols] + on[rows, step, symbols])
+    return -torch.stack(ends, 1)[rows, steps - 1]

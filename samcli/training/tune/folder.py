@@ -15,9 +15,8 @@ from torch import nn
 from samcli.checkpoints.configs import config_to_json
 from samcli.checkpoints.format import kind_of, untied
 from samcli.errors import UsageError
-from samcli.models.adapters.files import CONFIG, WEIGHTS
-from samcli.models.adapters.lora import AdapterConfig
-from samcli.models.adapters.tuned import learned_state
+from samcli.models.lora import AdapterConfig
+from samcli.models.tuned import CONFIG, WEIGHTS, learned_state
 from samcli.training.model_folder import ModelFolder
 from samcli.training.tune.base import Base, TuneRecipe
 from samcli.training.tune.batches import Mel

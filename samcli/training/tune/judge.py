@@ -12,16 +12,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from samcli.engine.windows import window_lengths
-from samcli.models.adapters.tuned import encoder_of
 from samcli.models.listener_state import step_probabilities, tags_of_window
+from samcli.models.tuned import encoder_of
 from samcli.text.prompts import caption_example, question_example
 from samcli.training.language.script import STEP_SECONDS
 from samcli.training.losses import word_loss
 from samcli.training.nano.mixer import FRAMES_PER_SECOND
 from samcli.training.nano.words import LONGEST, Row, words_of
 from samcli.training.precision import mean_precision
+from samcli.training.tune.base import Classes
 from samcli.training.tune.batches import Mel, stretch_of
-from samcli.training.tune.losses import Classes
 from samcli.training.tune.recordings import Recording
 
 ROWS = 16  # windows heard at once

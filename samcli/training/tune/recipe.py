@@ -23,24 +23,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
+import torch
 from torch import nn
 
 from samcli.audio.front_end import FrontEnd
 from samcli.engine.inputs.find import find_inputs
 from samcli.errors import InputError, UsageError
-from samcli.models.adapters.tuned import encoder_of, vocabulary
+from samcli.models.encoders.base import Encoder
+from samcli.models.interface import Encoding
+from samcli.models.tuned import encoder_of, vocabulary
 from samcli.training.loop import Report, Trainer
 from samcli.training.model_folder import ModelFolder
-from samcli.training.stage import LoopOptions, Stage
-from samcli.training.tune.base import Base, TuneRecipe, cache_features, prepare
-from samcli.training.tune.batches import CachedFeatures, Mel, TuneBatches, features_of
+from samcli.training.optimiser import Plateau
+from samcli.training.stage import LoopOptions, Outcome, Stage
+from samcli.training.tune.base import Base, Classes, TuneRecipe, cache_features, label_parameters, prepare, tune_losses
+from samcli.training.tune.batches import CachedFeatures, Mel, TuneBatch, TuneBatches, features_of
 from samcli.training.tune.examine import Examined, decoded
 from samcli.training.tune.folder import BestModelWriter
 from samcli.training.tune.judge import Judged, judge
-from samcli.training.tune.losses import Classes
 from samcli.training.tune.recordings import Recording
-from samcli.training.tune.task import TunePace, TuneTask, pace_of
 
 TUNE_LOOP = LoopOptions(bfloat16=True, average=0.98, save_every_seconds=60.0, seed=-1)
 JUDGEMENTS = 15  # in a run, about
@@ -165,8 +168,8 @@ def plan(trainer: Trainer, steps: int) -> None:
     trainer.options = dataclasses.replace(trainer.options, judge_every=max(1, steps // JUDGEMENTS))
 
 
-def read_others(folder: Path, seed: int, front_end: FrontEnd, window_seconds: float = 10.0) -> list[Mel]:
-    """Sounds that have none of the names, of each the first window; which ones, the seed decides."""
+def read_others(folder: Path, seed: int, front_end: FrontEnd) -> list[Mel]:
+    """Sounds that have none of the names, of each the first ten seconds; which ones, the seed decides."""
     inputs = find_inputs([folder])
     found: list[Mel] = []
     for item in Random(seed).sample(inputs, len(inputs)):
@@ -176,7 +179,7 @@ def read_others(folder: Path, seed: int, front_end: FrontEnd, window_seconds: fl
             wave, _ = decoded(Path(item.path), front_end.sample_rate)
         except InputError:
             continue
-        found.append(features_of(wave[: round(window_seconds * front_end.sample_rate)], front_end))
+        found.append(features_of(wave[: round(10 * front_end.sample_rate)], front_end))
     return found
 
 
@@ -194,3 +197,73 @@ def finish(trainer: Trainer, out: Path) -> Tuned:
     shutil.rmtree(trainer.path.parent, ignore_errors=True)
     best_step = int(notes.get("best_step", trainer.step))
     return Tuned(trainer.step, seconds, notes.get("before", {}), best, best_step, figure)
+
+
+class TuneTask:
+    """A step is one batch; `before` is the encoder whose other names are kept, None where nothing can be lost."""
+
+    def __init__(
+        self,
+        network: Any,
+        before: Encoder | None,
+        batches: TuneBatches | CachedFeatures,
+        classes: Classes,
+        recipe: TuneRecipe,
+    ) -> None:
+        self.network, self.before, self.batches, self.classes, self.recipe = network, before, batches, classes, recipe
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"network": None, "before": None}  # workers only read
+
+    def batch(self, places: Sequence[int]) -> TuneBatch:
+        (number,) = places
+        return self.batches.batch(number)
+
+    def outcome(self, batch: TuneBatch) -> Outcome:
+        encoder = encoder_of(self.network)
+        cached = self.before is None and batch.mel.shape[-1] == encoder.width and batch.mel.dtype == torch.float16
+        encoding = judge_features(encoder, batch) if cached else encoder(batch.mel)
+        before = None
+        if self.before is not None:
+            with torch.no_grad():
+                before = self.before(batch.mel)
+        total, parts = tune_losses(self.network, encoding, before, batch, self.classes, self.recipe.weights)
+        return Outcome(total, torch.ones(()), parts, len(batch.mel))
+
+
+def judge_features(encoder: Encoder, batch: TuneBatch) -> Encoding:
+    """What the head says of cached features."""
+    return encoder.judge(batch.mel.float(), None if batch.pooled is None else batch.pooled.float())
+
+
+@dataclass(frozen=True)
+class TunePace(Plateau):
+    """The rows of the taught names learn at a rate of their own."""
+
+    decay_share: float = 0.5
+    rows_rate: float = 0.0
+    rows_alone: bool = False
+
+    def optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(self.groups(network), betas=self.betas)
+
+    def groups(self, network: nn.Module) -> list[dict[str, Any]]:
+        taught = label_parameters(network)
+        own = {id(parameter) for parameter in taught}
+        learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        rows = [parameter for parameter in learning if id(parameter) in own]
+        rest = [] if self.rows_alone else [parameter for parameter in learning if id(parameter) not in own]
+        groups: list[dict[str, Any]] = [
+            {"params": rows, "weight_decay": 0.0, "lr": self.rows_rate},
+            {"params": rest, "weight_decay": 0.01, "lr": self.rate},
+        ]
+        return [group for group in groups if group["params"]]
+
+
+def pace_of(recipe: TuneRecipe, steps: int) -> TunePace:
+    alone = recipe.method == "head"
+    return TunePace(
+        rate=recipe.full_rate if recipe.method == "full" else recipe.rate,
+        rows_rate=recipe.head_rate * (1.0 if alone else recipe.rows_share),
+        warm_up=max(1, min(30, steps // 10)),
+    )

@@ -15,7 +15,7 @@ import pytest
 from samcli.errors import UsageError
 from samcli.evaluation.comparison import compare
 from samcli.evaluation.metrics import java_scores
-from samcli.evaluation.metrics.caption_words import caption_words
+from samcli.evaluation.metrics.caption_scores import caption_words
 
 CANDIDATES = ["A dog barks.", "Rain falls on the tin roof", "music", "Birds are chirping and a man's speaking"]
 REFERENCES = [

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from samcli.evaluation.metrics.ranking import average_precisions, ranked_by, recall_hits
+from samcli.evaluation.metrics.rankings import average_precisions, ranked_by, recall_hits
 from samcli.evaluation.metrics.tag_scores import auc, by_class, d_prime, top_hits
 from samcli.training.precision import average_precision
 

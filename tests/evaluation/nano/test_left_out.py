@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from samcli.evaluation.nano import left_out, variants
+from samcli.evaluation.nano import left_out, tags
 from samcli.evaluation.nano.dev_sounds import RATE, corpus_of, frame_levels
 from samcli.evaluation.nano.left_out import (
     LEFT_OUT,
@@ -77,15 +77,15 @@ def tone(hertz: float, seconds: float = 1.0) -> np.ndarray:
 
 def test_a_rooms_noise_lies_ten_decibels_below() -> None:
     wave = np.concatenate([tone(440), np.zeros(RATE, np.float32)])  # its level is that of what sounds
-    noise = variants.in_noise(wave) - wave
+    noise = tags.in_noise(wave) - wave
     assert abs(20 * np.log10(noise.std() / frame_levels(tone(440)).mean()) + 10) < 0.3
-    assert np.array_equal(variants.in_noise(wave), variants.in_noise(wave)), "the same every time"
-    assert not variants.in_noise(np.zeros(RATE, np.float32)).any()
+    assert np.array_equal(tags.in_noise(wave), tags.in_noise(wave)), "the same every time"
+    assert not tags.in_noise(np.zeros(RATE, np.float32)).any()
 
 
 def test_a_telephone_takes_what_lies_outside_its_band() -> None:
-    inside, below, above = (variants.by_telephone(tone(hertz)) for hertz in (1000.0, 60.0, 6000.0))
+    inside, below, above = (tags.by_telephone(tone(hertz)) for hertz in (1000.0, 60.0, 6000.0))
     middle = slice(RATE // 4, 3 * RATE // 4)
     assert len(inside) == RATE and abs(inside[middle].std() / tone(1000.0).std() - 1) < 0.05
     assert below[middle].std() < 0.02 * tone(60.0).std() and above[middle].std() < 0.01
-    assert len(variants.by_telephone(tone(1000.0, 0.001))) > 0
+    assert len(tags.by_telephone(tone(1000.0, 0.001))) > 0

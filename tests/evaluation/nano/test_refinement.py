@@ -13,10 +13,9 @@ import torch
 
 from samcli.checkpoints.tiny import tiny_random
 from samcli.evaluation.nano.dev_sounds import DevSounds, corpus_of
-from samcli.evaluation.nano.refinement import refine_figures
+from samcli.evaluation.nano.likelihood import refine_figures
 from samcli.models.interface import SpeakOptions
-from samcli.models.likelihood import losses, pair_losses
-from samcli.models.refine import TAG_SHARE, proposals, refined
+from samcli.models.likelihood import TAG_SHARE, losses, pair_losses, proposals, refined
 from samcli.text.labels import FLOOR, UNKNOWN, agreement, columns_of
 
 OPTIONS = SpeakOptions(max_new_tokens=8)

@@ -8,7 +8,7 @@ import pytest
 
 from samcli.checkpoints.tiny import tiny_random
 from samcli.evaluation.nano.dev_sounds import DevSounds, corpus_of
-from samcli.evaluation.nano.retrieval import phrase_of, retrieval_figures
+from samcli.evaluation.nano.likelihood import phrase_of, retrieval_figures
 from samcli.tasks.search import search_captions, usual_losses
 from samcli.training.language.sounds import find_kind
 

@@ -6,9 +6,9 @@ from random import Random
 
 import numpy as np
 
-from samcli.evaluation.answers.quiz import quiz_of
 from samcli.evaluation.metrics.wording import invented, names_any, names_of_kind, stated_order
 from samcli.evaluation.nano.dev_sounds import DevClip, distinguishable
+from samcli.evaluation.nano.quiz import quiz_of
 from samcli.text.labels import labels
 from samcli.training.language.captions import write_caption
 from samcli.training.language.scenes import Event, Scene

@@ -8,8 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from samcli.models.speech.network import SIZES, STACK, SpeechConfig, SpeechNetwork
-from samcli.models.speech.recogniser import MOST_AT_ONCE, Hearing, Recogniser, Speller, Written
+from samcli.models.speech import (
+    MOST_AT_ONCE,
+    SIZES,
+    STACK,
+    Hearing,
+    Recogniser,
+    SpeechConfig,
+    SpeechNetwork,
+    Speller,
+    Written,
+)
 from samcli.records import Word
 from samcli.ssm.state import size_in_bytes
 

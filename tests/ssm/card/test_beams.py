@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from samcli.ssm.card import beams as card
-from samcli.ssm.language import beams
+from samcli.ssm.language import generation as beams
 from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.generation import GenerationOptions
 from samcli.ssm.language.model import LanguageModel

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 pytest.importorskip("numba")
 
-from samcli.ssm.fast.loops import arithmetic
-from samcli.ssm.fast.loops.compiler import compiled
+from samcli.ssm.fast.compiled import arithmetic
+from samcli.ssm.fast.compiled.compiler import compiled
 
 
 @compiled

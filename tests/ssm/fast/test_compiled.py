@@ -18,15 +18,14 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba")
 
-from samcli.ssm.bidirectional import BidirectionalConfig, BidirectionalMamba2
-from samcli.ssm.fast import kernels, report
+from samcli.ssm import report
+from samcli.ssm.fast import kernels
+from samcli.ssm.fast.compiled import compiler
 from samcli.ssm.fast.compiled import decoding as compiled_decoding
 from samcli.ssm.fast.compiled import norms as compiled_norms
 from samcli.ssm.fast.compiled import reading as compiled_reading
-from samcli.ssm.fast.compiled import windows as compiled_windows
 from samcli.ssm.fast.compiled.decoding import FEW, CompiledLayer
 from samcli.ssm.fast.decoding import DecodingLayer
-from samcli.ssm.fast.loops import compiler
 from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.model import LanguageModel
 from samcli.ssm.mamba2 import Mamba2, Mamba2Config
@@ -59,7 +58,6 @@ def close(quick: torch.Tensor, exact: torch.Tensor, dtype: torch.dtype = torch.f
 def test_they_are_in_use_here(dtype: torch.dtype) -> None:
     """Otherwise the tests below compare plain PyTorch with itself."""
     assert compiled_decoding.agrees(dtype) and compiled_reading.agrees(Mamba2, Mamba2Config, dtype)
-    assert compiled_windows.agrees(BidirectionalMamba2, BidirectionalConfig, dtype)
     assert compiled_norms.agrees()
     model = model_of(dtype)
     model.prepare()
@@ -147,23 +145,6 @@ def test_weights_that_are_no_numbers_are_noticed() -> None:
     assert model.step(torch.tensor([1]), state)[0].isnan().all()
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("taps", [1, 3, 5, 7])
-@pytest.mark.parametrize("length", [1, 15, 16, 33, 125])
-def test_windows(length: int, taps: int, dtype: torch.dtype) -> None:
-    torch.manual_seed(0)
-    mixer = BidirectionalMamba2(BidirectionalConfig(32, d_state=8, head_dim=16, d_conv=taps)).to(dtype).eval()
-    x, lengths = torch.randn(3, length, 32).to(dtype), torch.tensor([length, max(1, length // 2), 1])
-    with torch.no_grad():
-        for given_lengths in (None, lengths):
-            quick = mixer(x, given_lengths)
-            with plain():
-                exact = mixer(x, given_lengths)
-            assert quick.dtype is dtype
-            for row, valid in enumerate([length] * 3 if given_lengths is None else lengths.tolist()):
-                assert close(quick[row, :valid], exact[row, :valid], dtype)
-
-
 def test_norms() -> None:
     torch.manual_seed(0)
     norm, x = RMSNorm(40), torch.randn(2, 7, 80)
@@ -215,7 +196,7 @@ def run(script: str, **variables: str) -> str:
 
 SPEAK = """
 import torch
-from samcli.ssm.fast import report
+from samcli.ssm import report
 from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.model import LanguageModel
 torch.manual_seed(0)
@@ -238,7 +219,7 @@ def test_without_numba(tmp_path: Path) -> None:
         "numba": run(SPEAK),
         "PyTorch (numba is not installed)": run(hide + SPEAK),
         "PyTorch (forced)": run(SPEAK, SAM_KERNELS="torch"),
-        "numba, but PyTorch for decoding, reading, windows, norms": run(SPEAK, PYTHONPATH=paths),
+        "numba, but PyTorch for decoding, reading, norms": run(SPEAK, PYTHONPATH=paths),
     }
     for kind, found in said.items():
         # the number of threads, and what the model says

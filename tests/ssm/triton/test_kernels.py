@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from samcli.ssm import norms, scan
-from samcli.ssm.mixing import mix
-from samcli.ssm.ssd import ssd, ssd_step
+from samcli.ssm.ssd import mix, ssd, ssd_step
 from tests.ssm.triton.cases import EXAMPLES, NEAR, Chance, difference, plain
 
 pytest.importorskip("triton", reason="Triton is not installed: pip install '.[test-gpu]'")

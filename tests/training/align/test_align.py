@@ -11,17 +11,16 @@ import torch
 from torch import Tensor
 
 from samcli.audio.decode import read_sound
-from samcli.models.connector_base import ConnectorConfig
+from samcli.models.connectors import ConnectorConfig
 from samcli.models.encoders.dass import Dass, DassConfig
 from samcli.models.encoders.eat import Eat, EatConfig
 from samcli.models.encoders.ssamba import Ssamba, SsambaConfig
 from samcli.models.interface import SpeakOptions
 from samcli.models.sam import Listener
 from samcli.text.prompts import caption_prompt, question_prompt
-from samcli.training.align.network import AlignRecipe, Parts, assemble
+from samcli.training.align.network import AlignRecipe, Parts, assemble, recompute
 from samcli.training.align.openaqa import Questions, find_audio, read_questions
 from samcli.training.align.recipe import AlignTask, align, curriculum, load_parts, without_stale_head
-from samcli.training.recompute import recompute
 from samcli.training.stage import LoopOptions
 from samcli.training.team import Team
 

@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from samcli.text.inflection import times
 from samcli.text.labels import mentions, names_sound, unsupported
 from samcli.training.language.captions import write_caption
-from samcli.training.language.drift import lean
-from samcli.training.language.phrases import FAINT_ADJECTIVES, FAINTLY
+from samcli.training.language.phrases import FAINT_ADJECTIVES, FAINTLY, lean
 from samcli.training.language.random_scenes import random_scene
 from samcli.training.language.scenes import (
     FAINT_DB,

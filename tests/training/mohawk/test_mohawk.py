@@ -13,13 +13,10 @@ import torch
 from samcli.checkpoints.files import read_tokenizer
 from samcli.errors import InputError
 from samcli.ssm.language.phi import DiscreteMamba2, PhiConfig
-from samcli.training.mohawk.judge import perplexity
+from samcli.training.mohawk.networks import Teacher, TeacherConfig, beginner, nearest
 from samcli.training.mohawk.passages import HELD_OUT, Encode, Grammar, Texts, encoder
 from samcli.training.mohawk.reading import read_teacher
-from samcli.training.mohawk.recipe import FITTED, MohawkRecipe, mohawk
-from samcli.training.mohawk.student import beginner, nearest
-from samcli.training.mohawk.tasks import Whole
-from samcli.training.mohawk.teacher import Teacher, TeacherConfig
+from samcli.training.mohawk.recipe import FITTED, MohawkRecipe, Whole, mohawk, perplexity
 from samcli.training.stage import LoopOptions
 from samcli.training.team import Team
 from tests.ssm.textbook import slow_causal_convolution, slow_ssd

@@ -15,16 +15,23 @@ import torch
 
 from samcli.audio.waves import Resampler
 from samcli.errors import UsageError
-from samcli.models.speech.network import STACK, TINY, SpeechNetwork
-from samcli.models.speech.recogniser import Recogniser
+from samcli.models.speech import STACK, TINY, Recogniser, SpeechNetwork
 from samcli.training.frames import FrameStore, make_frames
 from samcli.training.optimiser import Pace
-from samcli.training.order import generator
-from samcli.training.speech.frames import LEAST, NONE, Variety, joined, varied
-from samcli.training.speech.material import Utterance, inputs_of, read_speech, spelled, symbols_of
-from samcli.training.speech.recipe import Dictation, SpeechRecipe, card, teach
-from samcli.training.speech.transducer import transducer_loss
-from samcli.training.stage import LoopOptions
+from samcli.training.speech.material import (
+    LEAST,
+    NONE,
+    Utterance,
+    Variety,
+    inputs_of,
+    joined,
+    read_speech,
+    spelled,
+    symbols_of,
+    varied,
+)
+from samcli.training.speech.recipe import Dictation, SpeechRecipe, card, teach, transducer_loss
+from samcli.training.stage import LoopOptions, generator
 from samcli.training.team import Team
 
 RATE = 16_000

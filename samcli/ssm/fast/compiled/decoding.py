@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from samcli.ssm.fast import kernels
+from samcli.ssm.fast.compiled import compiler
 from samcli.ssm.fast.linear import FastLinear, unpickled_as_none
-from samcli.ssm.fast.loops import compiler
 from samcli.ssm.mamba2 import Mamba2, Mamba2Config
 from samcli.ssm.norms import RMSNorm, rms_norm
 from samcli.ssm.state import BlockState
@@ -34,7 +34,7 @@ class CompiledLayer:
     """One residual block, for x of a single token per row; it needs plain float32 or bfloat16 projections."""
 
     def __init__(self, norm: RMSNorm, mixer: Mamba2) -> None:
-        from samcli.ssm.fast.loops import stretches, tokens
+        from samcli.ssm.fast.compiled import stretches, tokens
 
         c = mixer.config
         self.few, self.many, self.norms, self.inner = tokens.few, tokens.many, stretches.norms, c.d_inner
@@ -73,7 +73,7 @@ class CompiledHead:
     """The final norm and the head."""
 
     def __init__(self, norm: RMSNorm, head: nn.Linear) -> None:
-        from samcli.ssm.fast.loops import tokens
+        from samcli.ssm.fast.compiled import tokens
 
         self.loops, self.norm, self.head = tokens, norm, head
         self.prepared = compiler.floats(norm.weight), np.float32(norm.eps), compiler.array(head.weight)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from samcli.ssm.fast import kernels
-from samcli.ssm.fast.loops import compiler
-from samcli.ssm.fast.loops.compiler import array
+from samcli.ssm.fast.compiled import compiler
+from samcli.ssm.fast.compiled.compiler import array
 
 
 def applies(x: Tensor, weight: Tensor) -> bool:
@@ -20,7 +20,7 @@ def applies(x: Tensor, weight: Tensor) -> bool:
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """x / rms(x) over the last axis, times weight, in the dtype of the weight."""
-    from samcli.ssm.fast.loops import stretches
+    from samcli.ssm.fast.compiled import stretches
 
     rows = x.contiguous().view(-1, x.shape[-1])
     out = rows.new_empty(rows.shape, dtype=weight.dtype)

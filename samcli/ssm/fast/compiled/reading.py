@@ -16,11 +16,10 @@ from torch.nn import functional as F
 
 from samcli.ssm.convolution import new_tail
 from samcli.ssm.fast import kernels
-from samcli.ssm.fast.loops import compiler
-from samcli.ssm.fast.loops.compiler import array, floats
-from samcli.ssm.ragged import valid_mask
+from samcli.ssm.fast.compiled import compiler
+from samcli.ssm.fast.compiled.compiler import array, floats
 from samcli.ssm.ssd import LOG2_E
-from samcli.ssm.state import BlockState
+from samcli.ssm.state import BlockState, valid_mask
 
 CHUNK = 64  # tokens (Q)
 
@@ -36,7 +35,7 @@ def applies(mixer: Any, x: Tensor) -> bool:
 
 def read(mixer: Any, projected: Tensor, state: BlockState | None, lengths: Tensor | None) -> tuple[Tensor, BlockState]:
     """projected (batch, length, ...) by in_proj to what out_proj takes, and the state after each row."""
-    from samcli.ssm.fast.loops import stretches
+    from samcli.ssm.fast.compiled import stretches
 
     c, (batch, length, _) = mixer.config, projected.shape
     size, inner = compiler.threads(), c.d_inner
@@ -63,8 +62,8 @@ def read(mixer: Any, projected: Tensor, state: BlockState | None, lengths: Tenso
     # inside the chunks
     CB = torch.bmm(C, B.mT)
     M = x.new_empty(batch, c.heads, chunks, Q, Q)
-    CB = CB.view(batch, 1, chunks, Q, Q)
-    stretches.mixing(size, array(total), array(scale), array(CB), floats(mixer.D), 1, array(M))
+    CB = CB.view(batch, chunks, Q, Q)
+    stretches.mixing(size, array(total), array(scale), array(CB), floats(mixer.D), array(M))
     y = torch.bmm(M.view(-1, Q, Q), x.view(-1, Q, c.headdim))
     del M
 

@@ -1,1 +1,0 @@
-"""The field's data sets, and predictions matched to them."""

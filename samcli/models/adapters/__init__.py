@@ -1,1 +1,0 @@
-"""Adapters: what a model learned beside its weights."""

@@ -1,1 +1,0 @@
-"""`sam train pretrain`: an encoder learns from sound alone."""
