@@ -15,7 +15,7 @@ from samcli.digest.rows import members_of
 from samcli.tasks.readable import PAUSE_SECONDS, ROUNDING, SURER, Event, matters
 
 WIDE = HEADINGS - {"Music"}  # names that say only the sort of a sound
-WAIT_SECONDS = 1.2  # from its begin: so long such a name waits for a better one
+WAIT_SECONDS = 0.5  # from its begin: so long such a name waits for a better one
 
 Kind = Literal["begin", "end"]
 

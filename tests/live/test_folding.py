@@ -47,9 +47,9 @@ def test_a_dog_is_one_event_by_all_its_names() -> None:
 
 
 def test_a_wide_name_waits_for_a_better_one() -> None:
-    found = told(6, Animal=(0, 4, 0.7), Dog=(0.8, 4, 0.6))
-    assert [one[:2] for one in found] == [("begin", "Dog"), ("end", "Dog")] and found[0][2] <= 1.6
-    assert told(4, Animal=(0, 4, 0.7)) == [("begin", "Animal", 1.2), ("end", "Animal", 4.0)]
+    found = told(6, Animal=(0, 4, 0.7), Dog=(0.4, 4, 0.6))
+    assert [one[:2] for one in found] == [("begin", "Dog"), ("end", "Dog")] and found[0][2] <= 1.2
+    assert told(4, Animal=(0, 4, 0.7)) == [("begin", "Animal", 0.8), ("end", "Animal", 4.0)]
 
 
 def test_a_wide_name_gives_way_to_one_as_sure() -> None:
