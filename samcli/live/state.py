@@ -23,7 +23,7 @@ from samcli.models.facts import dtype_of
 from samcli.models.interface import SoundModel
 from samcli.writers.files import write_whole
 
-FORMAT, VERSION = "sam-live-state", 2
+FORMAT, VERSION = "sam-live-state", 3
 SUFFIX = ".state"
 MOST_BYTES = 1 << 28  # what is larger, no listener wrote
 
@@ -47,6 +47,8 @@ def saved(listener: Listener, more: dict[str, Any]) -> Saved:
         "settings": settings(listener),
         "name": listener.name,
         "position": listener.tail.position,
+        "waiting": listener.tail.waiting,
+        "seen": listener.tail.seen,
         "number": listener.number,
         "started": listener.started,
         "tracker": listener.tracker.state(),
@@ -101,7 +103,7 @@ def resume(listener: Listener, state: Saved, path: str) -> None:
             f"{path!r} was made with other labels, thresholds, --captions-every, --changes or --all: repeat those, "
             "or name another --state."
         )
-    listener.tail = Tail(tensors["tail"], int(values["position"]))
+    listener.tail = Tail(tensors["tail"], *(int(values[name]) for name in ("position", "waiting", "seen")))
     listener.rest = tensors["rest"]
     listener.number, listener.started = int(values["number"]), float(values["started"])
     listener.tracker.resume(values["tracker"], tensors.get("hop"))
