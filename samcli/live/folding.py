@@ -60,6 +60,8 @@ class Folding:
             fresh = [event for event in fresh if not self._taken(event)]
             ripe = [event for event in ripe if event in fresh]
         new = [sound for sound in self.sounds if sound.event.position in begun]
+        # What gave way before anyone was told of it has not begun, and does not end.
+        ended = [sound for sound in ended if sound.event.position not in begun]
         still = {event.position for event in running}
         self.covered = {place: until for place, until in self.covered.items() if place in still}
         return [*_all("end", ended), *_all("begin", new), *self._over(now)]

@@ -109,3 +109,13 @@ def test_names_that_were_asked_for_are_told_each(ear: Tracker) -> None:
         (kind, name) for kind in ("begin", "end") for name in ("Dog", "Bark", "Animal")
     }
     assert len(found) == 6
+
+
+def test_a_name_that_gives_way_before_it_is_told_does_not_end() -> None:
+    labels = ("Animal", "Wild animals")
+    ear = Tracker(Choice.of(labels, (), len(labels), 0.35), STEP, Folding(labels, False))
+    scores = np.array([[0.7, 0.6]], np.float32)
+    changes = [change for hop in range(5) for change in ear.add(hop * HOP, (hop + 1) * HOP, scores)]
+    changes += ear.finish(2.0)
+    told = [(change.kind, labels[change.event.position]) for change in changes]
+    assert told == [("begin", "Wild animals"), ("end", "Wild animals")]
