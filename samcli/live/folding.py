@@ -14,7 +14,7 @@ from samcli.digest.names import HEADINGS, kin, members_of, wider_names
 from samcli.tasks.readable import PAUSE_SECONDS, ROUNDING, SURER, Event, matters
 
 WIDE = HEADINGS - {"Music"}  # names that say only the sort of a sound
-WAIT_SECONDS = 1.2  # from its begin: so long such a name waits for a better one
+WAIT_SECONDS = 0.5  # from its begin: so long such a name waits for a better one
 
 Kind = Literal["begin", "end"]
 
@@ -59,6 +59,8 @@ class Folding:
             fresh = [event for event in fresh if not self._taken(event)]
             ripe = [event for event in ripe if event in fresh]
         new = [sound for sound in self.sounds if sound.event.position in begun]
+        # What gave way before anyone was told of it has not begun, and does not end.
+        ended = [sound for sound in ended if sound.event.position not in begun]
         still = {event.position for event in running}
         self.covered = {place: until for place, until in self.covered.items() if place in still}
         return [*_all("end", ended), *_all("begin", new), *self._over(now)]

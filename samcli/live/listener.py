@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from samcli.audio.waves import QUIETEST_DB
+from samcli.audio.waves import QUIETEST_DB, levels_db
 from samcli.engine.options import RunOptions
 from samcli.engine.task import Heard, Scores, Window
 from samcli.engine.windows import Wave
@@ -139,6 +139,8 @@ class Listener:
         if len(self.rest):
             last, self.rest = self.rest, np.zeros(0, np.float32)
             yield from self._hop(last)
+        self.tail, glimpses = self.ear.catch_up(self.tail)
+        yield from self._changes(glimpses)
         yield from map(self._change, self.tracker.finish(self.tail.position / self.rate))
 
     def anchor(self, clock: float) -> None:
@@ -146,14 +148,18 @@ class Listener:
         self.started = clock - self.seconds
 
     def _hop(self, wave: Wave) -> Iterator[Told]:
-        self.tail, glimpse = self.ear.hear(self.tail, wave)
-        self.level = float(glimpse.levels[-1]) if len(glimpse.levels) else QUIETEST_DB
-        self.statistics.add(glimpse)
-        yield from map(self._change, self.tracker.add(glimpse.start, glimpse.end, *self._news(glimpse)))
-        heard = self.tracker.heard(glimpse.end)
-        self.now = {self.choice.labels[place]: round(score, DIGITS) for place, score in heard.items()}
-        for window in glimpse.windows:
+        self.tail, glimpses = self.ear.hear(self.tail, wave)
+        self.level = float(levels_db(wave, self.rate)[-1])
+        yield from self._changes(glimpses)
+        for window in self.ear.over(self.tail):
             yield from self._remember(window)
+
+    def _changes(self, glimpses: list[Glimpse]) -> Iterator[Told]:
+        for glimpse in glimpses:
+            self.statistics.add(glimpse)
+            yield from map(self._change, self.tracker.add(glimpse.start, glimpse.end, *self._news(glimpse)))
+            heard = self.tracker.heard(glimpse.end)
+            self.now = {self.choice.labels[place]: round(score, DIGITS) for place, score in heard.items()}
 
     def _news(self, glimpse: Glimpse) -> list[Scores | None]:
         """The scores of the hop and of the one before it, as far as they are to be told."""

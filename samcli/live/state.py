@@ -30,7 +30,7 @@ from samcli.tasks.composed import ComposedTask
 from samcli.tasks.run import task_for
 from samcli.writers.files import write_whole
 
-FORMAT, VERSION = "sam-live-state", 2
+FORMAT, VERSION = "sam-live-state", 3
 MOST_BYTES = 1 << 28  # what is larger, no listener wrote
 
 
@@ -48,6 +48,8 @@ def saved(listener: Listener, more: dict[str, Any]) -> Saved:
         "settings": settings(listener),
         "name": listener.name,
         "position": listener.tail.position,
+        "waiting": listener.tail.waiting,
+        "seen": listener.tail.seen,
         "number": listener.number,
         "started": listener.started,
         "tracker": listener.tracker.state(),
@@ -102,7 +104,7 @@ def resume(listener: Listener, state: Saved, path: str) -> None:
             f"{path!r} was made with other labels, thresholds, --captions-every, --changes or --all: repeat those, "
             "or name another --state."
         )
-    listener.tail = Tail(tensors["tail"], int(values["position"]))
+    listener.tail = Tail(tensors["tail"], *(int(values[name]) for name in ("position", "waiting", "seen")))
     listener.rest = tensors["rest"]
     listener.number, listener.started = int(values["number"]), float(values["started"])
     listener.tracker.resume(values["tracker"], tensors.get("hop"))

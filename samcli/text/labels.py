@@ -69,6 +69,7 @@ class Label:
     mid: str = ""  # AudioSet's own key; empty for an everyday name
 
 
+@lru_cache(maxsize=1)
 def labels() -> tuple[str, ...]:
     """The 527 AudioSet names in their official order."""
     return tuple(label.name for label in _table().values() if label.mid)

@@ -60,6 +60,47 @@ def test_a_state_changes_nothing(listener: Make, changes: bool, tmp_path: Path) 
         assert second.statistics.values()["heard"] > 10
 
 
+def humming(seconds: float) -> np.ndarray:
+    """A steady noise, in which something louder is heard for a second."""
+    chance, at = np.random.default_rng(8), round(0.6 * seconds * RATE)
+    wave = (0.02 * chance.standard_normal(round(seconds * RATE))).astype(np.float32)
+    wave[at : at + RATE] += np.sin(2 * np.pi * 900 * np.arange(RATE) / RATE).astype(np.float32) * 0.3
+    return wave
+
+
+def test_where_nothing_changes_less_is_listened_to_and_as_much_is_heard(
+    listener: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def all_of(looks: list[int]) -> list[tuple[Any, ...]]:
+        ear = listener()
+        look = ear.ear.catch_up
+        monkeypatch.setattr(ear.ear, "catch_up", lambda tail: looks.append(tail.waiting) or look(tail))
+        told = heard(ear, [humming(24)])
+        assert ear.statistics.values()["heard"] == pytest.approx(24)
+        return [(one.kind, one.label, one.record.start, one.record.end) for one in told]
+
+    few: list[int] = []
+    many: list[int] = []
+    told = all_of(few)
+    monkeypatch.setattr("samcli.live.ear.STEADY_DB", -1.0)
+    assert told == all_of(many) and "end" in [one[0] for one in told]
+    assert len(few) < 0.75 * len(many) and sum(few) == sum(many)
+
+
+def test_what_waits_to_be_looked_at_is_kept(listener: Make, tmp_path: Path) -> None:
+    wave = humming(12)
+    whole = heard(listener(), [wave])
+    waited = False
+    for cut in range(5 * RATE, 8 * RATE, 6_400):
+        first, second = listener(), listener()
+        told = heard(first, [wave[:cut]], finish=False)
+        waited = waited or first.tail.waiting > 0
+        write_state(tmp_path / "a.state", saved(first, {}))
+        resume(second, read_state(tmp_path / "a.state"), "a.state")
+        assert told + heard(second, [wave[cut:]]) == whole
+    assert waited and whole
+
+
 def test_what_is_over_is_not_told_again(listener: Make, tmp_path: Path) -> None:
     for more in ({}, {"all_events": True}):
         first, second = listener(**more), listener(**more)

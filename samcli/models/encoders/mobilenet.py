@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from samcli.ssm.fast.linear import version
+
 BAND_STRIDE = 32  # mel bands, and frames, of one cell of the last map
 BANDS = 128
 WIDEN = 6  # channels of the last map over those of the last block
@@ -70,6 +72,7 @@ class ConvNorm(nn.Module):
         self.norm = nn.BatchNorm2d(outputs, eps=1e-3)
         self.activation = act
         self.learns_statistics = False  # true only while a trunk is trained from noise
+        self._folded: tuple[list[tuple[int, int]], tuple[Tensor, Tensor]] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         activation, conv = ACTIVATIONS[self.activation], self.conv
@@ -80,10 +83,18 @@ class ConvNorm(nn.Module):
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weight and bias of the one convolution that equals this one and its norm."""
-        norm = self.norm
-        assert norm.running_mean is not None and norm.running_var is not None
-        scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-        return self.conv.weight * scale[:, None, None, None], norm.bias - norm.running_mean * scale
+        weight, norm = self.conv.weight, self.norm
+        mean, var = norm.running_mean, norm.running_var
+        assert mean is not None and var is not None
+        # Kept for as long as nobody writes to what it is made of; a gradient is to reach that itself.
+        keeps = not torch.is_grad_enabled()
+        now = [(one.data_ptr(), version(one)) for one in (weight, norm.weight, norm.bias, mean, var)] if keeps else []
+        if keeps and self._folded is not None and self._folded[0] == now:
+            return self._folded[1]
+        scale = norm.weight * torch.rsqrt(var + norm.eps)
+        found = weight * scale[:, None, None, None], norm.bias - mean * scale
+        self._folded = (now, found) if keeps else None
+        return found
 
 
 class SqueezeExcite(nn.Module):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from samcli.evaluation.calibration.error import calibration_error
 
 from samcli.errors import ModelError
-from samcli.evaluation.nano.score_map import LogitMap, fit_map, fold, folds_of
+from samcli.evaluation.calibration import folds_of
+from samcli.evaluation.nano.left_out import calibration_error
+from samcli.evaluation.nano.score_map import LogitMap, fit_map, fold
 from samcli.models.encoders.dass import Dass, DassConfig
 from samcli.models.encoders.nano import NanoConfig, NanoEncoder
 from samcli.ssm.bidirectional import BidirectionalConfig

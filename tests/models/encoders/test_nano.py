@@ -56,6 +56,19 @@ def test_folding_the_batch_norms_changes_nothing(encoder: NanoEncoder) -> None:
     assert torch.allclose(folded, block.norm(block.conv(x)), atol=1e-12)
 
 
+def test_a_folded_norm_is_kept_until_a_weight_is_written_to(encoder: NanoEncoder) -> None:
+    block = encoder.trunk.blocks[1].depthwise
+    with torch.no_grad():
+        weight, bias = block.folded()
+        assert block.folded()[0] is weight
+        for part in (block.conv.weight, block.norm.weight, block.norm.bias, block.norm.running_mean):
+            part.mul_(2)
+        assert torch.allclose(block.folded()[0], 4 * weight, atol=1e-12)
+        block.norm.running_mean.zero_()
+        assert torch.equal(block.folded()[1], block.norm.bias) and not torch.equal(bias, block.norm.bias)
+    assert block.folded()[0].requires_grad == block.conv.weight.requires_grad
+
+
 @pytest.mark.parametrize("mixing", ["mamba2", "mambaout"])
 def test_the_shipped_sizes(mixing: Any) -> None:
     network = NanoEncoder(NanoConfig(mixing=mixing))
