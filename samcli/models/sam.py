@@ -40,6 +40,7 @@ from samcli.ssm.language.beams import beam_candidates
 from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.generation import GenerationOptions, generate
 from samcli.ssm.language.model import LanguageModel
+from samcli.ssm.language.phi import PhiConfig, PhiLanguageModel
 from samcli.ssm.state import State, join, select
 from samcli.text.prompts import caption_prompt, question_prompt, spoken
 
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class SamConfig:
     encoder: EncoderConfig
-    language: LanguageConfig
+    language: LanguageConfig | PhiConfig
     connector: ConnectorConfig = field(default_factory=ConnectorConfig)
     stack: int = 1  # encoder steps that the connector reads as one: fewer, richer tokens
     reads_tags: bool = False  # the language model also reads the tag head's probabilities: heard.py
@@ -62,6 +63,11 @@ class SamConfig:
     def __post_init__(self) -> None:
         if self.stack < 1 or self.beams < 1 or self.window_seconds <= 0:
             raise ValueError("stack and beams count from 1, and a window lasts longer than 0 seconds")
+
+
+def build_language(config: LanguageConfig | PhiConfig) -> LanguageModel | PhiLanguageModel:
+    """Phi is what `sam train mohawk` makes of a transformer."""
+    return PhiLanguageModel(config) if isinstance(config, PhiConfig) else LanguageModel(config)
 
 
 class SamNetwork(nn.Module):
@@ -79,7 +85,7 @@ class SamNetwork(nn.Module):
         )
         if config.reads_tags:
             self.tag_reader = TagReader(self.classes, config.language.d_model, config.language.padded_vocab_size)
-        self.language = LanguageModel(config.language)
+        self.language = build_language(config.language)
         if config.split_projections:
             split_projections(self.language)
 

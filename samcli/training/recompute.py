@@ -14,8 +14,9 @@ from torch.utils.checkpoint import checkpoint
 
 from samcli.models.encoders.registry import ENCODERS
 from samcli.ssm.language.blocks import ResidualBlock
+from samcli.ssm.language.phi import PhiBlock
 
-BLOCKS: tuple[type[nn.Module], ...] = (ResidualBlock, *(kind.block for kind in ENCODERS.values()))
+BLOCKS: tuple[type[nn.Module], ...] = (ResidualBlock, PhiBlock, *(kind.block for kind in ENCODERS.values()))
 
 
 def recompute(network: nn.Module) -> int:
