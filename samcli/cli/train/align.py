@@ -56,7 +56,7 @@ class AlignFlags(TrainingFlags):
     language: Annotated[
         str,
         typer.Option(
-            help="A Mamba-2 language model.", metavar="NAME", autocompletion=complete_model, rich_help_panel=MODEL
+            help="A Mamba-2, or what mohawk made.", metavar="NAME", autocompletion=complete_model, rich_help_panel=MODEL
         ),
     ] = "mamba2-130m"
     connector: Annotated[

@@ -246,12 +246,17 @@ def test_a_tuned_encoder_loses_its_stale_head(tmp_path: Path) -> None:
         assert bare.config.encoder.classes == 0 and not any("head" in name for name in bare.encoder.state_dict())
 
 
-def test_two_sounds_are_told_apart_after_training(sounds: Path, tmp_path: Path, alone: Team) -> None:
+@pytest.mark.parametrize("language", [None, "llama"])
+def test_two_sounds_are_told_apart_after_training(
+    sounds: Path, tmp_path: Path, alone: Team, language: str | None
+) -> None:
     places: list[str | None] = [str(sounds / "one.wav"), str(sounds / "three.wav")]
     asked, answers = ["", ""], ["a dog barks", "rain falls softly"]
     questions = Questions(["one", "three"], [0, 1], asked, answers, ["caption", "caption"])
     recipe = replace(RECIPE, method="full", steps=(0, 0, 0, 60), loop=LoopOptions(batch=2))
     parts = tiny()
+    if language is not None:
+        parts = parts._replace(language=phi(language, len(parts.tokenizer)))
     network, _ = align(parts, questions, places, tmp_path, recipe, alone)
     listener = Listener(network, parts.tokenizer, (), "test", "0")
     for place, answer in zip(places, answers, strict=True):
