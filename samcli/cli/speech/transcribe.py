@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from samcli.cli.exit_codes import ExitCode
 from samcli.cli.flags import InputFlags, ModelFlags, Raw, WriteFlags, spread
 from samcli.cli.output import output
 from samcli.errors import ModelError, UsageError
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(kw_only=True)
@@ -30,8 +27,8 @@ def transcribe(flags: TranscribeFlags) -> ExitCode:
     sam transcribe talk.flac --model my-speech -o talk.srt
     sam transcribe talks/ --model my-speech -o talks.jsonl --resume
 
-    sam brings no speech model along: for real transcripts use another program, and show what it wrote beside the
-    sounds with sam report --with-transcript FILE.srt, or sam subtitle.
+    sam brings no speech model: for a real transcript use another program.
+    sam report and sam subtitle show it beside the sounds (--with-transcript).
     """
     from samcli.checkpoints.catalogue import DEFAULT
     from samcli.cli.destination import Destination
