@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -126,6 +127,7 @@ def nano(
 
     streams.note("reading the corpus")
     material = Corpus.read(corpus, labels())
+    must_have(material, next(iter(recipes.values())).without)
     trunk, rows = trunk_file(flags.trunk), []
     for name, recipe in recipes.items():
         place = out if len(recipes) == 1 else out / name
@@ -135,6 +137,13 @@ def nano(
             rows.append(judged(name, network, recipe, material, out / "features", Tokenizer.load(place)))
             write_whole(out / "variants.md", table(rows).encode())
     return ExitCode.OK
+
+
+def must_have(corpus: Corpus, sources: Iterable[str]) -> None:
+    """A source that is not there is misspelt, and would be learned from."""
+    missing = sorted({*sources} - {clip.source for clip in corpus.clips})
+    if missing:
+        raise UsageError(f"The corpus has no source {missing[0]!r}: the column source of its manifest.csv names them.")
 
 
 def deliver(network: SamNetwork, place: Path, recipe: NanoRecipe, corpus: Corpus, flags: NanoFlags) -> None:
