@@ -48,7 +48,7 @@ def test_from_a_transformer_to_captions(
     assert taught.stdout == b"my-sam\n"
     made, student = load_folder(here.folder / "my-sam"), load_folder(here.folder / "student")
     assert made.config.language == student.config
-    before, after = (dict(module.named_parameters()) for module in (student.module, made.module.language))  # type: ignore[operator]
+    before, after = (dict(module.named_parameters()) for module in (student.module, made.module.language))
     learned = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert {name.split(".", 3)[-1] for name in learned} >= {"mixer.in_proj.weight", "mixer.out_proj.weight"}
     assert not any(".mlp." in name for name in learned)
