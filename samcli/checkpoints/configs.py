@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import sys
 import types
 import typing
@@ -74,6 +75,9 @@ def _value(hint: Any, value: Any, path: Path, name: str) -> Any:
                 return _value(choice, value, path, name)
             except ModelError:
                 continue
+        if isinstance(value, dict):  # the choice that it is most like says what is wrong with it
+            likeness = {kind: len(value.keys() & getattr(kind, "__dataclass_fields__", {}).keys()) for kind in choices}
+            return _value(max(choices, key=lambda kind: likeness[kind]), value, path, name)
     elif origin is typing.Literal:
         if value in choices:
             return value
@@ -93,7 +97,7 @@ def _value(hint: Any, value: Any, path: Path, name: str) -> Any:
         return float(value)
     elif hint is Any or type(value) is hint:
         return value
-    raise _unfit(path, name, value, getattr(hint, "__name__", str(hint)))
+    raise _unfit(path, name, value, re.sub(r"\w+\.", "", getattr(hint, "__name__", str(hint))))
 
 
 def _unfit(path: Path, name: str, value: Any, wanted: str) -> ModelError:

@@ -18,7 +18,7 @@ from samcli.models.interface import Encoding
 from samcli.ssm.card import graphs
 from samcli.ssm.card.graphs import Captures
 from samcli.ssm.fast.linear import signature
-from samcli.ssm.language.model import LanguageModel
+from samcli.ssm.language.reader import RecurrentReader
 from samcli.ssm.state import State
 
 FADE_SECONDS = 4.0  # how recent, or how early, a sound is falls to 37 per cent in this time
@@ -200,7 +200,7 @@ class SpeakingState(NamedTuple):
 class TagGuidedSpeaker:
     """A language model that speaks beside what was heard: the `Speaker` that `generate` asks for."""
 
-    def __init__(self, language: LanguageModel, reader: TagReader) -> None:
+    def __init__(self, language: RecurrentReader, reader: TagReader) -> None:
         self.language, self.reader = language, reader
         self.vocab_size = language.vocab_size
         self._captures: Captures | None = None

@@ -38,6 +38,7 @@ from samcli.models.mixture import AUDIO, split_projections, use_modality
 from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.generation import GenerationOptions, beam_candidates, generate
 from samcli.ssm.language.model import LanguageModel
+from samcli.ssm.language.phi import PhiConfig, PhiLanguageModel
 from samcli.ssm.state import State, join, select
 from samcli.text.prompts import caption_prompt, question_prompt, spoken
 
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class SamConfig:
     encoder: EncoderConfig
-    language: LanguageConfig
+    language: LanguageConfig | PhiConfig
     connector: ConnectorConfig = field(default_factory=ConnectorConfig)
     stack: int = 1  # encoder steps that the connector reads as one: fewer, richer tokens
     reads_tags: bool = False  # the language model also reads the tag head's probabilities: heard.py
@@ -60,6 +61,11 @@ class SamConfig:
     def __post_init__(self) -> None:
         if self.stack < 1 or self.beams < 1 or self.window_seconds <= 0:
             raise ValueError("stack and beams count from 1, and a window lasts longer than 0 seconds")
+
+
+def build_language(config: LanguageConfig | PhiConfig) -> LanguageModel | PhiLanguageModel:
+    """Phi is what `sam train mohawk` makes of a transformer."""
+    return PhiLanguageModel(config) if isinstance(config, PhiConfig) else LanguageModel(config)
 
 
 class SamNetwork(nn.Module):
@@ -77,7 +83,7 @@ class SamNetwork(nn.Module):
         )
         if config.reads_tags:
             self.tag_reader = TagReader(self.classes, config.language.d_model, config.language.padded_vocab_size)
-        self.language = LanguageModel(config.language)
+        self.language = build_language(config.language)
         if config.split_projections:
             split_projections(self.language)
 

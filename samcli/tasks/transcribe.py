@@ -27,9 +27,8 @@ LINE_SECONDS = 6.0
 LINE_CHARACTERS = 84  # two lines of a subtitle
 
 NO_MODEL = (
-    "sam comes without a model for speech, for there is none small, free and good enough: have the words written by a "
-    "program for transcripts and show them beside the sounds, `sam report FILE --with-transcript FILE.srt` (or sam "
-    "subtitle), or make a model of your own, `sam train speech`, and name it here: --model FOLDER."
+    "sam brings no speech model. For a real transcript use another program, and show what it wrote beside the sounds: "
+    "`sam report FILE --with-transcript FILE.srt`. A model of your own (`sam train speech`) is named by --model FOLDER."
 )
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,7 @@ SMALL: dict[str, tuple[Any, Any]] = {
         PhiConfig(16, 2, 29, heads=4, qk_heads=4, block="llama", norm="rms", mlp="gated-silu", tie_embeddings=True),
     ),
     "sam": (SamNetwork, tiny_config(300)),
+    "sam phi": (SamNetwork, replace(tiny_config(300), language=PhiConfig(16, 2, 29, d_state=4, heads=4, qk_heads=2))),
 }  # fmt: skip
 
 
@@ -102,6 +103,22 @@ def test_nested_configs_keep_their_kinds() -> None:
         config = SamConfig(encoder=encoder, language=LanguageConfig())
         again = config_from_json(SamConfig, json.loads(json.dumps(config_to_json(config))), Path("config.json"))
         assert again == config and type(again.encoder) is type(encoder)
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [
+        ({**asdict(PhiConfig()), "heads": "many"}, "sets 'language.heads' to 'many', where int is expected"),
+        ({**asdict(LanguageConfig()), "bias": 2}, "sets 'language.bias' to '2', where bool is expected"),
+        ({**asdict(LanguageConfig()), "heads": 2}, "has the key 'language.heads', which"),
+        (2, "where LanguageConfig | PhiConfig is expected"),
+    ],
+)
+def test_one_of_several_configs_is_refused_in_its_own_words(language: Any, sentence: str) -> None:
+    data = config_to_json(tiny_config(300)) | {"language": language}
+    with pytest.raises(ModelError) as caught:
+        config_from_json(SamConfig, data, Path("config.json"))
+    assert sentence in str(caught.value)
 
 
 def test_large_models_are_written_in_shards(tmp_path: Path) -> None:

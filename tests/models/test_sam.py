@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from samcli.models.listener_state import combine_tags, next_to_say, no_tags, ons
 from samcli.models.sam import Listener, SamConfig, SamNetwork, stack_steps
 from samcli.ssm.bidirectional import BidirectionalConfig
 from samcli.ssm.language.blocks import LanguageConfig
+from samcli.ssm.language.phi import PhiConfig
 
 CONFIG = SamConfig(
     encoder=NanoConfig(
@@ -30,9 +32,12 @@ CONFIG = SamConfig(
 )
 
 
-def build() -> SamNetwork:
+PHI = replace(CONFIG, language=PhiConfig(32, 2, 64, d_state=8, heads=4, qk_heads=4, block="llama"))
+
+
+def build(config: SamConfig = CONFIG) -> SamNetwork:
     torch.manual_seed(0)
-    network = SamNetwork(CONFIG)
+    network = SamNetwork(config)
     nn.init.uniform_(network.tag_reader.lexicon.weight)
     return network.eval().double()
 
@@ -57,8 +62,9 @@ def test_embeddings_of_a_padded_batch_equal_rows_alone() -> None:
         assert torch.allclose(together[row, : int(counts[row])], alone[0], atol=1e-10)
 
 
-def test_state_over_windows_does_not_depend_on_batching() -> None:
-    listener = Listener(build(), None, ["a"] * 5, "test", "0")
+@pytest.mark.parametrize("config", [CONFIG, PHI])
+def test_state_over_windows_does_not_depend_on_batching(config: SamConfig) -> None:
+    listener = Listener(build(config), None, ["a"] * 5, "test", "0")
     listener.tasks = frozenset({"caption"})
     listener.tokenizer = object()  # type: ignore[assignment]  # only its presence is asked here
     windows = torch.randn(3, 16000, dtype=torch.float64).float()

@@ -115,8 +115,8 @@ def transcribe(flags: TranscribeFlags) -> ExitCode:
     sam transcribe talk.flac --model my-speech -o talk.srt
     sam transcribe talks/ --model my-speech -o talks.jsonl --resume
 
-    sam brings no speech model along: for real transcripts use another program, and show what it wrote beside the
-    sounds with sam report --with-transcript FILE.srt, or sam subtitle.
+    sam brings no speech model: for a real transcript use another program.
+    sam report and sam subtitle show it beside the sounds (--with-transcript).
     """
     from samcli.checkpoints.catalogue import DEFAULT
     from samcli.engine.options import RunOptions, RunReport

@@ -112,7 +112,7 @@ def report(flags: ReportFlags) -> ExitCode:
         streams.note(f"{name} goes with none of the recordings: give it the name of one.")
     if not entries.count:
         streams.note("there was nothing to show")
-    streams.note(f"{entries.count} recordings are in {page}.")
+    streams.note(f"{entries.count} {'recording is' if entries.count == 1 else 'recordings are'} in {page}.")
     return ExitCode.FAILED if entries.failed else ExitCode.OK
 
 

@@ -127,7 +127,8 @@ def make(streams: Output, film: str, flags: SubtitleFlags, guide: Guide) -> Exit
     else:
         streams.write(data.decode("utf-8", "surrogateescape"))
     lost = f"; {len(place.left_out)} found no room in the dialogue" if place.left_out else ""
-    streams.note(f"{len(place.placed)} cues tell sounds{lost}.")
+    count = len(place.placed)
+    streams.note(f"{count} {'cue tells' if count == 1 else 'cues tell'} sounds{lost}.")
     return ExitCode.OK
 
 

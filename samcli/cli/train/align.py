@@ -40,7 +40,7 @@ class AlignFlags(TrainingFlags):
         "eat-base"
     )
     language: Annotated[
-        str, option("A Mamba-2 language model.", "NAME", panel=MODEL, autocompletion=complete_model)
+        str, option("A Mamba-2, or what mohawk made.", "NAME", panel=MODEL, autocompletion=complete_model)
     ] = "mamba2-130m"
     connector: Annotated[
         str,

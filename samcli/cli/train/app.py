@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -143,6 +144,7 @@ def nano(
 
     streams.note("reading the corpus")
     material = Corpus.read(corpus, labels())
+    must_have(material, next(iter(recipes.values())).without)
     trunk, rows = trunk_file(flags.trunk), []
     for name, recipe in recipes.items():
         place = out if len(recipes) == 1 else out / name
@@ -156,6 +158,13 @@ def nano(
 
 def names_in(listed: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in listed.split(",")) if listed else ()
+
+
+def must_have(corpus: Corpus, sources: Iterable[str]) -> None:
+    """A source that is not there is misspelt, and would be learned from."""
+    missing = sorted({*sources} - {clip.source for clip in corpus.clips})
+    if missing:
+        raise UsageError(f"The corpus has no source {missing[0]!r}: the column source of its manifest.csv names them.")
 
 
 def deliver(network: SamNetwork, place: Path, recipe: NanoRecipe, corpus: Corpus, flags: NanoFlags) -> None:

@@ -37,7 +37,7 @@ def mohawk(
     sam train mohawk HuggingFaceTB/SmolLM2-135M -o my-mamba --text books/
     sam train mohawk my-llama/ -o my-mamba --steps 30,120,90 --rate 1.5e-3
 
-    Stopped, the same command goes on from the last save.
+    Stopped, the same command goes on from the last save. sam train align --language my-mamba gives it ears.
     """
     if flags.text is not None and not flags.text.exists():
         raise UsageError(f"There is no text at {str(flags.text)!r}.")

@@ -24,15 +24,16 @@ from samcli.models.encoders.base import Encoder
 from samcli.models.encoders.registry import ENCODERS
 from samcli.models.lora import AdapterConfig, add_adapter, merge_adapters
 from samcli.models.sam import SamConfig, SamNetwork
-from samcli.ssm.language.blocks import LanguageConfig, ResidualBlock
+from samcli.ssm.language.blocks import ResidualBlock
 from samcli.ssm.language.model import LanguageModel
+from samcli.ssm.language.phi import PhiBlock, PhiLanguageModel
 from samcli.text.tokenizer import SPECIAL_TOKENS, Tokenizer
 from samcli.training.stage import LoopOptions
 
 ADAPTER = "align"
 SEPARATOR = "&&"  # SAM's, between the groups of connectors b and c
 FIRST_WORDS = {"<eos>": "\n", "<ask>": "Question:", "<answer>": "Answer:", "<caption>": "Audio caption:"}
-BLOCKS: tuple[type[nn.Module], ...] = (ResidualBlock, *(kind.block for kind in ENCODERS.values()))
+BLOCKS: tuple[type[nn.Module], ...] = (ResidualBlock, PhiBlock, *(kind.block for kind in ENCODERS.values()))
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Parts(NamedTuple):
     encoder: Encoder
     encoder_config: Any
     labels: tuple[str, ...]
-    language: LanguageModel
+    language: LanguageModel | PhiLanguageModel
     tokenizer: Tokenizer
     end_of_text: int | None  # the token that ends texts in the language model's own training
 
@@ -121,8 +122,9 @@ class AlignedNetwork(nn.Module):
         hidden, _ = language.read(embeddings=x, lengths=lengths)
         said = hidden[before]
         logits = language.lm_head(said).float()
-        own = F.linear(said, self.spoken_marks.to(said.dtype)).float()
-        logits = logits.index_copy(1, self.get_buffer("places"), own)[:, : language.vocab_size]
+        places, bias = self.get_buffer("places"), language.lm_head.bias
+        own = F.linear(said, self.spoken_marks.to(said.dtype), None if bias is None else bias[places]).float()
+        logits = logits.index_copy(1, places, own)[:, : language.vocab_size]
         total = F.cross_entropy(logits, batch.tokens[spoken], reduction="sum")
         return total, spoken.sum()
 
@@ -169,7 +171,7 @@ def adapter_of(recipe: AlignRecipe) -> AdapterConfig:
 
 
 @torch.no_grad()
-def with_special_tokens(parts: Parts) -> tuple[LanguageModel, list[int]]:
+def with_special_tokens(parts: Parts) -> tuple[LanguageModel | PhiLanguageModel, list[int]]:
     """The language model with a row for every token of its tokenizer, and the rows of our special tokens."""
     language, tokenizer = parts.language, parts.tokenizer
     known = language.config.vocab_size
@@ -179,17 +181,20 @@ def with_special_tokens(parts: Parts) -> tuple[LanguageModel, list[int]]:
         old = language.backbone.embedding.weight
         tied = language.lm_head.weight is old
         tables = [old] if tied else [old, language.lm_head.weight]
-        made = [nn.Parameter(_longer(table, config, parts)) for table in tables]
+        size = config.padded_vocab_size
+        made = [nn.Parameter(_longer(table, size, parts)) for table in tables]
         language.backbone.embedding.weight, language.lm_head.weight = made[0], made[-1]
-        language.backbone.embedding.num_embeddings = language.lm_head.out_features = config.padded_vocab_size
+        if language.lm_head.bias is not None:
+            language.lm_head.bias = nn.Parameter(_longer(language.lm_head.bias[:, None], size, parts)[:, 0])
+        language.backbone.embedding.num_embeddings = language.lm_head.out_features = size
         language.config = config
     return language, marks
 
 
-def _longer(table: Tensor, config: LanguageConfig, parts: Parts) -> Tensor:
-    """The table with rows for our special tokens, each beginning as the mean of words that say the same."""
+def _longer(table: Tensor, size: int, parts: Parts) -> Tensor:
+    """The table in `size` rows; those of our special tokens begin as the mean of words that say the same."""
     known, tokenizer = parts.language.config.vocab_size, parts.tokenizer
-    rows = torch.zeros(config.padded_vocab_size, table.shape[1], dtype=table.dtype, device=table.device)
+    rows = torch.zeros(size, table.shape[1], dtype=table.dtype, device=table.device)
     rows[:known] = table[:known]
     rows[known : len(tokenizer)] = table[:known].mean(0)
     names = dict(zip(SPECIAL_TOKENS, (tokenizer.pad, tokenizer.bos, tokenizer.eos, tokenizer.audio,

@@ -237,7 +237,7 @@ def load_parts(
     if heard.kind in ("language", "phi"):
         raise ModelError(f"{encoder} is a language model and hears nothing: name an encoder, such as eat-base.")
     spoken, tokenizer, spoken_revision, end = load(language)
-    if spoken.kind not in ("language", "sam"):
+    if spoken.kind not in ("language", "phi", "sam"):
         raise ModelError(f"{language} is no language model of Mamba blocks: name one, such as mamba2-130m.")
     if tokenizer is None:
         raise ModelError(f"{language} has no tokenizer.json beside its weights.")

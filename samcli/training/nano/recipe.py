@@ -28,7 +28,7 @@ from samcli.checkpoints.format import load_module
 from samcli.errors import ModelError
 from samcli.models.encoders.nano import NanoEncoder
 from samcli.models.sam import SamNetwork
-from samcli.ssm.language.model import LanguageModel
+from samcli.ssm.language.reader import RecurrentReader
 from samcli.text.tokenizer import Tokenizer, train_tokenizer
 from samcli.training.language.random_scenes import random_sentences
 from samcli.training.loop import Report, Trainer
@@ -225,7 +225,7 @@ def load_trained(folder: Path) -> tuple[SamNetwork, Tokenizer]:
     return network, Tokenizer.load(folder)
 
 
-def lengthen_memory(language: LanguageModel) -> None:
+def lengthen_memory(language: RecurrentReader) -> None:
     """Start with memories of 3 to 300 tokens: by the usual start, the sound is out of a caption's reach."""
     with torch.no_grad():
         for layer in language.backbone.layers:

@@ -17,6 +17,7 @@ from samcli.models.encoders.eat import Eat, EatConfig
 from samcli.models.encoders.ssamba import Ssamba, SsambaConfig
 from samcli.models.interface import SpeakOptions
 from samcli.models.sam import Listener
+from samcli.ssm.language.phi import PhiConfig, PhiLanguageModel
 from samcli.text.prompts import caption_prompt, question_prompt
 from samcli.training.align.network import AlignRecipe, Parts, assemble, recompute
 from samcli.training.align.openaqa import Questions, find_audio, read_questions
@@ -29,6 +30,11 @@ TINY = {
     "eat": EatConfig(width=16, layers=1, heads=2, max_steps=64, classes=3, window_frames=64),
     "dass": DassConfig(widths=(8, 16), depths=(1, 1), classes=3, window_frames=64),
     "ssamba": SsambaConfig(width=16, layers=2, d_state=4, table_steps=4, window_frames=64),
+}
+# What MOHAWK makes of a Llama, and of a Phi, whose head has a bias.
+PHI: dict[str, Any] = {
+    "llama": {"block": "llama", "norm": "rms", "mlp": "gated-silu", "head_bias": False, "tie_embeddings": True},
+    "phi": {"block": "phi"},
 }
 
 
@@ -48,11 +54,17 @@ def tiny() -> Parts:
     return load_parts("tiny-random", "tiny-random")[0]
 
 
-def parts_with(kind: str) -> Parts:
+def parts_with(kind: str, language: str | None = None) -> Parts:
     torch.manual_seed(3)
     config: Any = TINY[kind]
     encoder = {"eat": Eat, "dass": Dass, "ssamba": Ssamba}[kind](config)
-    return tiny()._replace(encoder=encoder, encoder_config=config, labels=())
+    parts = tiny()._replace(encoder=encoder, encoder_config=config, labels=())
+    return parts if language is None else parts._replace(language=phi(language, len(parts.tokenizer)))
+
+
+def phi(kind: str, vocabulary: int) -> PhiLanguageModel:
+    config = PhiConfig(16, 2, vocabulary, d_state=4, heads=4, qk_heads=4, pad_vocab_size_multiple=1, **PHI[kind])
+    return PhiLanguageModel(config).requires_grad_(False)
 
 
 def state(module: Any) -> dict[str, Tensor]:
@@ -60,17 +72,25 @@ def state(module: Any) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize(
-    ("encoder", "connector"),
-    [("eat", "concat"), ("eat", "time-major"), ("eat", "frequency-major"), ("dass", "convolution"), ("ssamba", "scan")],
+    ("encoder", "connector", "language"),
+    [
+        ("eat", "concat", None),
+        ("eat", "time-major", None),
+        ("eat", "frequency-major", None),
+        ("dass", "convolution", None),
+        ("ssamba", "scan", None),
+        ("eat", "concat", "llama"),
+        ("dass", "time-major", "phi"),
+    ],
 )
 def test_what_is_learned_is_what_listening_says(
-    questions: Questions, places: list[str | None], tmp_path: Path, encoder: str, connector: str
+    questions: Questions, places: list[str | None], tmp_path: Path, encoder: str, connector: str, language: str | None
 ) -> None:
     """The loss of rows of unequal sound and text is that of hearing and reading one after the other."""
     kind: Any = connector
     recipe = replace(RECIPE, connector=ConnectorConfig(kind, scan_width=16, scan_headdim=8, scan_state=8),
                      window_seconds=1.0, windows=3)  # fmt: skip
-    parts = parts_with(encoder)
+    parts = parts_with(encoder, language)
     network = assemble(parts, recipe).train()
     with torch.no_grad():  # an adapter that was taught something
         for name, parameter in network.named_parameters():
@@ -174,9 +194,25 @@ def test_marks_get_rows_that_mean_something(questions: Questions) -> None:
     assert network.sam.language.lm_head.weight.shape[0] == len(tokenizer)
 
 
-def test_recomputing_gives_the_same_gradients(questions: Questions, places: list[str | None], tmp_path: Path) -> None:
+def test_a_head_with_a_bias_grows_with_it() -> None:
+    parts = tiny()
+    known = len(parts.tokenizer) - 3
+    language = phi("phi", known)
+    with torch.no_grad():
+        language.lm_head.bias.normal_()
+    before = state(language)
+    grown = state(assemble(parts._replace(language=language), RECIPE).finish().language)
+    for name in ("backbone.embedding.weight", "lm_head.weight", "lm_head.bias"):
+        assert len(grown[name]) == len(parts.tokenizer) and torch.equal(grown[name][:known], before[name]), name
+        assert grown[name][known:].abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("language", [None, "llama"])
+def test_recomputing_gives_the_same_gradients(
+    questions: Questions, places: list[str | None], tmp_path: Path, language: str | None
+) -> None:
     def gradients(forgets: bool) -> dict[str, Tensor]:
-        parts = parts_with("dass")
+        parts = parts_with("dass", language)
         network = assemble(parts, replace(RECIPE, dropout=0.2)).train()
         task = AlignTask(questions, places, range(16), parts.tokenizer, RECIPE, tmp_path / "unread")
         if forgets:
@@ -209,12 +245,17 @@ def test_a_tuned_encoder_loses_its_stale_head(tmp_path: Path) -> None:
         assert bare.config.encoder.classes == 0 and not any("head" in name for name in bare.encoder.state_dict())
 
 
-def test_two_sounds_are_told_apart_after_training(sounds: Path, tmp_path: Path, alone: Team) -> None:
+@pytest.mark.parametrize("language", [None, "llama"])
+def test_two_sounds_are_told_apart_after_training(
+    sounds: Path, tmp_path: Path, alone: Team, language: str | None
+) -> None:
     places: list[str | None] = [str(sounds / "one.wav"), str(sounds / "three.wav")]
     asked, answers = ["", ""], ["a dog barks", "rain falls softly"]
     questions = Questions(["one", "three"], [0, 1], asked, answers, ["caption", "caption"])
     recipe = replace(RECIPE, method="full", steps=(0, 0, 0, 60), loop=LoopOptions(batch=2))
     parts = tiny()
+    if language is not None:
+        parts = parts._replace(language=phi(language, len(parts.tokenizer)))
     network, _ = align(parts, questions, places, tmp_path, recipe, alone)
     listener = Listener(network, parts.tokenizer, (), "test", "0")
     for place, answer in zip(places, answers, strict=True):

@@ -36,6 +36,35 @@ def test_a_transformer_becomes_a_model_that_goes_on_speaking(sam: Any, here: Any
     assert other.returncode == 2 and b"training" in other.stderr and b"tokens" in other.stderr
 
 
+def test_from_a_transformer_to_captions(
+    here: Any, teacher_folder: Path, questions_file: Path, sounds: Path, make_wav: Any
+) -> None:
+    """What MOHAWK makes is taught to hear, and says the same in any batch."""
+    assert here("train", "mohawk", teacher_folder, *QUICK, "-o", "student").returncode == 0
+    parts = ("--encoder", "tiny-random", "--language", "student/", "--rank", "4", "--dropout", "0", "--warm-up", "1")
+    taught = here("train", "align", questions_file, "--audio", sounds, *parts, "--steps", "1,1,1,3", "--rate", "1e-2",
+                  "--batch-size", "4", "--recompute", "-o", "my-sam")  # fmt: skip
+    assert taught.returncode == 0, taught.stderr
+    assert taught.stdout == b"my-sam\n"
+    made, student = load_folder(here.folder / "my-sam"), load_folder(here.folder / "student")
+    assert made.config.language == student.config
+    before, after = (dict(module.named_parameters()) for module in (student.module, made.module.language))
+    learned = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert {name.split(".", 3)[-1] for name in learned} >= {"mixer.in_proj.weight", "mixer.out_proj.weight"}
+    assert not any(".mlp." in name for name in learned)
+
+    make_wav(here.folder / "long.wav", seconds=23.0)
+    recordings = ["long.wav", *sorted(sounds.glob("*.wav"))]
+    asked = ("--model", "my-sam", "-f", "jsonl", "--max-new-tokens", "8")
+    captions = [here("caption", *recordings, *asked, "--beams", "2", "--batch-size", str(size)) for size in (1, 3, 16)]
+    answers = [here("ask", "what happens?", *recordings, *asked, "--batch-size", str(size)) for size in (1, 16)]
+    for done in (captions, answers):
+        assert [one.returncode for one in done] == [0] * len(done), done[0].stderr
+        said = [[json.loads(line) for line in one.stdout.splitlines()] for one in done]
+        assert len(said[0]) == len(recordings) and all(other == said[0] for other in said)
+    assert all(json.loads(line)["caption"] for line in captions[0].stdout.splitlines())
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from samcli.cli.train.app import must_have
+from samcli.errors import UsageError
 from samcli.models.sam import SamNetwork
 from samcli.text.labels import labels
 from samcli.text.tokenizer import LEAST_SIZE, train_tokenizer
@@ -30,6 +32,12 @@ def test_what_is_left_out_judges_and_else_the_development_clips(corpus: Corpus) 
     assert {clip.source for clip in left.split("train")} == {"game/one", "talk"} and not left.split("dev")
     files = {clip.file for clip in corpus.split("dev")}
     assert {clip.file for clip in unheard(corpus, ()).split("train")} == files
+
+
+def test_a_source_that_is_not_there_is_refused(corpus: Corpus) -> None:
+    must_have(corpus, ("game/one", "talk", "game/two"))
+    with pytest.raises(UsageError, match="no source 'game/three'"):
+        must_have(corpus, ("talk", "game/three"))
 
 
 def test_the_same_scenes_judge_every_variant(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
