@@ -51,6 +51,10 @@ class ModelError(SamError):
     exit_code = 3
 
 
+class DeviceError(ModelError):
+    """The device under the model is of no use to this process: on another one the model may well run."""
+
+
 class OutputError(SamError):
     """The records cannot be written."""
 
