@@ -1,4 +1,4 @@
-"""Who does the hearing: this process, or the workers of a Ray cluster."""
+"""Who does the hearing: this process, one process for each device, or the workers of a Ray cluster."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from samcli.cli.flags import ListenFlags, ModelFlags
@@ -77,17 +78,37 @@ def check_dtype(flags: ModelFlags) -> None:
         raise UsageError(f"There is no --dtype {flags.dtype!r}: choose {', '.join(DTYPES)}.")
 
 
-def open_engine(flags: ListenFlags) -> AbstractContextManager[Engine]:
+def open_engine(flags: ListenFlags, inputs: Sequence[Input]) -> AbstractContextManager[Engine]:
     """The engine the flags ask for, its model loaded when the context is entered."""
     stay_offline(flags)
-    load = loader(flags, bar=output().shows_status and flags.engine == "local")
     if flags.engine == "local":
-        return nullcontext(Local(load()))
+        return _here(flags, inputs)
     from samcli.engine.ray.engine import RayWorkers
 
-    gpus = flags.gpus_per_worker or 0.0
+    gpus, load = flags.gpus_per_worker or 0.0, loader(flags, bar=False)
     workers: Any = RayWorkers(load, address=flags.ray_address, workers=flags.workers, gpus_per_worker=gpus)
     return workers  # type: ignore[no-any-return]
+
+
+def _here(flags: ListenFlags, inputs: Sequence[Input]) -> AbstractContextManager[Engine]:
+    """On one device in this process; on several in a process each, where files can be shared out to them."""
+    from samcli.engine.workers.process import supported
+    from samcli.models.device import pick_devices
+
+    bar, places = output().shows_status, pick_devices(flags.device)
+    alone = not supported() or any(item.source is not None for item in inputs)
+    used = places[: 1 if alone else max(1, len(inputs))]
+    if len(used) == 1:
+        return nullcontext(Local(loader(replace(flags, device=used[0]), bar)()))
+    from samcli.engine.workers.devices import DeviceWorkers
+
+    workers: Any = DeviceWorkers(functools.partial(load_on, replace(flags, device="")), used)
+    return workers  # type: ignore[no-any-return]
+
+
+def load_on(flags: ModelFlags, device: str) -> SoundModel:
+    """The model the flags name, on this device; in a process of its own, which shows no progress."""
+    return loader(replace(flags, device=device), bar=False)()
 
 
 def stay_offline(flags: ModelFlags) -> None:

@@ -184,7 +184,7 @@ def hear(
     report = RunReport()
     timed = options.segment is not None or options.timeline
     with Progress(streams, report), ExitStack() as stack:
-        engine = stack.enter_context(open_engine(flags))
+        engine = stack.enter_context(open_engine(flags, inputs))
         request = task_for(task, engine.about, options)
         journal = stack.enter_context(RunJournal(destination, task, engine.about, options))
         records = engine.run(request, inputs, options, journal=journal.open, report=report)
