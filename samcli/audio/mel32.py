@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from samcli.audio.fbank import banded
+
 SAMPLE_RATE = 32_000
 HOP = 320  # 10 ms
 WINDOW, FFT = 800, 1024
@@ -55,7 +57,7 @@ def mel_power(waves: Tensor, lengths: Tensor) -> Tensor:
     padded = F.pad(emphasised, (before, max(0, (count - 1) * HOP + WINDOW - before - emphasised.shape[1])))
     frames = padded.unfold(1, WINDOW, HOP)[:, :count]  # (batch, frames, WINDOW), a view
     parts = torch.view_as_real(torch.fft.rfft(frames * window, FFT)).square_()
-    power: Tensor = (parts[..., 0] + parts[..., 1]) @ triangles
+    power = banded(parts[..., 0] + parts[..., 1], triangles)
     valid = torch.arange(count, device=waves.device) < frame_counts(lengths)[:, None]
     return power * valid[..., None]
 
