@@ -37,7 +37,10 @@ class BenchFlags(JsonFlags):
         str, typer.Option(help="Model for folder, model and search.", metavar="NAME", autocompletion=complete_model)
     ] = "sam-nano"
     device: Annotated[
-        str, typer.Option(help="Device for core, model and search.", metavar="DEVICE", autocompletion=complete_device)
+        str,
+        typer.Option(
+            help="Device for core, folder, model and search.", metavar="DEVICE", autocompletion=complete_device
+        ),
     ] = "cpu"
 
 
