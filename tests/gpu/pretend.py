@@ -36,9 +36,10 @@ class OnCard(Tensor):
 
     @staticmethod
     def __new__(cls, real: Tensor) -> OnCard:
-        made: Any = Tensor._make_wrapper_subclass(
-            cls, real.size(), real.stride(), real.storage_offset(), dtype=real.dtype, device="meta"
-        )
+        with torch.inference_mode(False):  # a view of a weight is none of inference mode's, there as here
+            made: Any = Tensor._make_wrapper_subclass(
+                cls, real.size(), real.stride(), real.storage_offset(), dtype=real.dtype, device="meta"
+            )
         made.held = real
         return made  # type: ignore[no-any-return]
 
