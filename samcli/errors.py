@@ -72,6 +72,10 @@ class ModelError(SamError):
     exit_code = ExitCode.MODEL
 
 
+class DeviceError(ModelError):
+    """The device under the model is of no use to this process: on another one the model may well run."""
+
+
 class OutputError(SamError):
     """The records cannot be written."""
 

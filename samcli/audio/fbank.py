@@ -49,8 +49,8 @@ def _tables(device: torch.device) -> tuple[Tensor, Triangles]:
     bins = mel(torch.arange(FFT // 2 + 1, dtype=torch.float64) * SAMPLE_RATE / FFT).unsqueeze(1)
     triangles = torch.minimum((bins - left) / (centre - left), (right - bins) / (right - centre)).clamp_(min=0.0)
     triangles[-1] = 0.0  # Kaldi leaves the Nyquist bin out
-    parts = [_part(some.float().to(device)) for some in torch.split(triangles, MELS // PARTS, dim=1)]
-    return window.float().to(device), parts
+    parts = [_part(some.float()) for some in torch.split(triangles, MELS // PARTS, dim=1)]
+    return window.float().to(device), [(bins, part.to(device)) for bins, part in parts]
 
 
 def _part(triangles: Tensor) -> tuple[slice, Tensor]:
@@ -73,8 +73,13 @@ def _block(wave: Tensor, window: Tensor, triangles: Triangles, frames: Tensor) -
     frames[..., :FRAME].mul_(window)
     parts = torch.view_as_real(torch.fft.rfft(frames)).square_()  # (batch, n, FFT // 2 + 1, 2)
     power = parts[..., 0] + parts[..., 1]
-    mels = torch.cat([power[..., bins] @ part for bins, part in triangles], dim=-1)
+    mels = torch.cat([banded(power[..., bins], part) for bins, part in triangles], dim=-1)
     return mels.clamp_(min=FLOOR).log_()
+
+
+def banded(power: Tensor, triangles: Tensor) -> Tensor:
+    """Spectra (..., bins) times triangles (bins, bands). A card must not round them to TF32: a logarithm shows it."""
+    return (power.double() @ triangles.double()).float() if power.is_cuda else power @ triangles
 
 
 @torch.no_grad()

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from samcli.audio.fbank import banded
+
 SAMPLE_RATE = 32_000
 HOP = 320  # 10 ms
 WINDOW, FFT = 800, 1024
@@ -72,7 +74,7 @@ def mel_power(waves: Tensor, lengths: Tensor) -> Tensor:
             for part, into in zip(row.split(CACHED_FRAMES), bands.split(CACHED_FRAMES), strict=True):
                 torch.matmul(_spectrum(part, window), triangles, out=into)
     else:
-        power = _spectrum(frames, window) @ triangles
+        power = banded(_spectrum(frames, window), triangles)
     valid = torch.arange(count, device=waves.device) < frame_counts(lengths)[:, None]
     return power * valid[..., None]
 

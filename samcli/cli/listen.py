@@ -116,14 +116,14 @@ def hear(
 ) -> ExitCode:
     """Load the model, run, write."""
     from samcli.engine.options import RunReport
-    from samcli.engine.ray.engine import RayWorkers
+    from samcli.engine.workers.crew import Workers
     from samcli.tasks.run import run, task_for
 
     report = RunReport()
     timed = options.segment is not None or options.timeline
     with Progress(streams, report), ExitStack() as stack:
-        model = stack.enter_context(open_engine(flags))
-        about = model.about if isinstance(model, RayWorkers) else model
+        model = stack.enter_context(open_engine(flags, inputs))
+        about = model.about if isinstance(model, Workers) else model
         task_for(task, about, options)  # what it cannot do is refused before an earlier journal goes
         journal = stack.enter_context(RunJournal(destination, task, about, options))
         records = run(task, inputs, model, options, journal=journal.open, report=report)

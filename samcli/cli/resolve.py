@@ -1,4 +1,4 @@
-"""From flags to what they name: inputs, labels, a model in this process or the workers of a Ray cluster."""
+"""From flags to what they name: inputs, labels, a model in this process, in one for each device, or in a cluster."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from samcli.errors import UsageError, check_choice
 
 if TYPE_CHECKING:
     from samcli.engine.inputs.find import Input
-    from samcli.engine.ray.engine import RayWorkers
+    from samcli.engine.workers.crew import Workers
     from samcli.models.interface import SoundModel
 
 
@@ -35,16 +35,35 @@ def check_dtype(flags: ModelFlags) -> None:
     check_choice("--dtype", flags.dtype, DTYPES)
 
 
-def open_engine(flags: ListenFlags) -> AbstractContextManager[SoundModel | RayWorkers]:
+def open_engine(flags: ListenFlags, inputs: Sequence[Input]) -> AbstractContextManager[SoundModel | Workers]:
     """What the flags ask for, its model loaded when the context is entered."""
     stay_offline(flags)
-    load = loader(flags, bar=output().shows_status and flags.engine == "local")
     if flags.engine == "local":
-        return nullcontext(load())
+        return _here(flags, inputs)
     from samcli.engine.ray.engine import RayWorkers
 
-    gpus = flags.gpus_per_worker or 0.0
+    gpus, load = flags.gpus_per_worker or 0.0, loader(flags, bar=False)
     return RayWorkers(load, address=flags.ray_address, workers=flags.workers, gpus_per_worker=gpus)
+
+
+def _here(flags: ListenFlags, inputs: Sequence[Input]) -> AbstractContextManager[SoundModel | Workers]:
+    """On one device in this process; on several in a process each, where files can be shared out to them."""
+    from samcli.engine.workers.process import supported
+    from samcli.models.device import pick_devices
+
+    places = pick_devices(flags.device)
+    alone = not supported() or any(item.source is not None for item in inputs)
+    used = places[: 1 if alone else max(1, len(inputs))]
+    if len(used) == 1:
+        return nullcontext(loader(replace(flags, device=used[0]), bar=output().shows_status)())
+    from samcli.engine.workers.devices import DeviceWorkers
+
+    return DeviceWorkers(functools.partial(load_on, replace(flags, device="")), used)
+
+
+def load_on(flags: ModelFlags, device: str) -> SoundModel:
+    """The model the flags name, on this device; in a process of its own, which shows no progress."""
+    return loader(replace(flags, device=device), bar=False)()
 
 
 def stay_offline(flags: ModelFlags) -> None:

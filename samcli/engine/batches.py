@@ -178,7 +178,14 @@ def out_of_memory(error: BaseException) -> bool:
 def device_lost(error: BaseException) -> bool:
     """Whether the device is of no more use to this process: after such an error every further call fails."""
     text = str(error).lower()
-    signs = ("illegal memory access", "device-side assert", "launch failure", "misaligned address", "ecc error")
+    signs = (
+        "illegal memory access",
+        "device-side assert",
+        "launch failure",
+        "misaligned address",
+        "ecc error",
+        "no kernel image",
+    )
     return isinstance(error, RuntimeError) and not out_of_memory(error) and any(sign in text for sign in signs)
 
 

@@ -53,7 +53,10 @@ class Cores:
         self.device, self.whole = device, device.type == "cuda"  # a card takes all rows at once
         self.count = (torch.get_num_threads() if count is None else count) if device.type == "cpu" else 1
         lanes = LANES if self.whole else self.count
-        self._threads = ThreadPoolExecutor(lanes, "core")  # none begins before it is needed
+        # None begins before it is needed. Which card is the current one is a thread's own: what takes it, such as
+        # pinned memory, would else open the first card beside the one that computes.
+        own = (torch.cuda.set_device, (device,)) if self.whole and device.index is not None else (None, ())
+        self._threads = ThreadPoolExecutor(lanes, "core", *own)
 
     def begin(self, rows: int, work: Callable[[slice], Result], fewest: int = 1) -> Pending[Result]:
         """`work` on all rows, in parts of at least `fewest`, in their order."""

@@ -55,13 +55,14 @@ class WindowEncoder:
         if self.judge is not None:
             judged = list(self.judge.embed_sounds([piece.wave for piece in pieces], self.model.sample_rate))
         tokens, rate = encoding.lengths.tolist(), self.model.sample_rate
+        means = _means(encoding.features, tokens) if self.task.wants_features else None
         return [
             Window(
                 start=piece.start / rate,
                 end=(piece.start + len(piece.wave)) / rate,
                 clip=None if clips is None else clips[row],
                 steps=None if steps is None else steps[row, : tokens[row]],
-                features=_mean(encoding.features[row, : tokens[row]]) if self.task.wants_features else None,
+                features=None if means is None else means[row],
                 tokens=tokens[row],
                 levels=piece.levels,
                 encoding=kept[row],
@@ -79,9 +80,10 @@ class WindowEncoder:
         return clips, steps
 
 
-def _mean(features: Tensor) -> Scores:
-    """(tokens, width) to (width,)"""
-    return np.asarray(features.float().sum(0).cpu().numpy() / max(1, len(features)), np.float32)
+def _means(features: Tensor, tokens: Sequence[int]) -> list[Scores]:
+    """(batch, tokens, width) to the mean over each row's own tokens (width,); a card is waited for once."""
+    sums = torch.stack([row[:count].float().sum(0) for row, count in zip(features, tokens, strict=True)]).cpu().numpy()
+    return [np.asarray(each / max(1, count), np.float32) for each, count in zip(sums, tokens, strict=True)]
 
 
 def _probabilities(logits: Tensor | None) -> Scores | None:

@@ -20,7 +20,8 @@ from samcli.records import AUTO
 DEFAULT_TOP_K = 5
 DEFAULT_THRESHOLD = 0.1
 TIMELINE_THRESHOLD = 0.3
-FEWEST_APART = 32  # inputs from which processes that decode are worth their start
+FEWEST_APART = {"cuda": 32, "cpu": 256}  # inputs from which processes that decode are worth their start
+FEW_CORES = 4  # on so many, a model on the processor wants them all, and threads do as well
 MOST_DECODERS = 64
 
 # Settings that leave what was heard as it is: speed, order, when to stop, and the time of day.
@@ -51,7 +52,7 @@ class RunOptions(SpeakOptions):
     # speed and order
     batch_size: int | Literal["auto"] = "auto"  # windows that are computed together
     threads: int = 0  # that decode ahead; 0: as many as the machine has cores, at most 8
-    # processes that decode ahead instead of threads; "auto": for many inputs of a card
+    # processes that decode ahead instead of threads; "auto": for many inputs of a card, or where there are many cores
     decoders: int | Literal["auto"] = "auto"
     ordered: bool = True  # records in the order of the inputs; False: first come
     fail_fast: bool = False  # end after the first input that fails
@@ -92,12 +93,15 @@ class RunOptions(SpeakOptions):
     def decoder_processes(self, inputs: int, cores: int, device: str) -> int:
         """How many processes decode so many inputs; 0: threads of this one do.
 
-        A model on the processor is itself what takes the time, and a few files are done before processes start.
+        A card leaves all cores to them. A model on the processor takes as long as decoding does: it keeps half. A few
+        files are done before processes start.
         """
         if self.decoders != "auto":
             return self.decoders
-        worth = inputs >= FEWEST_APART and not self.threads and device == "cuda"
-        return min(cores, MOST_DECODERS) if worth else 0
+        few = inputs < FEWEST_APART.get(device, FEWEST_APART["cpu"]) or (device != "cuda" and cores <= FEW_CORES)
+        if few or self.threads:
+            return 0
+        return min(cores if device == "cuda" else cores // 2, MOST_DECODERS)
 
     def result_settings(self) -> dict[str, Any]:
         """The settings two runs must share for their records to be the same."""

@@ -24,8 +24,9 @@ from samcli.engine.rows import Row, gather_encodings, gather_states, rows_of
 from samcli.engine.segments import Batch, Done, Entry, File, Part, Said, Segment
 from samcli.engine.task import Task, Window
 from samcli.engine.windows import Piece
-from samcli.errors import InputError, ModelError
+from samcli.errors import DeviceError, InputError, ModelError
 from samcli.models.interface import SoundModel
+from samcli.ssm.card import graphs
 from samcli.ssm.state import size_in_bytes
 
 if TYPE_CHECKING:
@@ -100,10 +101,14 @@ class Stages:
 
     def notices(self) -> list[str]:
         """What a person should hear once, at the end."""
+        refused = [f"Steps were not captured, so words came slowly: {reason}" for reason in graphs.refused[:1]]
         if not self.hearing.halvings and not self.speaking.halvings:
-            return []
+            return refused
         rows = self.hearing.rows_of(self.options.window_seconds or self.model.window_seconds)
-        return [f"Memory ran short: batches were cut down to {rows} windows; --batch-size {rows} starts there."]
+        return [
+            *refused,
+            f"Memory ran short: batches were cut down to {rows} windows; --batch-size {rows} starts there.",
+        ]
 
     def _take_piece(self, file: File, piece: Piece) -> None:
         start, end = piece.start / self.rate, (piece.start + len(piece.wave)) / self.rate
@@ -274,7 +279,7 @@ class Stages:
         if isinstance(error, FloatingPointError):
             return self._fail_numbers(segment.file)
         if device_lost(error):
-            raise ModelError(f"{self.device} failed and cannot be used again by this run: {error}") from error
+            raise DeviceError(f"{self.device} failed and cannot be used again by this run: {error}") from error
         self._failures += 1
         if not self._successes and self._failures >= HOPELESS:
             raise ModelError(f"The model {self.model.name!r} fails on every input: {error}") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from samcli.errors import ModelError, UsageError
+from samcli.errors import DeviceError, UsageError
 
 
 class enough_memory:
@@ -21,7 +21,7 @@ class enough_memory:
 
         full = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
         if isinstance(error, Exception) and full:
-            raise ModelError(
+            raise DeviceError(
                 f"There is not enough memory for {self.name}; try --dtype bfloat16 or a smaller model."
             ) from error
 
@@ -66,3 +66,14 @@ def pick_device(device: str) -> str:
     if not there.get(kind.type, False):
         raise UsageError(f"The device '{device}' is unavailable; use --device cpu or auto.")
     return device
+
+
+def pick_devices(device: str) -> list[str]:
+    """The devices that a run shares its files out to: all cards there are, or those that are named with commas."""
+    import torch
+
+    names = [pick_device(name.strip()) for name in device.split(",")]
+    if names != ["cuda"]:
+        return names
+    count = torch.cuda.device_count()
+    return [f"cuda:{number}" for number in range(count)] if count > 1 else names

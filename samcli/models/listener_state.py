@@ -158,8 +158,11 @@ class TagReader(nn.Module):
 
         `spoken`: which tokens are the model's own words. Those of a question name what may not be there.
         """
-        speaks = (F.embedding(tokens, self.lexicon.weight) - SPEAKS).clamp(min=0) * self.done
-        return (speaks * spoken[..., None]).cumsum(1)
+        return (self.speaks(tokens) * spoken[..., None]).cumsum(1)
+
+    def speaks(self, tokens: Tensor) -> Tensor:
+        """How far each token alone speaks of each class: (...) -> (..., classes)."""
+        return (F.embedding(tokens, self.lexicon.weight) - SPEAKS).clamp(min=0) * self.done
 
     def read(self, embeddings: Tensor, tokens: Tensor, context: TagContext, left: Tensor) -> Tensor:
         """Token embeddings (batch, length, width) with what was heard beside them, and what is left to say."""
@@ -167,13 +170,14 @@ class TagReader(nn.Module):
         found: Tensor = embeddings + context.embedding[:, None] + self.mark(support) + self.left(left)
         return found
 
-    def urges(self, context: TagContext, left: Tensor, rows: Tensor) -> Tensor:
+    def urges(self, context: TagContext, left: Tensor, rows: Tensor | None = None) -> Tensor:
         """What to add to the logits of a next token, so that they lean to what was heard: (places, vocabulary).
 
-        Each place is in one of the rows of `context` (places,) and has what is left to say there (places, classes).
+        Each place is in one of the rows of `context` (places,), None: one in each, and has what is left to say there
+        (places, classes).
         """
         urged: Tensor = self.lexicon(left) * self.urge[3]
-        return urged + context.lean[rows]
+        return urged + (context.lean if rows is None else context.lean[rows])
 
 
 def left_to_say(context: TagContext, said: Tensor) -> Tensor:
@@ -228,11 +232,11 @@ class TagGuidedSpeaker:
 
     def one_step(self, tokens: Tensor, state: SpeakingState, owned: bool) -> tuple[Tensor, SpeakingState]:
         now = tokens[:, None]
-        said = state.said[:, None] + self.reader.said(now, torch.ones_like(now, dtype=torch.bool))
+        said = state.said[:, None] + self.reader.speaks(now)
         left = left_to_say(state.context, said)
         embeddings = self.reader.read(self.language.embed(now), now, state.context, left)
         logits, memory = self.language.step_from(embeddings[:, 0], state.memory, owned)
         return logits + self._urges(state.context, left), SpeakingState(memory, state.context, said[:, 0])
 
     def _urges(self, context: TagContext, left: Tensor) -> Tensor:
-        return self.reader.urges(context, left[:, 0], torch.arange(len(left), device=left.device))
+        return self.reader.urges(context, left[:, 0])

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from samcli.engine.inputs.find import Input
 from samcli.engine.journal import Journal
 from samcli.engine.options import TIMELINE_THRESHOLD, RunOptions, RunReport
-from samcli.engine.ray.engine import RayWorkers
 from samcli.engine.task import Heard, Task, Window
+from samcli.engine.workers.crew import Workers
 from samcli.errors import ModelError, UsageError, check_choice
 from samcli.models.facts import ModelFacts
 from samcli.records import TASKS, Record
@@ -52,18 +52,18 @@ VERBS = {"caption": "caption", "tag": "tag", "ask": "answer questions"}
 def run(
     task: str,
     inputs: Iterable[Input],
-    model: SoundModel | RayWorkers,
+    model: SoundModel | Workers,
     options: RunOptions | None = None,
     *,
     journal: Journal | None = None,
     report: RunReport | None = None,
 ) -> Iterator[Record]:
-    """The records of "caption", "tag" or "ask" over `inputs`, heard by a model here or by workers on a cluster.
+    """The records of "caption", "tag" or "ask" over `inputs`, heard by a model here or by workers elsewhere.
 
     Raises at once when the request cannot be met.
     """
     options = options or RunOptions()
-    if isinstance(model, RayWorkers):
+    if isinstance(model, Workers):
         return model.run(task_for(task, model.about, options), inputs, options, journal=journal, report=report)
     from samcli.engine.run import run as run_task
 

@@ -101,6 +101,15 @@ def test_a_gpu_takes_all_rows_at_once() -> None:
     assert [work[:2] + work[4:] for work in toy.work] == [("speak", rows, True)]
 
 
+def test_threads_of_the_second_card_are_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pinned memory and streams belong to a thread's current card, which is the first one unless it is told."""
+    told: list[object] = []
+    monkeypatch.setattr(torch.cuda, "set_device", told.append)
+    Cores(torch.device("cuda:1")).begin(1, lambda part: None).results()
+    Cores(torch.device("cuda")).begin(1, lambda part: None).results()
+    assert told == [torch.device("cuda:1")]
+
+
 def test_a_gpu_has_two_batches_in_flight() -> None:
     """While the results of one are awaited, the next is laid out and launched."""
     gpu, both = Cores(torch.device("cuda")), threading.Barrier(2)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from samcli.checkpoints.loading import load_model
 from samcli.engine.inputs.find import find_inputs
@@ -14,6 +16,7 @@ from samcli.engine.options import RunOptions
 from samcli.models.interface import SoundModel
 from samcli.tasks.run import run
 
+DEVICE = os.environ.get("SAM_CHECK_DEVICE", "cuda")  # cpu: whether the test of a card runs at all
 LENGTHS = (1, 1, 10, 25.7, 0.05, 3.3, 12, 1, 1, 1.04, 7.7, 0.3)
 
 
@@ -53,11 +56,10 @@ def test_alone_or_in_company(tiny: SoundModel, sounds: Path, task: str, options:
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(DEVICE != "cpu" and not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("task", ["tag", "caption"])
 def test_a_gpu_says_what_a_cpu_says(tiny: SoundModel, sounds: Path, task: str) -> None:
-    import torch
-
-    on_gpu = load_model("tiny-random", device="cuda", dtype=torch.float32)
+    on_gpu = load_model("tiny-random", device=DEVICE, dtype=torch.float32)
     inputs = find_inputs([sounds])
     options = RunOptions(top_k=12, threshold=0, max_new_tokens=12)
     for one, other in zip(run(task, inputs, tiny, options), run(task, inputs, on_gpu, options), strict=True):

@@ -102,3 +102,37 @@ class Signed(Toy):
 
 def no_model() -> Toy:
     raise ModelError("There is no such model.")
+
+
+def on_device(device: str) -> Toy:
+    """No process starts on the second device, and the third is lost with its first sound."""
+    if device == "cpu:1":
+        os._exit(7)
+    return Lost() if device == "cpu:2" else Toy()
+
+
+class Lost(Toy):
+    """On a device that fails for good."""
+
+    def encode(self, waves: Tensor, lengths: Tensor) -> Encoding:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+
+def fragile(device: str) -> Toy:
+    return Fragile()
+
+
+def deadly(device: str) -> Toy:
+    return Deadly()
+
+
+def signed(folder: Path, device: str) -> Toy:
+    return Signed(folder)
+
+
+def missing(device: str) -> Toy:
+    return no_model()
+
+
+def toy_on(device: str) -> Toy:
+    return Toy()

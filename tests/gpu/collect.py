@@ -34,8 +34,10 @@ def figures(path: Path) -> Any:
 def collect(folder: Path) -> dict[str, Any]:
     tests = [case for name in ("marked", "kernels") for case in outcomes(folder / f"{name}.xml")]
     failed = [case["name"] for case in tests if case["outcome"] == "failed"]
+    failed += [f"{name} tests did not end" for name in ("marked", "kernels") if not (folder / f"{name}.xml").exists()]
     passed = sum(case["outcome"] == "passed" for case in tests)
     parts = {name: figures(folder / f"{name}.json") for name in ("doctor", "core", "folder")}
+    failed += [f"{name} did not end" for name, part in parts.items() if part is None]
     card = ((parts["core"] or {}).get("machine") or {}).get("device", "unknown")
     well = bool(passed) and not failed
     return {"card": card, "well": well, "passed": passed, "failed": failed, "tests": tests, **parts}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from samcli.ssm.language.model import LanguageModel
 from samcli.ssm.report import disagreement
 from samcli.ssm.triton import choice
 
-pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
-CARDS = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+DEVICE = os.environ.get("SAM_CHECK_DEVICE", "cuda")  # cpu: whether these tests run at all
+THERE = DEVICE == "cpu" or torch.cuda.is_available()
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not THERE, reason="no CUDA device")]
+CARDS = ["cpu"] if DEVICE == "cpu" else [f"cuda:{index}" for index in range(torch.cuda.device_count())]
 DEMO = sorted(map(str, Path(__file__).parents[2].glob("samcli/data/demo/*.opus")))
 SIZES = {
     "130M": LanguageConfig(),
@@ -29,6 +32,7 @@ SIZES = {
 }
 
 
+@pytest.mark.skipif(DEVICE == "cpu", reason="they are for cards")
 @pytest.mark.parametrize("card", CARDS)
 def test_our_kernels_run_on_every_card(card: str) -> None:
     assert choice.trouble(card) is None
@@ -70,13 +74,13 @@ def test_captured_speech_after_inference_mode_and_short_memory(card: str, beams:
 
 def test_memory_that_runs_out_halves_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """A real allocation that fails, in the middle of a run."""
-    model: Any = load_model("sam-nano", device="cuda")
+    model: Any = load_model("sam-nano", device=DEVICE)
     encode, failed = model.encode, []
 
     def encode_or_fail(waves: torch.Tensor, lengths: torch.Tensor) -> Any:
         if len(waves) > 1:
             failed.append(len(waves))
-            torch.empty(1 << 50, dtype=torch.uint8, device="cuda")
+            torch.empty(1 << 50, dtype=torch.uint8, device=DEVICE)
         return encode(waves, lengths)
 
     monkeypatch.setattr(model, "encode", encode_or_fail)

@@ -23,18 +23,24 @@ def check(folder: Path) -> tuple[int, dict[str, Any]]:
 
 
 def test_all_well(tmp_path: Path) -> None:
-    (tmp_path / "marked.xml").write_text(REPORT.format('<skipped message="no second card"/>'))
-    (tmp_path / "core.json").write_text(json.dumps({"machine": {"device": "cuda (H100)"}, "rows": [1]}))
+    for name in ("marked", "kernels"):
+        (tmp_path / f"{name}.xml").write_text(REPORT.format('<skipped message="no second card"/>'))
+    for name in ("doctor", "core", "folder"):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"machine": {"device": "cuda (H100)"}, "rows": [1]}))
     code, found = check(tmp_path)
-    assert (code, found["well"], found["card"], found["passed"]) == (0, True, "cuda (H100)", 1)
-    assert found["core"]["rows"] == [1] and found["folder"] is None
+    assert (code, found["well"], found["card"], found["passed"]) == (0, True, "cuda (H100)", 2)
+    assert found["core"]["rows"] == [1] and found["failed"] == []
+    (tmp_path / "marked.xml").unlink()  # as when its time ran out
+    code, found = check(tmp_path)
+    assert (code, found["failed"]) == (1, ["marked tests did not end"])
 
 
 def test_a_failure_and_a_part_that_broke(tmp_path: Path) -> None:
     (tmp_path / "marked.xml").write_text(REPORT.format('<failure message="wrong&#10;far"/>'))
     (tmp_path / "core.json").write_text("half of")
     code, found = check(tmp_path)
-    assert (code, found["failed"], found["core"]) == (1, ["two"], None)
+    others = ["kernels tests did not end", "doctor did not end", "core did not end", "folder did not end"]
+    assert (code, found["failed"], found["core"]) == (1, ["two", *others], None)
     assert found["tests"][1]["words"] == ["wrong"]
 
 

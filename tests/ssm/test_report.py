@@ -56,3 +56,11 @@ def test_the_production_case_agrees_here(monkeypatch: pytest.MonkeyPatch) -> Non
     config = LanguageConfig(32, 3, 500, d_state=8, headdim=16)
     assert report.disagreement(config, "cpu", torch.float32) < 1e-5
     assert 0 < report.disagreement(config, "cpu", torch.bfloat16) < 0.05
+
+
+def test_doctor_checks_the_default_model_as_it_is_loaded() -> None:
+    """Its own sizes and precision, on the device that is named."""
+    from samcli.cli.commands.doctor import production
+
+    finding = production("cpu")
+    assert finding.ok and finding.name == "sam-nano's steps on cpu" and finding.value.startswith("float32; differs")

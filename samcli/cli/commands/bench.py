@@ -33,9 +33,9 @@ class BenchFlags(JsonFlags):
     model: Annotated[str, option("Model for folder, model and search.", "NAME", autocompletion=complete_model)] = (
         "sam-nano"
     )
-    device: Annotated[str, option("Device for core, model and search.", "DEVICE", autocompletion=complete_device)] = (
-        "cpu"
-    )
+    device: Annotated[
+        str, option("Device for core, folder, model and search.", "DEVICE", autocompletion=complete_device)
+    ] = "cpu"
 
 
 @spread

@@ -19,8 +19,10 @@ from samcli.engine.inputs.decode_ahead import Job
 from samcli.engine.inputs.find import Input
 from samcli.engine.journal import Journal
 from samcli.engine.options import RunOptions, RunReport
-from samcli.engine.ray.lots import Lots, WorkerRun
+from samcli.engine.ray.crew import RayCrew
 from samcli.engine.task import Task
+from samcli.engine.workers.crew import Workers
+from samcli.engine.workers.lots import Lots
 from samcli.errors import ModelError, UsageError
 from samcli.models.facts import ModelFacts
 from samcli.records import Record
@@ -62,10 +64,8 @@ class Worker:
             heard = report.audio_seconds
 
 
-class RayWorkers:
+class RayWorkers(Workers):
     """The workers of a run. A context manager; `about` is known once it is entered."""
-
-    about: ModelFacts
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class RayWorkers:
         self.address, self.wanted = address, workers
         self.gpus = gpus_per_worker
         self._owned = False
-        self._runs: list[WorkerRun] = []
+        self._runs: list[RayCrew] = []
         self._first: Any = None  # the worker that told about the model
 
     def __enter__(self) -> RayWorkers:
@@ -150,7 +150,6 @@ class RayWorkers:
         journal: Journal | None = None,
         report: RunReport | None = None,
     ) -> Iterator[Record]:
-        """Like `engine.run.run`, on all workers."""
         from samcli.engine.run import ordered_records
 
         report = report if report is not None else RunReport()
@@ -159,6 +158,7 @@ class RayWorkers:
         lot = MOST_IN_LOT
         if report.files_total is not None:
             lot = max(1, min(MOST_IN_LOT, report.files_total // (workers * LOTS_PER_WORKER)))
-        run = WorkerRun(self, task, options, report, Lots(inputs, lot, journal))
-        self._runs.append(run)
-        return ordered_records(run.finished(workers), options, journal, report)
+        crew = RayCrew(self, task, options, report, Lots(inputs, lot, journal))
+        self._runs.append(crew)
+        names = [f"worker-{number}" for number in range(workers)]
+        return ordered_records(crew.finished(names), options, journal, report)

@@ -74,7 +74,7 @@ def left_out_figures(model: SoundModel, corpus: Corpus, every: int, progress: Pr
 def left_out_clips(corpus: Corpus, sources: Sequence[str] = LEFT_OUT) -> list[Clip]:
     """Labelled clips of the sources left out, by their files' names."""
     found = [
-        clip for clip in corpus.split("train") if clip.source in LEFT_OUT and clip.audioset and clip.trust != "none"
+        clip for clip in corpus.split("train") if clip.source in sources and clip.audioset and clip.trust != "none"
     ]
     return sorted(found, key=lambda clip: clip.file)
 

@@ -24,6 +24,7 @@ Work = Callable[[Tensor, Any], tuple[Tensor, Any]]
 
 WARM_UP = 3  # steps before a capture, so that libraries have chosen their kernels and reserved their memory
 _all: weakref.WeakSet[Captures] = weakref.WeakSet()
+refused: list[str] = []  # why steps could not be captured, for people
 
 
 def applies(weight: Tensor) -> bool:
@@ -41,8 +42,9 @@ def record(work: Callable[[], None], device: torch.device, pool: Any) -> Callabl
                 work()
         torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
+        # on a stream of this card: the one that PyTorch keeps for captures belongs to the first card that had one;
         # other threads may go on asking for memory meanwhile
-        with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+        with torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
             work()
 
     def replay() -> None:
@@ -102,6 +104,7 @@ class Captures:
         self._memory: tuple[Tensor, Any] | None = None  # tokens and state, for the most rows there were
         self._pool: Any = None
         self._lent: weakref.ref[Tensor] | None = None  # part of the state that was handed out in that memory
+        self._refused = False  # a capture failed: steps are launched one by one
         _all.add(self)
 
     def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
@@ -114,6 +117,8 @@ class Captures:
 
     @torch.no_grad()
     def step(self, tokens: Tensor, state: Any, owned: bool = False) -> tuple[Tensor, Any]:
+        if self._refused:
+            return self._uncaptured(tokens, state, owned)
         rows = len(tokens)
         size = 1 << max(0, rows - 1).bit_length()
         ours = self._is_ours(state)
@@ -126,7 +131,12 @@ class Captures:
         except torch.OutOfMemoryError:
             self.drop()
             torch.cuda.empty_cache()
-            return self.work(tokens, state if owned else map_state(torch.clone, state))
+            return self._uncaptured(tokens, state, owned)
+        except RuntimeError as error:  # a library that cannot be captured must not cost the words
+            self.drop()
+            self._refused = True
+            refused.append(str(error).splitlines()[0])
+            return self._uncaptured(tokens, state, owned)
         captured.tokens[:rows].copy_(tokens)
         here = map_state(lambda leaf: leaf[:rows], captured.state)
         if not ours:
@@ -137,6 +147,9 @@ class Captures:
         new = here if owned else map_state(torch.clone, here)
         self._lent = weakref.ref(first_leaf(here)) if owned else None
         return captured.logits[:rows].clone(), new
+
+    def _uncaptured(self, tokens: Tensor, state: Any, owned: bool) -> tuple[Tensor, Any]:
+        return self.work(tokens, state if owned else map_state(torch.clone, state))
 
     def _is_ours(self, state: Any) -> bool:
         return self._memory is not None and first_leaf(state).data_ptr() == first_leaf(self._memory[1]).data_ptr()

@@ -128,7 +128,12 @@ def test_no_process_outlives_a_run_that_is_left(folder: Path, monkeypatch: pytes
     ("options", "inputs", "cores", "device", "expected"),
     [
         (RunOptions(), 1000, 2, "cpu", 0),  # the model needs them
-        (RunOptions(), 1000, 16, "cpu", 0),
+        (RunOptions(), 1000, 4, "cpu", 0),
+        (RunOptions(), 1000, 6, "cpu", 3),
+        (RunOptions(), 1000, 16, "cpu", 8),
+        (RunOptions(), 1000, 16, "mps", 8),
+        (RunOptions(), 100, 16, "cpu", 0),
+        (RunOptions(threads=3), 1000, 16, "cpu", 0),
         (RunOptions(), 1000, 16, "cuda", 16),
         (RunOptions(), 1000, 2, "cuda", 2),
         (RunOptions(), 5, 16, "cuda", 0),  # done before a process starts

@@ -124,7 +124,7 @@ def test_what_cannot_be_met_is_told_before_any_work(cluster: str, sounds: list[I
     with pytest.raises(UsageError, match="no label 'Dgo'"):
         hear(Toy, cluster, "tag", sounds, RunOptions(labels=("Dgo",)))
     stream = Input("-", "-", None, "stdin", source=object())
-    with pytest.raises(UsageError, match="hears files"):
+    with pytest.raises(UsageError, match="hear files"):
         hear(Toy, cluster, "tag", [stream], RunOptions())
 
     with pytest.raises(ModelError, match="There is no such model"):

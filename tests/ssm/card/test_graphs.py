@@ -123,6 +123,24 @@ def test_short_of_memory_steps_go_on_without(
     assert captures._memory is None
 
 
+def test_a_step_that_cannot_be_captured_is_taken_without(
+    model: LanguageModel, captures: Captures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried once, and told at the end of the run; words are never lost to it."""
+    tries: list[Any] = []
+
+    def impossible(*anything: Any) -> None:
+        tries.append(anything)
+        raise RuntimeError("operation not permitted when stream is capturing\nand more")
+
+    monkeypatch.setattr(graphs, "record", impossible)
+    monkeypatch.setattr(graphs, "refused", [])
+    expected = said(lambda tokens, state, _: model.plain_step(tokens, state), begun(model, 2), 2, True)
+    assert torch.allclose(said(captures.step, begun(model, 2), 2, True), expected, atol=1e-5)
+    assert torch.allclose(said(captures.step, begun(model, 2), 2, False), expected, atol=1e-5)
+    assert len(tries) == 1 and graphs.refused == ["operation not permitted when stream is capturing"]
+
+
 def test_captures_are_the_first_to_go(model: LanguageModel, captures: Captures) -> None:
     from samcli.engine.batches import release_memory
 
@@ -156,6 +174,9 @@ def test_recording_and_replay_name_their_card(monkeypatch: pytest.MonkeyPatch) -
             current.pop()
 
     class Stream:
+        def __init__(self) -> None:
+            self.card = current[-1]
+
         def wait_stream(self, other: Any) -> None:
             happened.append(("wait", current[-1]))
 
@@ -164,8 +185,9 @@ def test_recording_and_replay_name_their_card(monkeypatch: pytest.MonkeyPatch) -
             happened.append(("replay", current[-1]))
 
     class Capture(On):
-        def __init__(self, graph: Graph, pool: Any, capture_error_mode: str) -> None:
+        def __init__(self, graph: Graph, pool: Any, stream: Stream, capture_error_mode: str) -> None:
             assert capture_error_mode == "thread_local"  # decoders and encoders go on in other threads
+            assert stream.card == current[-1]  # PyTorch's own for captures stays with the first card
             super().__init__(current[-1])
 
     for name, stand_in in {

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import torch
 
+from samcli.checkpoints.loading import load_model
+from samcli.models.listener_state import SpeakingState, TagGuidedSpeaker, no_tags
 from samcli.ssm.bidirectional import BidirectionalConfig, BidirectionalMamba2
 from samcli.ssm.card.decoder import CardDecoder
 from samcli.ssm.language.blocks import LanguageConfig
@@ -136,6 +138,25 @@ def test_launches_of_a_token(device: str, launches: list[str], monkeypatch: pyte
     assert products == 2
     assert per_layer == 3, "a step and two norms"
     assert found[1][0] <= 3 + 3, "a copy of the embeddings, and the last norm"
+
+
+@torch.no_grad()
+def test_launches_of_a_word_of_the_default_model(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its tags, lexicon and urges: at most eight of a layer beside the products, all in all."""
+    choice.trouble(str(torch.device(device)))  # its own launch comes once
+    network: Any = load_model("sam-nano", device=device).network  # type: ignore[attr-defined]
+    language, reader, launched = network.language, network.tag_reader, []
+    language._decoder = CardDecoder(language)  # as on a card
+    voice, layers = TagGuidedSpeaker(language, reader), language.config.n_layer
+    tags = no_tags(2, torch.device(device), classes=len(reader.highest.weight[0]))
+    state = SpeakingState(language.initial_state(2), reader.context(tags), torch.zeros_like(tags.highest))
+    for module in _kernel_modules():
+        monkeypatch.setattr(module, "launch", lambda kernel, *rest, **meta: launched.append(kernel))
+    with Counted() as counted:
+        voice.one_step(torch.tensor([1, 2], device=device), state, True)
+    assert len(launched) == 3 * layers + 1, "a step and two norms of each layer, and the last norm"
+    assert counted.products <= 2 * layers + 4, "the head, and what tags, marks and urges multiply"
+    assert counted.others + len(launched) <= 8 * layers
 
 
 def _kernel_modules() -> list[Any]:
