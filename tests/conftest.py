@@ -8,7 +8,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +18,8 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.nursery import Nursery, Run
 
 ROOT = Path(__file__).resolve().parent.parent
 RATE = 16_000
@@ -35,6 +38,18 @@ def plain_cell(cell: str) -> str:
     """What `tab_cell` was given."""
     meant = {"\\\\": "\\", "\\t": "\t", "\\n": "\n", "\\r": "\r"}
     return re.sub(r"\\[\\tnr]", lambda match: meant[match[0]], cell)
+
+
+@contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """No file of this process may grow beyond so many bytes, as on a disk that is full."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -60,7 +75,8 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def environment(program: Path, tmp_path: Path) -> dict[str, str]:
     """A plain environment: offline, no colours, an empty cache, and `sam` on the path."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "SAM_", "NO_COLOR"))}
+    ours = ("HF_", "SAM_", "NO_COLOR", "PYTHONUNBUFFERED")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return kept | {
         "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
         "HF_HOME": str(tmp_path / "hf-home"),
@@ -70,11 +86,23 @@ def environment(program: Path, tmp_path: Path) -> dict[str, str]:
     }
 
 
-class Sam:
-    """The real program, run in a folder: sam("tag", "a.wav", input=b"...")."""
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    nursery = Nursery(os.environ | {"OMP_NUM_THREADS": "1"})
+    yield nursery
+    nursery.close()
 
-    def __init__(self, program: Path, environment: dict[str, str], folder: Path) -> None:
-        self.program, self.environment, self.folder = program, environment, folder
+
+class Sam:
+    """The real program, run in a folder: sam("tag", "a.wav", input=b"...").
+
+    It begins with its libraries loaded, unless something has to be so before Python starts, or there is no nursery.
+    """
+
+    def __init__(
+        self, program: Path, environment: dict[str, str], folder: Path, nursery: Nursery | None = None
+    ) -> None:
+        self.program, self.environment, self.folder, self.nursery = program, environment, folder, nursery
 
     def __call__(self, *arguments: str | bytes | Path, **options: Any) -> subprocess.CompletedProcess[bytes]:
         """Run it to its end."""
@@ -85,9 +113,12 @@ class Sam:
         stdout, stderr = running.communicate(sound, timeout=300)
         return subprocess.CompletedProcess(arguments, running.returncode, stdout, stderr)
 
-    def start(self, *arguments: str | bytes | Path, **options: Any) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str | bytes | Path, **options: Any) -> subprocess.Popen[bytes] | Run:
         """Start it."""
-        environment = self.environment | options.pop("environment", {})
+        more = options.pop("environment", {})
+        environment = self.environment | more
+        if self.nursery and "preexec_fn" not in options and not any(name.startswith("PYTHON") for name in more):
+            return self.nursery.start(list(map(os.fsdecode, arguments)), self.folder, environment, **options)
         streams: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         # Whoever runs the tests in the background has Ctrl-C ignored, and children inherit that.
         heeding = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)} if os.name == "posix" else {}
@@ -142,8 +173,14 @@ def here(environment: dict[str, str], tmp_path: Path) -> Here:
 
 
 @pytest.fixture
-def sam(program: Path, environment: dict[str, str], tmp_path: Path) -> Sam:
+def sam(program: Path, environment: dict[str, str], tmp_path: Path, nursery: Nursery) -> Sam:
     """The real program, in a folder of its own."""
+    return Sam(program, environment, tmp_path, nursery)
+
+
+@pytest.fixture
+def cold(program: Path, environment: dict[str, str], tmp_path: Path) -> Sam:
+    """The same, with nothing loaded before it begins."""
     return Sam(program, environment, tmp_path)
 
 

@@ -13,22 +13,9 @@ import soundfile
 
 from samcli.audio import open_sound, read_sound
 from samcli.errors import InputError
+from tests.audio.test_bad_inputs import listen, refusal
 
 RATE = 16_000
-
-
-def refusal(sound: Any) -> InputError:
-    with pytest.raises(InputError) as caught, open_sound(sound) as reader:
-        for _ in reader:
-            pass
-    return caught.value
-
-
-def listen(path: Any) -> Any:
-    with open_sound(path) as reader:
-        heard = sum(block.size for block in reader)
-    assert heard == pytest.approx(reader.covered * RATE, abs=1)
-    return reader
 
 
 CUT_PCM = [

@@ -127,6 +127,18 @@ class Client:
         )
 
 
+@pytest.fixture(scope="session")
+def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small language model's folder, for others to spoil a copy of."""
+    from samcli.checkpoints.format import save_module
+    from samcli.ssm.language.blocks import LanguageConfig
+    from samcli.ssm.language.model import LanguageModel
+
+    config = LanguageConfig(d_model=32, n_layer=2, vocab_size=53, d_state=16, headdim=16)
+    save_module(folder := tmp_path_factory.mktemp("honest") / "model", LanguageModel(config), config)
+    return folder
+
+
 @pytest.fixture
 def hub() -> Iterator[HubServer]:
     server = HubServer()

@@ -6,8 +6,8 @@ import json
 import math
 import struct
 import subprocess
-import sys
 import wave
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 
 from tests.checkpoints.conftest import ROOT, Client
 from tests.checkpoints.hub_server import HubServer, Repo
+from tests.nursery import Nursery
 
 FIXTURE = ROOT / "tests" / "fixtures" / "dass_hf" / "weights.safetensors"
 NAMES = ["Speech", "Dog", "Rain", "Bell", "Car", "Hum", "Saw"]
@@ -41,14 +42,19 @@ def tagger(hub: HubServer) -> Repo:
     return hub.repos["org/tagger"]
 
 
-def sam(client: Client, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "samcli", *arguments],
-        env=client.environment(OMP_NUM_THREADS="1", **variables),
-        capture_output=True,
-        text=True,
-        timeout=250,
-    )
+Program = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def sam(nursery: Nursery, client: Client, tmp_path: Path) -> Program:
+    """The program, with the client's cache."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        running = nursery.start(arguments, tmp_path, client.environment())
+        stdout, stderr = running.communicate(timeout=250)
+        return subprocess.CompletedProcess(arguments, running.wait(), stdout.decode(), stderr.decode())
+
+    return run
 
 
 def record(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
@@ -57,49 +63,49 @@ def record(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 
 
 def test_a_tagger_from_the_hub_writes_its_commit_in_every_record(
-    hub: HubServer, client: Client, tagger: Repo, sound: Path
+    hub: HubServer, sam: Program, tagger: Repo, sound: Path
 ) -> None:
     ask = ("tag", str(sound), "--model", "org/tagger", "--device", "cpu", "-f", "jsonl")
-    first = record(sam(client, *ask))
+    first = record(sam(*ask))
     assert (first["model"], first["revision"]) == ("org/tagger", tagger.commit)
     assert {tag["label"] for tag in first["tags"]} <= set(NAMES)
     requests = len(hub.seen())
-    again = record(sam(client, *ask, "--offline"))
+    again = record(sam(*ask, "--offline"))
     assert again["tags"] == first["tags"] and again["revision"] == tagger.commit
     assert len(hub.seen()) == requests
 
 
 @pytest.mark.slow
 def test_a_cached_file_that_was_damaged_is_fetched_again_once(
-    hub: HubServer, client: Client, tagger: Repo, sound: Path
+    hub: HubServer, sam: Program, tagger: Repo, sound: Path
 ) -> None:
-    path = Path(sam(client, "models", "pull", "org/tagger").stdout.strip()) / "model.safetensors"
+    path = Path(sam("models", "pull", "org/tagger").stdout.strip()) / "model.safetensors"
     whole = path.read_bytes()
     path.resolve().write_bytes(whole[:-50])
     ask = ("tag", str(sound), "--model", "org/tagger", "--device", "cpu", "-f", "jsonl")
-    offline = sam(client, *ask, "--offline")
+    offline = sam(*ask, "--offline")
     assert offline.returncode == 3 and "damaged" in offline.stderr
     hub.requests.clear()
-    assert record(sam(client, *ask))["revision"] == tagger.commit
+    assert record(sam(*ask))["revision"] == tagger.commit
     assert len(hub.seen("signature", "GET")) == 1
     assert path.read_bytes() == whole
 
 
-def test_pull_path_and_rm(hub: HubServer, client: Client, tagger: Repo) -> None:
-    assert sam(client, "models", "path", "org/tagger").returncode == 3
-    pulled = sam(client, "models", "pull", "org/tagger")
+def test_pull_path_and_rm(sam: Program, tagger: Repo) -> None:
+    assert sam("models", "path", "org/tagger").returncode == 3
+    pulled = sam("models", "pull", "org/tagger")
     assert pulled.returncode == 0, pulled.stderr
-    path = sam(client, "models", "path", "org/tagger")
+    path = sam("models", "path", "org/tagger")
     assert path.stdout == pulled.stdout
     assert Path(path.stdout.strip()).name == tagger.commit
-    assert sam(client, "models", "rm", "org/tagger", "--dry-run").returncode == 0
+    assert sam("models", "rm", "org/tagger", "--dry-run").returncode == 0
     assert Path(path.stdout.strip()).exists()
-    assert sam(client, "models", "rm", "org/tagger").returncode == 0
+    assert sam("models", "rm", "org/tagger").returncode == 0
     assert not Path(path.stdout.strip()).exists()
 
 
 @pytest.mark.slow
-def test_failures_are_one_sentence_and_exit_code_3(hub: HubServer, client: Client, sound: Path, tmp_path: Path) -> None:
+def test_failures_are_one_sentence_and_exit_code_3(sam: Program, client: Client, sound: Path, tmp_path: Path) -> None:
     folder = tmp_path / "hostile"
     folder.mkdir()
     (folder / "config.json").write_text('{"model_type": "dass"}')
@@ -112,7 +118,7 @@ def test_failures_are_one_sentence_and_exit_code_3(hub: HubServer, client: Clien
         ("models", "convert", str(folder), str(tmp_path / "out")),
         ("models", "show", str(folder)),
     ):
-        done = sam(client, *arguments)
+        done = sam(*arguments)
         assert done.returncode == 3, (arguments, done.stderr)
         assert done.stdout == ""
         assert len(done.stderr.strip().splitlines()) <= 2, done.stderr

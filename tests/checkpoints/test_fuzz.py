@@ -8,31 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from samcli.checkpoints.convert import read_pickle
-from samcli.checkpoints.format import save_module
 from samcli.checkpoints.modules import load_folder
 from samcli.checkpoints.safety import read_header, read_json
 from samcli.errors import ModelError
-from samcli.ssm.language.blocks import LanguageConfig
-from samcli.ssm.language.model import LanguageModel
 from tests.checkpoints.conftest import ROOT
 
 FIXTURES = ROOT / "tests" / "fixtures"
-CONFIG = LanguageConfig(d_model=32, n_layer=2, vocab_size=53, d_state=16, headdim=16)
-
-
-@pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("honest") / "model"
-    save_module(folder, LanguageModel(CONFIG), CONFIG)
-    return folder
-
-
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

@@ -305,6 +305,14 @@ def test_parts_that_are_no_model_are_refused_by_a_sentence(fixture: str, tmp_pat
         load_model(str(tmp_path), device="cpu")
 
 
+@pytest.mark.parametrize("heads", [0, -4, "four", 5])
+def test_impossible_heads_are_refused(heads: Any, tmp_path: Path) -> None:
+    folder = published("eat", tmp_path / "model")
+    (folder / "config.json").write_text(json.dumps({**EAT_WORDS, "num_heads": heads}))
+    with pytest.raises(ModelError):
+        load_model(str(folder), device="cpu")
+
+
 def test_heads_are_not_guessed(tmp_path: Path) -> None:
     folder = published("eat", tmp_path / "model")
     (folder / "config.json").unlink()

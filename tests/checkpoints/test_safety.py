@@ -22,21 +22,10 @@ import torch
 from safetensors.numpy import save, save_file
 
 from samcli.checkpoints.convert import convert, read_pickle
-from samcli.checkpoints.format import load_module, save_module
+from samcli.checkpoints.format import load_module
 from samcli.checkpoints.loading import load_model
 from samcli.checkpoints.modules import load_folder
 from samcli.errors import ModelError
-from samcli.ssm.language.blocks import LanguageConfig
-from samcli.ssm.language.model import LanguageModel
-
-CONFIG = LanguageConfig(d_model=32, n_layer=2, vocab_size=53, d_state=16, headdim=16)
-
-
-@pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("honest") / "model"
-    save_module(folder, LanguageModel(CONFIG), CONFIG)
-    return folder
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import shutil
 
 import pytest
 
-from samcli.records import Record
 from samcli.writers.formats import FORMATS
 from tests.conftest import plain_cell
 
@@ -24,32 +23,19 @@ def lines(done):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+BEGINNINGS = {
+    "jsonl": "{", "json": "[", "csv": "path,", "tsv": "a.wav\t", "txt": "", "srt": "1\n00:00:00,000 --> 00:00:02,000\n",
+    "vtt": "WEBVTT\n\n00:00:00.000 --> 00:00:02.000\n", "audacity": "0.000000\t2.000000\t",
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format(name, here, make_wav):
+    """Which is written; what it looks like is in the tests of the writers."""
     make_wav(here.folder / "a.wav", seconds=2)
     done = here("tag", "a.wav", "-f", name, "--top-k", "2", "--threshold", "0", *TINY)
     assert (done.returncode, done.stderr) == (0, b"")
-    text = done.stdout.decode()
-    if name == "jsonl":
-        (record,) = map(Record.from_dict, lines(done))
-        assert (record.path, record.duration, record.covered, record.model) == ("a.wav", 2.0, 2.0, "tiny-random")
-        assert len(record.tags) == 2
-    elif name == "json":
-        (value,) = json.loads(text)
-        assert Record.from_dict(value).tags[0].score > 0
-    elif name == "csv":
-        rows = list(csv.DictReader(io.StringIO(text, newline="")))
-        assert [row["path"] for row in rows] == ["a.wav", "a.wav"]
-        assert float(rows[0]["score"]) >= float(rows[1]["score"])
-    elif name == "tsv":
-        assert [line.split("\t")[0] for line in text.splitlines()] == ["a.wav", "a.wav"]
-    elif name == "txt":
-        assert re.fullmatch(r"[^;\n]+; [^;\n]+\n", text)
-    elif name == "audacity":
-        assert re.fullmatch(r"0\.000000\t2\.000000\t.+; .+\n", text)
-    else:
-        point = "," if name == "srt" else "."
-        assert f"00:00:00{point}000 --> 00:00:02{point}000\n" in text
+    assert done.stdout.decode().startswith(BEGINNINGS[name]) and len(done.stdout) > 10
 
 
 def test_folders_lists_and_standard_input_in_one_run(sam, make_wav):
@@ -96,14 +82,14 @@ def test_odd_names_survive_every_way_in_and_out(sam, here, make_wav):
     assert [row[0] for row in rows[1:]] == [os.fsdecode(b"odd/caf\xe9.wav"), "odd/new\nline.wav"]
 
 
-def test_bad_inputs_are_named_and_the_good_ones_go_on(sam, make_wav):
-    make_wav(sam.folder / "in/good.wav")
-    (sam.folder / "in/empty.wav").touch()
-    (sam.folder / "in/text.wav").write_text("This is no sound.")
-    (sam.folder / "in/folder.wav").mkdir()
-    whole = make_wav(sam.folder / "in/cut.wav", seconds=3).read_bytes()
-    (sam.folder / "in/cut.wav").write_bytes(whole[: len(whole) // 2])
-    done = sam("tag", "in", "-f", "jsonl", *TINY)
+def test_bad_inputs_are_named_and_the_good_ones_go_on(here, make_wav):
+    make_wav(here.folder / "in/good.wav")
+    (here.folder / "in/empty.wav").touch()
+    (here.folder / "in/text.wav").write_text("This is no sound.")
+    (here.folder / "in/folder.wav").mkdir()
+    whole = make_wav(here.folder / "in/cut.wav", seconds=3).read_bytes()
+    (here.folder / "in/cut.wav").write_bytes(whole[: len(whole) // 2])
+    done = here("tag", "in", "-f", "jsonl", *TINY)
     found = {record["path"]: record for record in lines(done)}
     assert done.returncode == 1
     assert found["in/empty.wav"]["error"]["type"] == "empty"
@@ -142,15 +128,15 @@ def test_the_suffix_tells_the_format_and_the_old_file_is_replaced(sam, make_wav)
     assert sorted(path.name for path in sam.folder.iterdir() if path.name != "hf-home") == ["a.wav", "out.json"]
 
 
-def test_resume_switches_the_format_without_hearing_again(sam, make_wav):
+def test_resume_switches_the_format_without_hearing_again(here, make_wav):
     for name in "ab":
-        make_wav(sam.folder / f"in/{name}.wav")
-    first = sam("tag", "in", "-o", "out.jsonl", "--resume", "--verbose", *TINY)
-    make_wav(sam.folder / "in/c.wav")
-    second = sam("tag", "in", "-o", "out.csv", "--resume", "--verbose", *TINY)
+        make_wav(here.folder / f"in/{name}.wav")
+    first = here("tag", "in", "-o", "out.jsonl", "--resume", "--verbose", *TINY)
+    make_wav(here.folder / "in/c.wav")
+    second = here("tag", "in", "-o", "out.csv", "--resume", "--verbose", *TINY)
     assert (first.returncode, second.returncode) == (0, 0)
     assert b"0 files were known" in first.stderr and b"2 files were known" in second.stderr
-    rows = list(csv.DictReader(io.StringIO((sam.folder / "out.csv").read_text(), newline="")))
+    rows = list(csv.DictReader(io.StringIO((here.folder / "out.csv").read_text(), newline="")))
     assert list(dict.fromkeys(row["path"] for row in rows)) == ["in/a.wav", "in/b.wav", "in/c.wav"]
 
 
@@ -169,8 +155,8 @@ def test_shards_come_together_again(sam, here, make_wav):
     for number in range(6):
         make_wav(sam.folder / f"in/{number}.wav", pitch=200 + 50 * number)
     whole = here("tag", "in", "-f", "jsonl", *TINY)
-    for run, shard in ((here, 1), (sam, 2)):
-        assert run("tag", "in", "--shard", f"{shard}/2", "-o", f"part{shard}.jsonl", *TINY).returncode == 0
+    for shard in (1, 2):
+        assert here("tag", "in", "--shard", f"{shard}/2", "-o", f"part{shard}.jsonl", *TINY).returncode == 0
     merged = sam("merge", "all.jsonl", "part1.jsonl", "part2.jsonl")
     assert merged.returncode == 0
     assert (sam.folder / "all.jsonl").read_bytes() == whole.stdout

@@ -9,6 +9,7 @@ import json
 import shutil
 import signal
 import sqlite3
+import sys
 import time
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def test_an_index_is_made_used_and_refreshed(sam, here, folder, make_wav):
     assert b"heard 3, kept 0, forgot 0 files, 1 cannot be heard" in done.stderr and b"in/bad.wav" in done.stderr
     (folder / "bad.wav").unlink()
     assert b"heard 0, kept 3, forgot 1" in here("index", "in", *TINY).stderr
-    done = sam("search", "rain", "in", "-o", "hits.csv", "-q", *TINY)
+    done = here("search", "rain", "in", "-o", "hits.csv", "-q", *TINY)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     rows = list(csv.DictReader(io.StringIO((sam.folder / "hits.csv").read_text(), newline="")))
     assert list(rows[0]) == KEYS
@@ -167,7 +168,7 @@ def test_another_model_s_index_and_no_index_are_refused(here, folder):
     assert done.returncode == 2 and b"belongs to other@1" in done.stderr
 
 
-def test_stopping_an_index_keeps_what_was_heard(sam, folder, make_wav):
+def test_stopping_an_index_keeps_what_was_heard(sam, here, folder, make_wav):
     for number in range(150):
         make_wav(folder / f"more-{number:03}.wav", seconds=1.0, seed=number)
     running = sam.start("index", "in", *TINY)
@@ -183,7 +184,7 @@ def test_stopping_an_index_keeps_what_was_heard(sam, folder, make_wav):
         assert b"the same command goes on" in said
     before = held(folder / NAME)
     assert before
-    done = sam("index", "in", *TINY)
+    done = here("index", "in", *TINY)
     assert done.returncode == 0 and f"kept {before}".encode() in done.stderr
     assert [path.name for path in folder.iterdir() if path.name.startswith(NAME)] == [NAME]
     assert held(folder / NAME) == 153
@@ -227,16 +228,15 @@ def test_embed_writes_parquet_where_pyarrow_is(here, folder):
     assert all(np.linalg.norm(vector) == pytest.approx(1, abs=1e-3) for vector in table["vector"])
 
 
-def test_parquet_without_pyarrow_says_what_to_do(sam, folder):
-    (sam.folder / "hidden").mkdir()
-    (sam.folder / "hidden" / "sitecustomize.py").write_text("import sys\nsys.modules['pyarrow'] = None\n")
-    done = sam("embed", "in", "-o", "v.parquet", environment={"PYTHONPATH": str(sam.folder / "hidden")})
+def test_parquet_without_pyarrow_says_what_to_do(here, folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)  # importing it fails, as where it is not installed
+    done = here("embed", "in", "-o", "v.parquet")
     assert done.returncode == 2 and b"pip install pyarrow" in done.stderr
 
 
-def test_refined_captions_from_the_command_line(sam, here, folder):
+def test_refined_captions_from_the_command_line(here, folder):
     plain = lines(here("caption", "in", "-f", "jsonl", "--max-new-tokens", "2", *TINY))
-    done = sam("caption", "in", "-f", "jsonl", "--max-new-tokens", "2", "--refine", *TINY)
+    done = here("caption", "in", "-f", "jsonl", "--max-new-tokens", "2", "--refine", *TINY)
     refined = lines(done)
     assert (done.returncode, done.stderr) == (0, b"")
     assert [record["path"] for record in refined] == [record["path"] for record in plain]

@@ -55,7 +55,7 @@ def test_without_a_model_a_person_is_told_what_to_do(here: Any, make_wav: Any) -
 def test_a_recording_becomes_lines_whatever_way_it_comes(sam: Any, here: Any, model: Path) -> None:
     talk(sam.folder / "talk.wav")
     (sam.folder / "bad.wav").write_bytes(b"no sound")
-    done = sam("transcribe", "bad.wav", "talk.wav", "--model", model, "-f", "jsonl")
+    done = here("transcribe", "bad.wav", "talk.wav", "--model", model, "-f", "jsonl")
     assert done.returncode == 1 and b"bad.wav" in done.stderr, done.stderr
     failed, *told = records(done.stdout)
     assert failed.error is not None and failed.error.type == "not-audio" and failed.task == "transcribe"
@@ -109,16 +109,16 @@ def test_lines_end_at_pauses_and_before_they_are_too_long() -> None:
     assert len(list(lines([[Word("x" * 50, 0, 0.1), Word("y" * 50, 0.1, 0.2)]]))) == 2 and not list(lines([[]]))
 
 
-def test_a_model_is_taught_and_used(sam: Any, here: Any) -> None:
-    (sam.folder / "data").mkdir()
+def test_a_model_is_taught_and_used(here: Any) -> None:
+    (here.folder / "data").mkdir()
     for number in range(3):
-        talk(sam.folder / "data" / f"{number}.wav", 1.0, number)
-    (sam.folder / "data" / "x.trans.txt").write_text("0 ONE TWO\n1 THREE\n2 FOUR\n9 MISSING\n")
+        talk(here.folder / "data" / f"{number}.wav", 1.0, number)
+    (here.folder / "data" / "x.trans.txt").write_text("0 ONE TWO\n1 THREE\n2 FOUR\n9 MISSING\n")
     arguments = ("train", "speech", "data", "-o", "mine", "--size", "tiny", "--steps", "2", "--batch-size", "2")
-    done = sam(*arguments)
+    done = here(*arguments)
     assert done.returncode == 0 and done.stdout == b"mine\n", done.stderr
     assert b"9.flac" in done.stderr and b"1 recordings cannot be read" in done.stderr
-    config = json.loads((sam.folder / "mine/config.json").read_text())
+    config = json.loads((here.folder / "mine/config.json").read_text())
     assert config["model_type"] == "speech" and config["symbols"] == "".join(sorted(set("one two three four missing")))
     assert here("transcribe", "data/0.wav", "--model", "mine", "-f", "jsonl").returncode == 0
     assert here(*arguments).returncode == 0, "a finished course is delivered again"

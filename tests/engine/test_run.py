@@ -275,7 +275,7 @@ def test_short_memory_makes_batches_smaller(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: cores)
-    inputs = find_inputs([write(tmp_path / f"{seed}.wav", 1, seed=seed) for seed in range(30)])
+    inputs = find_inputs([write(tmp_path / f"{seed}.wav", 1, seed=seed) for seed in range(14)])
     narrow, report = Narrow(stage, 3, error), RunReport()
     records = list(run("caption", inputs, narrow, report=report))
     assert records == list(run("caption", inputs, model))

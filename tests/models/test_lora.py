@@ -176,17 +176,6 @@ def test_autocast_keeps_the_plain_layers_type(kind: Any) -> None:
     torch.testing.assert_close(found.float(), wanted, rtol=0.05, atol=0.05)
 
 
-def test_decoding_with_a_state_sees_the_adapter() -> None:
-    model = language()
-    add_adapter(model, AdapterConfig(rank=2))
-    disturb(model, "default")
-    whole, state = logits(model), None
-    for position in range(TOKENS.shape[1]):
-        with torch.no_grad():
-            step, state = model(TOKENS[:, position : position + 1], state=state)
-        torch.testing.assert_close(step[:, 0], whole[:, position], rtol=0, atol=1e-4)
-
-
 def test_what_does_not_fit_is_named_and_leaves_the_model_alone() -> None:
     model = language()
     add_adapter(model, AdapterConfig(rank=4), "a")

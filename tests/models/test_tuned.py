@@ -16,7 +16,6 @@ from samcli.models.lora import (
     adapter_parameters,
     adapter_state,
     add_adapter,
-    merge_adapters,
 )
 from samcli.models.tuned import load_adapter, read_adapter_config
 
@@ -57,32 +56,6 @@ def test_round_trip(saved: tuple[Path, nn.Module]) -> None:
     assert all(torch.equal(value, found[key.replace("rain", "wet")]) for key, value in wanted.items())
     x = torch.randn(2, 64)
     assert torch.equal(other.in_proj(x), trained.in_proj(x))  # type: ignore[operator]
-
-
-def test_several_on_one_base(saved: tuple[Path, nn.Module], tmp_path: Path) -> None:
-    """Two adapters, stacked by name and merged, are the two updates one after the other."""
-    folder, _ = saved
-    second = model()
-    plain = AdapterConfig(rank=1, targets=("in_proj",), base="org/base")
-    add_adapter(second, plain, "wind")
-    with torch.no_grad():
-        for parameter in adapter_parameters(second, "wind"):
-            parameter.uniform_(-1, 1)
-    save_adapter(second, plain, tmp_path / "wind", "wind")
-    aside, merged = model(), model()
-    folders = {"rain": folder, "wind": tmp_path / "wind"}
-    for stacked in (aside, merged):
-        for name, place in folders.items():
-            load_adapter(stacked, place, name, base="org/base")
-    merge_adapters(merged)
-    assert adapter_names(aside) == ["rain", "wind"] and adapter_names(merged) == []
-    x = torch.randn(3, 64)
-    torch.testing.assert_close(merged.in_proj(x), aside.in_proj(x), rtol=0, atol=1e-4)  # type: ignore[operator]
-    update = aside.in_proj.adapters["wind"].update()  # type: ignore[union-attr,operator,index]
-    one = model()
-    load_adapter(one, folder, "rain")
-    merge_adapters(one)
-    torch.testing.assert_close(merged.in_proj.weight, one.in_proj.weight + update, rtol=0, atol=1e-5)  # type: ignore[union-attr,operator]
 
 
 def test_another_base_is_refused(saved: tuple[Path, nn.Module]) -> None:

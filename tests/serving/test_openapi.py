@@ -8,12 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-schemathesis = pytest.importorskip("schemathesis")
-
-from schemathesis.specs.openapi.checks import positive_data_acceptance  # noqa: E402
-
-from samcli.serving.gate import Rules  # noqa: E402
-from samcli.serving.http.app import application  # noqa: E402
+from samcli.serving.gate import Rules
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(900)]
 OPERATIONS = 7
@@ -21,6 +16,11 @@ OPERATIONS = 7
 
 def test_answers_are_as_described(desk):
     """No 500, no status that is not described, and nothing wrong taken for right."""
+    schemathesis = pytest.importorskip("schemathesis")  # here, for it takes seconds to import
+    from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+    from samcli.serving.http.app import application
+
     described = schemathesis.openapi.from_asgi(
         "/openapi.json", application(desk, Rules(most_bytes=1 << 20, local=False))
     )

@@ -50,14 +50,14 @@ def posted(port: int, path: str, body: bytes) -> tuple[int, bytes]:
         connection.close()
 
 
-def test_a_small_load_is_answered_and_a_stop_lets_it_end(sam):
+def test_a_small_load_is_answered_and_a_stop_lets_it_end(sam, here):
     with serving(sam, "--max-mb", "1", "--page") as (process, port):
         assert b'id="drop"' in page(port, "/")
         clips = list(CLIPS) * 4
         with ThreadPoolExecutor(len(clips)) as pool:
             answers = list(pool.map(lambda name: posted(port, "/v1/tag", CLIPS[name]), clips))
         assert {status for status, _ in answers} == {200}
-        done = sam("tag", DEMO, "-f", "jsonl")
+        done = here("tag", DEMO, "-f", "jsonl")
         own = {Path(record["path"]).name: record["tags"] for record in map(json.loads, done.stdout.splitlines())}
         assert [json.loads(body)["tags"] for _, body in answers] == [own[name] for name in clips]
         with ThreadPoolExecutor(1) as pool:
@@ -104,7 +104,7 @@ def computed(pid: int | str) -> float:
 
 @pytest.mark.stress
 @pytest.mark.timeout(1200)
-def test_fifty_clients_for_minutes(sam, environment, tmp_path, capsys):
+def test_fifty_clients_for_minutes(cold, tmp_path, capsys):
     """No request fails, memory stays flat, and the server hears as much a second of processor time as `sam tag`."""
     import os
     import resource
@@ -118,11 +118,11 @@ def test_fifty_clients_for_minutes(sam, environment, tmp_path, capsys):
         (folder / f"{number:04d}-{name}").write_bytes(CLIPS[name])
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
-    assert sam("tag", folder, "-o", "tags.jsonl").returncode == 0
+    assert cold("tag", folder, "-o", "tags.jsonl").returncode == 0
     wall = time.monotonic() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    with serving(sam, "--queue", "100") as (process, port):
+    with serving(cold, "--queue", "100") as (process, port):
         posted(port, "/v1/tag", CLIPS["dog.opus"])
         sizes, at, start, done, failed = [], computed(process.pid), time.monotonic(), 0, 0
         ends = start + seconds

@@ -19,7 +19,7 @@ from samcli.ssm.mamba import Mamba, MambaConfig
 from samcli.ssm.mamba2 import Mamba2, Mamba2Config
 from samcli.ssm.mamba3 import Mamba3, Mamba3Config
 from samcli.ssm.scan import selective_scan
-from samcli.ssm.state import BlockState, join, select
+from samcli.ssm.state import BlockState, select
 
 WIDTH = 8
 BLOCKS: dict[str, Callable[[], nn.Module]] = {
@@ -106,15 +106,6 @@ def test_padding_leaves_no_trace(kind: str) -> None:
     assert torch.equal(quiet[0][1, :4], noisy[0][1, :4])
     for a, b in zip(quiet[1], noisy[1], strict=True):
         assert torch.equal(a, b)
-
-
-@pytest.mark.parametrize("kind", BLOCKS)
-def test_a_row_of_a_batch_is_what_it_is_alone(kind: str) -> None:
-    block, x = block_of(kind), sound(3, 9)
-    together, state = block(x)
-    alone = [block(x[row : row + 1]) for row in range(3)]
-    close(together, torch.cat([y for y, _ in alone]))
-    same_state(state, join([s for _, s in alone]))
 
 
 @pytest.mark.parametrize("kind", BLOCKS)

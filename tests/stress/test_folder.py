@@ -28,7 +28,7 @@ def alike(one: dict[str, Any], other: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "damaged, good", [(100, 12), pytest.param(5000, 200, marks=[pytest.mark.stress, pytest.mark.timeout(7200)])]
+    "damaged, good", [(60, 8), pytest.param(5000, 200, marks=[pytest.mark.stress, pytest.mark.timeout(7200)])]
 )
 def test_damaged_files_in_one_run(sam: Any, here: Any, damaged: int, good: int) -> None:
     chance = random.Random(damaged)

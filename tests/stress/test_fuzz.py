@@ -19,7 +19,7 @@ PROGRAM = Path(__file__).with_name("fuzz.py")
 FUZZ = runpy.run_path(str(PROGRAM))
 SOUNDS = (*FUZZ["SOUNDFILE"], *FUZZ["ENCODED"])
 PARSERS = tuple(name for name in FUZZ["CASES"] if name not in SOUNDS)
-SLICE = 0.004  # of a campaign, in the default run
+SLICE = 0.002  # of a campaign, in the default run
 QUICK = [name for name in PARSERS if not name.startswith(("weights", "tokenizer", "arguments", "config", "label-"))]
 
 

@@ -9,7 +9,6 @@ ten strike a run that began with its libraries loaded.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import json
 import os
@@ -23,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nursery import Newborn, Nursery
+
+from tests.nursery import Run
 
 TINY = ("--model", "tiny-random", "--device", "cpu")
 WORK = ("tag", "in", "-o", "out/tags.jsonl", "--resume", "--batch-size", "1", *TINY)
@@ -54,7 +54,7 @@ class Patience:
         self.pause = chance.uniform(0, 1.5 * startup) if kind == "starting" else chance.uniform(0, 0.03)
         self.more = {"starting": 0, "working": chance.randint(1, 40), "ending": 10**9}[kind]
 
-    def wait(self, running: subprocess.Popen[bytes] | Newborn) -> None:
+    def wait(self, running: subprocess.Popen[bytes] | Run) -> None:
         aim = min(self.lines() + self.more, self.good)
         while self.more and running.poll() is None and self.lines() < aim:
             time.sleep(0.01)
@@ -70,7 +70,7 @@ class Patience:
         return self.seen
 
 
-def heeding(running: subprocess.Popen[bytes] | Newborn) -> None:
+def heeding(running: subprocess.Popen[bytes] | Run) -> None:
     """Wait until the program has taken over the signals: before that, Python has its own way to end."""
     status = Path(f"/proc/{running.pid}/status")
     while running.poll() is None and status.exists():
@@ -96,44 +96,35 @@ def clean(sam: Any) -> Path:
 
 @pytest.mark.parametrize("files, kills", SLICE_OR_ALL)
 def test_killed_at_any_moment_and_resumed(
-    sam: Any, here: Any, fill: Callable[..., int], files: int, kills: int
+    sam: Any, cold: Any, here: Any, fill: Callable[..., int], files: int, kills: int
 ) -> None:
     good = fill(sam.folder / "in", files)
     whole = undisturbed(here)
-    began = time.monotonic()
-    assert sam("--version").returncode == 0
-    startup = 4 * (time.monotonic() - began)  # torch and the model come on top
     assert len(whole.splitlines()) == files
     chance, killed, finished, out = random.Random(files), 0, 0, clean(sam)
     at: list[int] = []  # how many results were safe when it was killed
-    with contextlib.ExitStack() as stack:
-        nursery = stack.enter_context(Nursery(sam)) if kills > 10 else sam
-        if kills > 10:  # how long such a run lasts, and that it writes the same
-            began = time.monotonic()
-            running = nursery.start(*WORK)
-            _, errors = running.communicate()
-            warm = time.monotonic() - began
-            assert running.returncode == 1 and out.read_bytes() == whole, errors.decode()
-            out = clean(sam)
-        while killed < kills:
-            cold = nursery is sam or killed % 10 == 0
-            running = (sam if cold else nursery).start(*WORK, stdout=subprocess.DEVNULL)
-            patience = Patience(out.with_name(".tags.jsonl.journal"), chance, startup if cold else warm, good)
-            patience.wait(running)
-            running.kill()
-            _, errors = running.communicate()
-            if running.returncode == -signal.SIGKILL:
-                killed += 1
-                at.append(patience.lines())
-                # A file of results is there whole or not at all, whatever the moment.
-                assert not out.exists() or out.read_bytes() == whole
-                if out.exists():
-                    finished, out = finished + 1, clean(sam)
-            else:
-                assert running.returncode == 1 and out.exists(), errors.decode()
-                assert out.read_bytes() == whole
+    began = time.monotonic()
+    assert sam(*WORK).returncode == 1 and out.read_bytes() == whole
+    warm, out = time.monotonic() - began, clean(sam)
+    while killed < kills:
+        loads = killed % 10 == 9  # its libraries, too
+        running = (cold if loads else sam).start(*WORK, stdout=subprocess.DEVNULL)
+        patience = Patience(out.with_name(".tags.jsonl.journal"), chance, warm + 2 * loads, good)
+        patience.wait(running)
+        running.kill()
+        _, errors = running.communicate()
+        if running.returncode == -signal.SIGKILL:
+            killed += 1
+            at.append(patience.lines())
+            # A file of results is there whole or not at all, whatever the moment.
+            assert not out.exists() or out.read_bytes() == whole
+            if out.exists():
                 finished, out = finished + 1, clean(sam)
-    assert sam(*WORK).returncode == 1
+        else:
+            assert running.returncode == 1 and out.exists(), errors.decode()
+            assert out.read_bytes() == whole
+            finished, out = finished + 1, clean(sam)
+    assert here(*WORK).returncode == 1
     assert out.read_bytes() == whole
     assert sorted(path.name for path in out.parent.iterdir()) == [".tags.jsonl.journal", "tags.jsonl"]
     print(f"{killed} kills, {finished + 1} finished runs over {files} files; safe at each kill: {at}")
@@ -144,30 +135,28 @@ def test_killed_at_any_moment_and_resumed(
 )
 @pytest.mark.parametrize("files, times", SIGNALS_OR_ALL)
 def test_asked_to_stop_at_any_moment_and_resumed(
-    sam: Any, here: Any, fill: Callable[..., int], files: int, times: int, number: int, code: int
+    sam: Any, cold: Any, here: Any, fill: Callable[..., int], files: int, times: int, number: int, code: int
 ) -> None:
     good = fill(sam.folder / "in", files)
     whole = undisturbed(here)
     chance, stopped, finished, out = random.Random(number), 0, 0, clean(sam)
-    with contextlib.ExitStack() as stack:
-        nursery = stack.enter_context(Nursery(sam)) if times > 10 else sam
-        while stopped < times:
-            running = (sam if stopped % 10 == 0 else nursery).start(*WORK, stdout=subprocess.DEVNULL)
-            heeding(running)
-            Patience(out.with_name(".tags.jsonl.journal"), chance, 1.0, good).wait(running)
-            running.send_signal(number)
-            _, errors = running.communicate(timeout=250)
-            assert b"Traceback" not in errors and b"Exception" not in errors, errors.decode()
-            found = out.read_bytes() if out.exists() else b""
-            # When all is written, what is left of the process may be ended at once: to a shell that is 130 or 143 too.
-            if running.returncode in (1, -number):
-                assert found == whole
-                finished, out = finished + 1, clean(sam)
-            else:
-                assert running.returncode == code, errors.decode()
-                stopped += 1
-                assert whole.startswith(found) and (found.endswith(b"\n") or not found), "whole records, in order"
-    assert sam(*WORK).returncode == 1
+    while stopped < times:
+        running = (cold if stopped % 10 == 9 else sam).start(*WORK, stdout=subprocess.DEVNULL)
+        heeding(running)
+        Patience(out.with_name(".tags.jsonl.journal"), chance, 1.0, good).wait(running)
+        running.send_signal(number)
+        _, errors = running.communicate(timeout=250)
+        assert b"Traceback" not in errors and b"Exception" not in errors, errors.decode()
+        found = out.read_bytes() if out.exists() else b""
+        # When all is written, what is left of the process may be ended at once: to a shell that is 130 or 143 too.
+        if running.returncode in (1, -number):
+            assert found == whole
+            finished, out = finished + 1, clean(sam)
+        else:
+            assert running.returncode == code, errors.decode()
+            stopped += 1
+            assert whole.startswith(found) and (found.endswith(b"\n") or not found), "whole records, in order"
+    assert here(*WORK).returncode == 1
     assert out.read_bytes() == whole
     print(f"{stopped} stops, {finished + 1} finished runs over {files} files")
 
@@ -175,8 +164,8 @@ def test_asked_to_stop_at_any_moment_and_resumed(
 class Paused:
     """A run over a folder and standard input, which stays open: all files are done, and the run is not."""
 
-    def __init__(self, sam: Any, *more: str, done: int, **options: Any) -> None:
-        self.sam, self.out = sam, Path(sam.folder / "out" / "tags.jsonl")
+    def __init__(self, sam: Any, here: Any, *more: str, done: int, **options: Any) -> None:
+        self.here, self.out = here, Path(sam.folder / "out" / "tags.jsonl")
         arguments = ("tag", "in", "-", "-o", "out/tags.jsonl", "--threads", "2", "--batch-size", "1", *more, *TINY)
         self.running = sam.start(*arguments, stdin=subprocess.PIPE, **options)
         deadline = time.monotonic() + 250
@@ -193,7 +182,7 @@ class Paused:
 
     def again(self) -> bytes:
         """What the same command with --resume writes."""
-        done = self.sam("tag", "in", "-", "-o", "out/tags.jsonl", "--resume", *TINY, input=b"")
+        done = self.here("tag", "in", "-", "-o", "out/tags.jsonl", "--resume", *TINY)
         assert done.returncode == 1, done.stderr
         return self.out.read_bytes()
 
@@ -241,7 +230,7 @@ def test_a_disk_that_is_full_at_any_point(
     assert done.returncode == 4 and "out/" in said and "Traceback" not in said, said
     assert out.read_text() == "what was there before\n"
     ballast.unlink()
-    assert sam("tag", "in", "-o", "out/tags.jsonl", "--resume", *TINY).returncode == 1
+    assert here("tag", "in", "-o", "out/tags.jsonl", "--resume", *TINY).returncode == 1
     assert out.read_bytes() == whole
 
 
@@ -253,11 +242,11 @@ def without_privilege() -> None:
 
 
 @pytest.mark.slow
-def test_a_folder_that_becomes_read_only(sam: Any, fill: Callable[..., int]) -> None:
+def test_a_folder_that_becomes_read_only(sam: Any, here: Any, fill: Callable[..., int]) -> None:
     good = fill(sam.folder / "in", 40)
-    whole = undisturbed(sam, "in", "-")
+    whole = undisturbed(here, "in", "-")
     out = clean(sam)
-    paused = Paused(sam, done=good, preexec_fn=without_privilege)
+    paused = Paused(sam, here, done=good, preexec_fn=without_privilege)
     out.parent.chmod(0o555)
     code, said = paused.end()
     assert code == 4 and "out/tags.jsonl" in said and "ermission" in said
@@ -268,12 +257,12 @@ def test_a_folder_that_becomes_read_only(sam: Any, fill: Callable[..., int]) -> 
 @pytest.mark.parametrize(
     "what", ["hidden", *(pytest.param(name, marks=pytest.mark.slow) for name in ("journal", "both", "old"))]
 )
-def test_results_that_are_deleted_while_they_are_made(sam: Any, fill: Callable[..., int], what: str) -> None:
+def test_results_that_are_deleted_while_they_are_made(sam: Any, here: Any, fill: Callable[..., int], what: str) -> None:
     good = fill(sam.folder / "in", 40)
-    whole = undisturbed(sam, "in", "-")
+    whole = undisturbed(here, "in", "-")
     out = clean(sam)
     out.write_text("old\n")
-    paused = Paused(sam, done=good)
+    paused = Paused(sam, here, done=good)
     names = {"hidden": [".tags.jsonl.part"], "journal": [".tags.jsonl.journal"], "old": ["tags.jsonl"]}
     names["both"] = names["hidden"] + names["journal"]
     for name in names[what]:
@@ -288,11 +277,11 @@ def test_results_that_are_deleted_while_they_are_made(sam: Any, fill: Callable[.
 
 
 @pytest.mark.slow
-def test_a_folder_of_results_that_is_deleted(sam: Any, fill: Callable[..., int]) -> None:
+def test_a_folder_of_results_that_is_deleted(sam: Any, here: Any, fill: Callable[..., int]) -> None:
     good = fill(sam.folder / "in", 20)
-    whole = undisturbed(sam, "in", "-")
+    whole = undisturbed(here, "in", "-")
     out = clean(sam)
-    paused = Paused(sam, done=good)
+    paused = Paused(sam, here, done=good)
     shutil.rmtree(out.parent)
     code, said = paused.end()
     assert code in (1, 4) and "out/tags.jsonl" in said
@@ -300,12 +289,12 @@ def test_a_folder_of_results_that_is_deleted(sam: Any, fill: Callable[..., int])
     assert paused.again() == whole
 
 
-def test_inputs_that_change_while_they_are_heard(sam: Any, fill: Callable[..., int]) -> None:
+def test_inputs_that_change_while_they_are_heard(sam: Any, here: Any, fill: Callable[..., int]) -> None:
     """Files that vanish, come, grow, become other sounds or folders: one record each, and --resume sees what is new."""
     folder = sam.folder / "in"
     good = fill(folder, 40)
     (sam.folder / "out").mkdir()
-    paused = Paused(sam, done=good)
+    paused = Paused(sam, here, done=good)
     (folder / "0001.wav").unlink()
     shutil.copy(folder / "0002.wav", folder / "0099.wav")
     (folder / "0003.wav").write_bytes((folder / "0004.wav").read_bytes())
@@ -319,7 +308,7 @@ def test_inputs_that_change_while_they_are_heard(sam: Any, fill: Callable[..., i
     paths = [json.loads(line)["path"] for line in paused.out.read_bytes().splitlines()]
     assert paths == [f"in/{number:04}.wav" for number in range(40)] + ["-"]
     again = paused.again()
-    assert again == undisturbed(sam, "in", "-")
+    assert again == undisturbed(here, "in", "-")
 
 
 @pytest.mark.parametrize("files", [60, pytest.param(3000, marks=pytest.mark.stress)])

@@ -110,17 +110,17 @@ def test_a_models_words_on_a_terminal(sam: Any, make_wav: Callable[..., Path]) -
 FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "=cmd|' /C calc'!A0", "'=1", "\uff1d1+1", "\ufeff=1", "\u200b=1")
 
 
-def test_a_spreadsheet_runs_nothing(sam: Any, here: Any, make_wav: Callable[..., Path]) -> None:
+def test_a_spreadsheet_runs_nothing(here: Any, make_wav: Callable[..., Path]) -> None:
     """Cells of CSV that begin like a formula stand behind an apostrophe; --raw-cells leaves them as they are."""
     names = [f"{formula.replace('/', '_')}.wav" for formula in FORMULAS]
     for name in names:
-        make_wav(sam.folder / name, seconds=0.1)
+        make_wav(here.folder / name, seconds=0.1)
     given = ["--", *names]
-    assert sam("tag", *TINY, "-o", "safe.csv", *given).returncode == 0
-    with (sam.folder / "safe.csv").open(newline="", encoding="utf-8") as file:
+    assert here("tag", *TINY, "-o", "safe.csv", *given).returncode == 0
+    with (here.folder / "safe.csv").open(newline="", encoding="utf-8") as file:
         safe = [cell for row in list(csv.reader(file))[1:] for cell in row]
     assert not [cell for cell in safe if re.match(r"[\s\ufeff\u200b]*[=+\-@\uff1d\uff0b\uff0d\uff20]", cell)]
     assert {f"'{name}" for name in names} <= set(safe)
     assert here("tag", *TINY, "-o", "raw.csv", "--raw-cells", *given).returncode == 0
-    with (sam.folder / "raw.csv").open(newline="", encoding="utf-8") as file:
+    with (here.folder / "raw.csv").open(newline="", encoding="utf-8") as file:
         assert {row[0] for row in list(csv.reader(file))[1:]} == set(names)

@@ -35,11 +35,6 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "a.wav"
 
 
-def test_who_it_is(sam: api.Sam) -> None:
-    assert sam.name == "tiny-random" and sam.revision.startswith("seed-")
-    assert "Dog" in sam.labels and sam.tasks == {"tag", "caption", "ask"}
-
-
 def test_paths_files_and_arrays_are_the_same_sound(sam: api.Sam, path: Path) -> None:
     wave = noise(12.5)
     with path.open("rb") as file:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import signal
 import socket
 import subprocess
@@ -18,6 +17,7 @@ from safetensors.torch import load_file
 
 from samcli.cli.train.shared import stage_numbers
 from samcli.errors import UsageError
+from tests.conftest import files_up_to
 
 # Each starts torch several times over, which takes minutes on a machine that is busy with a training.
 pytestmark = pytest.mark.timeout(1200)
@@ -76,9 +76,9 @@ def test_two_processes_learn_what_one_with_twice_the_batch_learns(
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
-def test_distill_makes_a_tagger(sam: Any, here: Any, sounds: Path, student_folder: Path) -> None:
-    done = sam("train", "distill", sounds, "--teacher", "tiny-random", "--student", student_folder, "--steps", "3",
-               "--batch-size", "2", "-o", "my-tagger")  # fmt: skip
+def test_distill_makes_a_tagger(here: Any, sounds: Path, student_folder: Path) -> None:
+    done = here("train", "distill", sounds, "--teacher", "tiny-random", "--student", student_folder, "--steps", "3",
+                "--batch-size", "2", "-o", "my-tagger")  # fmt: skip
     assert done.returncode == 0, done.stderr
     tags = here("tag", sounds / "two.wav", "--model", "my-tagger", "-f", "jsonl", "--threshold", "0")
     assert tags.returncode == 0, tags.stderr
@@ -86,7 +86,7 @@ def test_distill_makes_a_tagger(sam: Any, here: Any, sounds: Path, student_folde
         "Rain", "Bird", "Vehicle", "Water", "Silence", "Inside, small room", "Outside, urban or manmade"}  # fmt: skip
 
 
-def test_pretrain_stops_when_asked_and_goes_on(sam: Any, sounds: Path) -> None:
+def test_pretrain_stops_when_asked_and_goes_on(sam: Any, here: Any, sounds: Path) -> None:
     arguments = ("train", "pretrain", sounds, "--size", "nano", "--seconds", "0.64", "--batch-size", "2",
                  "--steps", "50", "-o", "my encoder")  # fmt: skip
     running = sam.start(*arguments)
@@ -100,25 +100,21 @@ def test_pretrain_stops_when_asked_and_goes_on(sam: Any, sounds: Path) -> None:
     assert running.returncode == 130, said
     assert said.endswith(b"sam: stopped; the same command goes on from the last save.\n")
     assert not (sam.folder / "my encoder/config.json").exists()
-    done = sam(*arguments)
+    done = here(*arguments)
     assert done.returncode == 0 and done.stdout == b"my encoder\n", done.stderr
     steps = [json.loads(line)["step"] for line in log.read_text().splitlines()]
     assert steps == [20, 40, 50]
     assert json.loads((sam.folder / "my encoder/config.json").read_text())["model_type"] == "ssamba"
 
 
-def test_a_disk_that_is_full_is_said_and_nothing_is_half_written(sam: Any, sounds: Path) -> None:
-    """No file may grow beyond 400 kB: the frames fit, the state does not."""
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-
-    done = sam("train", "pretrain", sounds, "--size", "nano", "--seconds", "0.64", "--batch-size", "1", "--steps", "1",
-               "-o", "out", preexec_fn=limit)  # fmt: skip
+def test_a_disk_that_is_full_is_said_and_nothing_is_half_written(here: Any, sounds: Path) -> None:
+    """The frames fit, the state does not."""
+    with files_up_to(400_000):
+        done = here("train", "pretrain", sounds, "--size", "nano", "--seconds", "0.64", "--batch-size", "1",
+                    "--steps", "1", "-o", "out")  # fmt: skip
     assert done.returncode == 4, done.stderr
     assert b"Cannot write" in done.stderr and b"state.pt" in done.stderr
-    assert sorted(path.name for path in (sam.folder / "out/training").iterdir()) == [
+    assert sorted(path.name for path in (here.folder / "out/training").iterdir()) == [
         "frames", "metrics.jsonl", "settings.json",
     ]  # fmt: skip
 

@@ -20,6 +20,7 @@ from samcli.training.loop import DivergedError, Trainer
 from samcli.training.optimiser import Pace, Plateau
 from samcli.training.stage import LoopOptions, Outcome, Shuffled, Stage, Weighted, generator
 from samcli.training.team import Team
+from tests.conftest import files_up_to
 
 QUICK = LoopOptions(batch=6, report_every=2, average=0.9)
 
@@ -240,14 +241,9 @@ def test_a_loss_that_is_no_number_stops_the_training(tmp_path: Path, alone: Team
 
 
 def test_a_full_disk_is_a_sentence(tmp_path: Path, alone: Team) -> None:
-    resource = pytest.importorskip("resource")
-    trainer, before = training(tmp_path, alone), resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
-    try:
-        with pytest.raises(OutputError, match=r"metrics\.jsonl': File too large"):
-            trainer.run()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    trainer = training(tmp_path, alone)
+    with files_up_to(0), pytest.raises(OutputError, match=r"metrics\.jsonl': File too large"):
+        trainer.run()
 
 
 def test_the_pace_rises_and_falls() -> None:

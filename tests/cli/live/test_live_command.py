@@ -19,7 +19,6 @@ import soundfile
 import samcli
 from tests.conftest import Here, Sam
 from tests.live.conftest import RATE, scene
-from tests.stress.nursery import Nursery
 from tests.terminal import on_a_terminal
 
 TINY = ("--model", "tiny-random", "--offline")
@@ -109,8 +108,7 @@ def test_twenty_kills(sam: Sam, here: Here, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "long.wav", scene(120, seed=9), RATE)
     whole = plain(here("live", "long.wav", *LOUD).stdout)
     chance = random.Random(9)
-    with Nursery(sam) as nursery:
-        killed(nursery.start, tmp_path / "long.wav", 20, lambda: chance.uniform(0, 2), "2")
+    killed(sam.start, tmp_path / "long.wav", 20, lambda: chance.uniform(0, 2), "2")
     assert plain((tmp_path / "k.jsonl").read_text()) == whole and len(whole) > 30
 
 

@@ -46,21 +46,21 @@ def test_a_line_of_the_log_reads_as_words():
 
 
 @pytest.mark.parametrize("arguments", [(".", "out"), ("missing", "out")])
-def test_what_is_no_corpus_is_refused(sam, arguments):
-    done = sam("train", "nano", *arguments)
-    assert done.returncode == 2 and b"manifest.csv" in done.stderr and not (sam.folder / "out").exists()
+def test_what_is_no_corpus_is_refused(here, arguments):
+    done = here("train", "nano", *arguments)
+    assert done.returncode == 2 and b"manifest.csv" in done.stderr and not (here.folder / "out").exists()
 
 
-def test_a_size_that_does_not_exist_is_refused(sam):
-    (sam.folder / "manifest.csv").touch()
-    done = sam("train", "nano", ".", "out", "--size", "giant")
+def test_a_size_that_does_not_exist_is_refused(here):
+    (here.folder / "manifest.csv").touch()
+    done = here("train", "nano", ".", "out", "--size", "giant")
     assert done.returncode == 2 and b"base" in done.stderr
 
 
-def test_a_variant_that_does_not_exist_is_refused(sam):
-    (sam.folder / "manifest.csv").touch()
-    done = sam("train", "nano", ".", "out", "--variant", "plain,no-ears")
-    assert done.returncode == 2 and b"connector-b" in done.stderr and not (sam.folder / "out").exists()
+def test_a_variant_that_does_not_exist_is_refused(here):
+    (here.folder / "manifest.csv").touch()
+    done = here("train", "nano", ".", "out", "--variant", "plain,no-ears")
+    assert done.returncode == 2 and b"connector-b" in done.stderr and not (here.folder / "out").exists()
     assert complete_variant("plain,connector-c") == ["plain,connector-c", "plain,connector-convolution"]
 
 
@@ -71,17 +71,17 @@ def test_ears_that_stay_are_no_others(variant):
         recipe_of(NanoFlags(variant=variant, ears="sam-nano"))
 
 
-def test_what_goes_on_as_it_is_takes_no_other_choice(sam):
-    (sam.folder / "manifest.csv").touch()
+def test_what_goes_on_as_it_is_takes_no_other_choice(here):
+    (here.folder / "manifest.csv").touch()
     for more in (("--ears", "sam-nano"), ("--variant", "no-scan")):
-        done = sam("train", "nano", ".", "out", "--from", "sam-nano", *more)
-        assert done.returncode == 2 and b"--from" in done.stderr and not (sam.folder / "out").exists()
+        done = here("train", "nano", ".", "out", "--from", "sam-nano", *more)
+        assert done.returncode == 2 and b"--from" in done.stderr and not (here.folder / "out").exists()
 
 
-def test_nothing_to_learn_is_refused(sam):
-    (sam.folder / "manifest.csv").touch()
-    done = sam("train", "nano", ".", "out", "--ears", "sam-nano", "--tags-only")
-    assert done.returncode == 2 and b"--tags-only" in done.stderr and not (sam.folder / "out").exists()
+def test_nothing_to_learn_is_refused(here):
+    (here.folder / "manifest.csv").touch()
+    done = here("train", "nano", ".", "out", "--ears", "sam-nano", "--tags-only")
+    assert done.returncode == 2 and b"--tags-only" in done.stderr and not (here.folder / "out").exists()
 
 
 def test_a_short_training_warms_up_within_a_tenth():

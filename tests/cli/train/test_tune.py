@@ -1,7 +1,6 @@
 """`sam train check` and `sam train tune` as a person meets them: the real program on real files."""
 
 import json
-import resource
 import shutil
 import signal
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from tests.conftest import files_up_to
 from tests.training.tune.small_base import save_base, write_sound, write_sounds
 
 
@@ -25,8 +25,8 @@ def desk(sam, base):
     return sam
 
 
-def test_check_says_what_would_be_learned(desk):
-    done = desk("train", "check", "birds")
+def test_check_says_what_would_be_learned(desk, here):
+    done = here("train", "check", "birds")
     rows = [line.split("\t") for line in done.stdout.decode().splitlines()]
     assert done.returncode == 0, done.stderr
     assert rows[0] == ["what", "name", "train", "held out", "seconds", "note"]
@@ -35,14 +35,14 @@ def test_check_says_what_would_be_learned(desk):
     assert b"held out by file" in done.stderr and b"Nothing would bite." in done.stderr
 
 
-def test_check_ends_with_1_when_something_would_bite(desk):
+def test_check_ends_with_1_when_something_would_bite(desk, here):
     samples, rate = soundfile.read(desk.folder / "birds/hiss/hiss a.wav", dtype="int16")
     soundfile.write(desk.folder / "copy.flac", samples, rate)
     (desk.folder / "data.csv").write_text(
         "path,labels,caption,split,weather\nbirds/hiss/hiss a.wav,Dog,A dog.,train,wet\n"
         "copy.flac,Dog,,validation,\nnowhere.wav,Dog,,train,\nbirds/hiss/hiss b.wav,,,train,\n"
     )
-    done = desk("train", "check", "data.csv", "--json")
+    done = here("train", "check", "data.csv", "--json")
     report = json.loads(done.stdout)
     assert done.returncode == 1 and report["ok"] is False
     assert {problem["kind"] for problem in report["problems"]} == {"in both splits", "unreadable", "empty label"}
@@ -50,7 +50,7 @@ def test_check_ends_with_1_when_something_would_bite(desk):
         "path": "which sound", "labels": "tags", "caption": "captions", "split": "what is held out", "weather": None,
     }  # fmt: skip
     assert [(label["label"], label["new"]) for label in report["labels"]] == [("Dog", False)]
-    refused = desk("train", "tune", "data.csv", "-o", "mine", "--base", "base")
+    refused = here("train", "tune", "data.csv", "-o", "mine", "--base", "base")
     assert refused.returncode == 2 and b"3 problems would bite" in refused.stderr and b"--anyway" in refused.stderr
     assert not (desk.folder / "mine").exists()
 
@@ -61,7 +61,7 @@ def test_a_tuned_model_is_used_by_its_name(desk, here):
     assert b"4 names" not in done.stderr and b"2 names, 2 of them new" in done.stderr and b"% before" in done.stderr
     write_sound(desk.folder / "new/warble.wav", "warble", 20)
     write_sound(desk.folder / "new/hiss.wav", "hiss", 20)
-    tagged = desk("tag", "new", "--model", "mine", "--labels", "hiss,warble", "-f", "jsonl")
+    tagged = here("tag", "new", "--model", "mine", "--labels", "hiss,warble", "-f", "jsonl")
     records = [json.loads(line) for line in tagged.stdout.splitlines()]
     assert [record["tags"][0]["label"] for record in records] == ["hiss", "warble"]
     assert records[0]["model"] == "mine" and "+" in records[0]["revision"]
@@ -74,11 +74,11 @@ def test_a_tuned_model_is_used_by_its_name(desk, here):
     assert shown["kind"] == "adapter (head)" and shown["bytes"] < 3_000_000
     save_base(desk.folder / "other", seed=3)
     assert here("tag", "new", "--model", "other+mine").returncode == 3
-    chart = desk("train", "plot", "mine", "--only", "loss")
+    chart = here("train", "plot", "mine", "--only", "loss")
     assert chart.returncode == 0 and "█" in chart.stdout.decode() and chart.stdout.startswith(b"loss: ")
 
 
-def test_ctrl_c_saves_and_resume_ends_in_the_same_bits(desk):
+def test_ctrl_c_saves_and_resume_ends_in_the_same_bits(desk, here):
     def command(out):
         return ("train", "tune", "birds", "-o", out, "--base", "base", "--epochs", "45", "--rank", "2")
 
@@ -92,21 +92,15 @@ def test_ctrl_c_saves_and_resume_ends_in_the_same_bits(desk):
     assert running.returncode == 130 and b"--resume" in errors and b"Traceback" not in errors
     stopped = json.loads((desk.folder / "parts/training/metrics.jsonl").read_text().splitlines()[-1])
     assert stopped["step"] < stopped["of"]
-    done, whole = desk(*command("parts"), "--resume"), desk(*command("whole"))
+    done, whole = here(*command("parts"), "--resume"), here(*command("whole"))
     assert done.returncode == whole.returncode == 0, done.stderr + whole.stderr
     for name in ("adapter.safetensors", "adapter.json", "README.md"):
         assert (desk.folder / "parts" / name).read_bytes() == (desk.folder / "whole" / name).read_bytes()
 
 
-def test_a_full_disk_is_a_sentence(desk):
-    def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-
-    done = desk(
-        *("train", "tune", "birds", "-o", "mine", "--base", "base", "--method", "head", "--epochs", "5"),
-        preexec_fn=limit,
-    )
+def test_a_full_disk_is_a_sentence(desk, here):
+    with files_up_to(3000):
+        done = here("train", "tune", "birds", "-o", "mine", "--base", "base", "--method", "head", "--epochs", "5")
     assert done.returncode == 4 and b"Cannot write" in done.stderr and b"Traceback" not in done.stderr
     assert not list((desk.folder / "mine").rglob("*.part"))
 
@@ -128,13 +122,13 @@ def test_what_cannot_be_is_refused(here, arguments, sentence):
     assert done.returncode == 2 and sentence in done.stderr and not (here.folder / "mine").exists()
 
 
-def test_a_png_where_matplotlib_is(sam):
+def test_a_png_where_matplotlib_is(here):
     rows = [{"step": step, "loss": 1 / step} for step in range(1, 30)]
-    Path(sam.folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    done = sam("train", "plot", "metrics.jsonl", "-o", "loss.png")
+    Path(here.folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = here("train", "plot", "metrics.jsonl", "-o", "loss.png")
     try:
         import matplotlib  # noqa: F401
     except ImportError:
         assert done.returncode == 2 and b"matplotlib" in done.stderr
     else:
-        assert done.returncode == 0 and (sam.folder / "loss.png").read_bytes().startswith(b"\x89PNG")
+        assert done.returncode == 0 and (here.folder / "loss.png").read_bytes().startswith(b"\x89PNG")

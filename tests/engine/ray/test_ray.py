@@ -24,13 +24,13 @@ from samcli.errors import ModelError, UsageError
 from samcli.records import Record
 from samcli.tasks.run import run
 
-ray = pytest.importorskip("ray")
-cluster_utils = pytest.importorskip("ray.cluster_utils")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
+    ray = pytest.importorskip("ray")  # here, for it takes seconds to import
+    cluster_utils = pytest.importorskip("ray.cluster_utils")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["PYTHONPATH"] = os.pathsep.join([str(folder) for folder in Path(__file__).parents[1:4:2]])
     nodes = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})

@@ -24,7 +24,6 @@ from samcli.training.language.sounds import (
 )
 
 KINDS = list(catalogue().values())
-WITHOUT_SOUND = {"silence"}
 
 
 def own_names(kind: Kind) -> list[str]:
@@ -44,15 +43,15 @@ def phrases(kind: Kind) -> list[str]:
     return [*said, *(noun.text for noun in kind.nouns), *counted]
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_every_phrase_names_its_sound_and_no_other(kind: Kind) -> None:
-    if kind.name in WITHOUT_SOUND:
-        return
-    names = own_names(kind)
-    assert names
-    for phrase in phrases(kind):
-        assert any(names_sound(phrase, name) for name in names), phrase
-        assert unsupported(phrase, kind.heard) == [], phrase
+def test_every_phrase_names_its_sound_and_no_other() -> None:
+    for kind in KINDS:
+        if kind.name == "silence":
+            continue
+        names = own_names(kind)
+        assert names, kind.name
+        for phrase in phrases(kind):
+            assert any(names_sound(phrase, name) for name in names), phrase
+            assert unsupported(phrase, kind.heard) == [], phrase
 
 
 def test_the_catalogue_is_whole() -> None:

@@ -16,21 +16,21 @@ pytestmark = pytest.mark.timeout(1200)
 QUICK = ("--steps", "1,1,2", "--length", "16", "--batch-size", "2", "--warm-up", "1")
 
 
-def test_a_transformer_becomes_a_model_that_goes_on_speaking(sam: Any, here: Any, teacher_folder: Path) -> None:
-    (sam.folder / "book.txt").write_text("A dog barks. Then it rains, and a bell rings.\n" * 60)
+def test_a_transformer_becomes_a_model_that_goes_on_speaking(here: Any, teacher_folder: Path) -> None:
+    (here.folder / "book.txt").write_text("A dog barks. Then it rains, and a bell rings.\n" * 60)
     arguments = ("train", "mohawk", teacher_folder, "--text", "book.txt", *QUICK)
-    done = sam(*arguments, "-o", "my-mamba")
+    done = here(*arguments, "-o", "my-mamba")
     assert done.returncode == 0, done.stderr
     assert done.stdout == b"my-mamba\n"
     assert b"whole  step 4 of 4" in done.stderr and b"perplexity of what was held out: teacher " in done.stderr
-    made = load_folder(sam.folder / "my-mamba")
+    made = load_folder(here.folder / "my-mamba")
     assert made.kind == "phi" and made.config.block == "llama"
     model: Any = made.module
-    tokens = torch.tensor([Tokenizer.load(sam.folder / "my-mamba").encode("A dog")])
+    tokens = torch.tensor([Tokenizer.load(here.folder / "my-mamba").encode("A dog")])
     logits, _ = model.prefill(tokens)
     assert torch.isfinite(logits).all() and logits.shape == (1, made.config.vocab_size)
-    assert "held-out text: teacher" in (sam.folder / "my-mamba/README.md").read_text()
-    found = json.loads((sam.folder / "my-mamba/training/perplexity.json").read_text())
+    assert "held-out text: teacher" in (here.folder / "my-mamba/README.md").read_text()
+    found = json.loads((here.folder / "my-mamba/training/perplexity.json").read_text())
     assert list(found) == ["teacher", "beginning", "matrices", "hidden", "whole"]
     other = here(*arguments[:3], *QUICK, "-o", "my-mamba")
     assert other.returncode == 2 and b"training" in other.stderr and b"tokens" in other.stderr

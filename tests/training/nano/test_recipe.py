@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -25,9 +23,9 @@ from samcli.models.interface import SpeakOptions
 from samcli.models.sam import SamNetwork
 from samcli.ssm.bidirectional import BidirectionalConfig
 from samcli.text.labels import labels
+from samcli.training.nano import comparison, settings, soft_targets
 from samcli.training.nano import material as material_module
 from samcli.training.nano import recipe as nano
-from samcli.training.nano import soft_targets
 from samcli.training.nano.batches import BatchOptions
 from samcli.training.nano.corpus import Corpus
 from samcli.training.nano.lexicon import single_sounds
@@ -265,38 +263,31 @@ def test_sources_left_out_are_not_learned_from(corpus: Corpus, tmp_path: Path) -
     assert left.split("dev") == corpus.split("dev"), "what judges stays"
 
 
-SMALL_RECIPE = (  # the recipe at a size that a test can wait for, the rest as a person calls it
-    "import sys; from dataclasses import replace\n"
-    "from samcli.training.nano import settings\n"
-    "plain = settings.NanoRecipe\n"
-    "def small(**given):\n"
-    "    made = plain(**given)\n"
-    "    encoder = replace(made.encoder, layers=1)\n"
-    "    batches = replace(made.batches, scenes_at_5_seconds=2)\n"
-    "    return replace(made, encoder=encoder, batches=batches, language_layers=1, sentences=200, vocabulary=320, "
-    "counted=20)\n"
-    "settings.NanoRecipe = small\n"
-    "from samcli.training.nano import comparison\n"
-    "comparison.BATCHES = 2\n"
-    "from samcli.cli.app import run\n"
-    "sys.exit(run())\n"
-)
+@pytest.fixture
+def small_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recipe at a size that a test can wait for, the rest as a person calls it."""
+
+    def small(**given: Any) -> NanoRecipe:
+        made = NanoRecipe(**given)
+        encoder, batches = replace(made.encoder, layers=1), replace(made.batches, scenes_at_5_seconds=2)
+        loop = replace(made.loop, workers=0)
+        return replace(made, encoder=encoder, batches=batches, loop=loop, language_layers=1, sentences=200,
+                       vocabulary=320, counted=20)  # fmt: skip
+
+    monkeypatch.setattr(settings, "NanoRecipe", small)
+    monkeypatch.setattr(comparison, "BATCHES", 2)
 
 
-def called(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", SMALL_RECIPE, *arguments], cwd=folder, capture_output=True, text=True, timeout=1500
-    )
-
-
-def test_one_command_makes_a_model_from_the_published_trunk(corpus_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("small_recipe")
+@pytest.mark.filterwarnings("ignore:overflow encountered")  # by ears that have learned for ten steps
+def test_one_command_makes_a_model_from_the_published_trunk(corpus_folder: Path, tmp_path: Path, here: Any) -> None:
     save_file(published(), tmp_path / "mn04.safetensors")
     command = ["train", "nano", str(corpus_folder), "out", "--steps", "10", "--without", "game/one"]
     command += ["--trunk", str(tmp_path / "mn04.safetensors")]
 
-    done = called(tmp_path, *command)
+    done = here(*command)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "out/model\n"
+    assert done.stdout == b"out/model\n"
     model = load_model(str(tmp_path / "out/model"), device="cpu")
     assert model.tasks == {"tag", "caption", "ask"} and model.sample_rate == 32_000
     state = torch.load(tmp_path / "out/state/last.pt", weights_only=True)
@@ -304,25 +295,26 @@ def test_one_command_makes_a_model_from_the_published_trunk(corpus_folder: Path,
     kernel = published()["features.0.0.weight"].transpose(2, 3)
     assert torch.equal(state["network"]["encoder.trunk.stem.conv.weight"], kernel), "its first blocks stay as they came"
     assert "game/one" not in (tmp_path / "out/model/ATTRIBUTION.md").read_text()
-    refused = called(tmp_path, *command[:-1], "no-such-file.safetensors")
-    assert refused.returncode in (2, 3) and "no-such-file" in refused.stderr and "Traceback" not in refused.stderr
+    refused = here(*command[:-1], "no-such-file.safetensors")
+    assert refused.returncode in (2, 3) and b"no-such-file" in refused.stderr and b"Traceback" not in refused.stderr
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1600)
-def test_one_command_makes_a_model_of_each_variant(corpus_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("small_recipe")
+@pytest.mark.filterwarnings("ignore:overflow encountered")  # by ears that have learned for ten steps
+def test_one_command_makes_a_model_of_each_variant(corpus_folder: Path, tmp_path: Path, here: Any) -> None:
     names = ["mixture", "mambaout", "language-mamba3"]
     command = ["train", "nano", str(corpus_folder), "out", "--steps", "10", "--without", "game/one"]
-    command += ["--variant", ",".join(names)]
-    done = called(tmp_path, *command)
+    done = here(*command, "--variant", ",".join(names))
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "".join(f"out/{name}/model\n" for name in names)
+    assert done.stdout.decode() == "".join(f"out/{name}/model\n" for name in names)
     assert [path.name for path in (tmp_path / "out").rglob("mel.npy")] == ["mel.npy"], "features are computed once"
     header, _, *rows = (tmp_path / "out/variants.md").read_text().splitlines()
     assert [row.split(" | ")[0] for row in rows] == [f"| {name}" for name in names]
     assert len({row.count("|") for row in (header, *rows)}) == 1
     before = (tmp_path / "out/variants.md").read_text()
-    assert called(tmp_path, *command).stdout == done.stdout, "nothing is left to learn"
+    assert here(*command, "--variant", ",".join(names)).stdout == done.stdout, "nothing is left to learn"
     assert (tmp_path / "out/variants.md").read_text() == before
     mixture, out, mamba3 = (
         load_model(str(tmp_path / "out" / name / "model"), device="cpu").network.config  # type: ignore[attr-defined]
