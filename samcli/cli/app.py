@@ -106,8 +106,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     elif sys.stdout is not before:
         # Typer met it, and put a muffled stream in place.
         code = ExitCode.CLOSED_PIPE
-    if code == ExitCode.CLOSED_PIPE:
+    if code == ExitCode.CLOSED_PIPE or not _flushed():
         _muffle()
+        code = code or ExitCode.OUTPUT
     streams.clear_status()
     return int(code)
 
@@ -139,6 +140,16 @@ def _call(arguments: Sequence[str] | None, streams: Output) -> int:
 def _trace(streams: Output) -> None:
     if streams.traceback:
         streams.trace(traceback.format_exc())
+
+
+def _flushed() -> bool:
+    """Whether standard output takes what is left for it; the interpreter's last flush would fail again."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _muffle() -> None:
