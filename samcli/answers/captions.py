@@ -20,15 +20,18 @@ THROUGHOUT = 0.85
 ALIKE = 0.8  # of the likeliest guess: another that is told beside it
 TOGETHER = 0.6  # of the briefer one's time
 NAMELESS = (
-    "{what} is heard that is hard to name.", "there is {what}, but what it is cannot be told.", "{what} can be heard.",
-    "what makes {what} here is hard to tell.", "{what} is heard; its source is unclear.",
-    "{what} that cannot be made out is heard.", "one hears {what} of an unknown kind.",
+    "{what} is heard{when} that is hard to name.", "there is {what}{when}, but what it is cannot be told.",
+    "{what} can be heard{when}.", "it is hard to tell what makes {what}{when}.",
+    "{what} is heard{when}; its source is unclear.",
+    "{what} that cannot be made out is heard{when}.", "one hears {what} of an unknown kind{when}.",
 )  # fmt: skip
 FAINT = 200  # tenths of a decibel below the loudest moment, from where on nothing much is heard
 NOUN = ""  # stands for a sentence around the noun
 LATER = "~"  # before a clause of what comes later
 LOUD_DB, SOFT_DB = -8.0, -36.0
 BRIEF = 1000  # milliseconds
+IN_PARTS = 3000  # milliseconds of a recording that has a beginning, a middle and an end
+SHORT = 15  # tenths of a second
 TREND_DB = 6.0  # between the halves of a sound that grows or fades
 
 
@@ -56,20 +59,21 @@ def _guess(facts: Facts) -> tuple[str, tuple[Evidence, ...]]:
 
 
 def nameless(facts: Facts) -> str:
-    """What can be said of sounds without a name: how long and how loud they are."""
+    """What can be said of sounds without a name: how long and how loud they are, and when."""
     level = facts.digest.level
     tenths = sum(own.tenths for _, own in level.bins if own.highest > level.highest - FAINT)
     loudness = "loud" if level.highest > 10 * LOUD_DB else "quiet" if level.highest < 10 * SOFT_DB else ""
-    if 15 <= tenths <= 120:
+    if SHORT <= tenths <= 120:
         noun = f"{loudness} sound of about {inflection.number(round(tenths / 10))} seconds".strip()
     else:
         noun = ", ".join(filter(None, (_shortness(tenths), loudness))) + " sound"
     what = f"{inflection.article(noun)} {noun}"
-    return capital(picker(facts)(NAMELESS).format(what=what))
+    when = _part(level.at, facts) if tenths < SHORT else ""
+    return capital(picker(facts)(NAMELESS).format(what=what, when=when))
 
 
 def _shortness(tenths: int) -> str:
-    return "very short" if tenths < 5 else "short" if tenths < 15 else "long"
+    return "very short" if tenths < 5 else "short" if tenths < SHORT else "long"
 
 
 def sentence(facts: Facts, sounds: Sequence[Sound]) -> str:
@@ -136,15 +140,22 @@ def _placed(sound: Sound, facts: Facts) -> str:
     """In which part of a short recording it is heard, or for how long."""
     if sound.share >= THROUGHOUT and sound.lasts:
         return " throughout"
-    if facts.duration >= 3000 and sound.count == 1 and sound.share < 0.4 and not sound.lasts:
-        middle = (sound.start + sound.end) / 2 / facts.duration
-        return " at the beginning" if middle < 0.3 else " at the end" if middle > 0.7 else " in the middle"
+    if facts.duration >= IN_PARTS and sound.count == 1 and sound.share < 0.4 and not sound.lasts:
+        return _part((sound.start + sound.end) / 2, facts)
     if sound.account.total < BRIEF and sound.count == 1 and sound.said.shape != ONCE:
         return " briefly"
     seconds = round(sound.account.total / 1000)
     if sound.share < THROUGHOUT and (sound.lasts or (sound.count == 1 and seconds >= 2)):
         return " for a moment" if seconds < 2 else f" for {inflection.number(seconds)} seconds"
     return ""
+
+
+def _part(moment: float, facts: Facts) -> str:
+    """In which part of a recording a moment lies, where it has parts."""
+    if facts.duration < IN_PARTS:
+        return ""
+    share = moment / facts.duration
+    return " at the beginning" if share < 0.3 else " at the end" if share > 0.7 else " in the middle"
 
 
 def _trend(sound: Sound, facts: Facts) -> str:
