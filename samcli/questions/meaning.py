@@ -32,6 +32,14 @@ ASKED_OF_ALL = {"length": "long", "silent": "present", "help": "present"}
 # The same after a question about a sound, when they point at "it".
 POINTED = {"length": "long", "first": "when", "last": "until"}
 BEYOND = frozenset({"refuse", "foreign", "help"})
+# What asks more about a sound that was just asked about, without naming it: "and when?", "if so, how often?"
+MORE = {
+    "when": "when", "where": "when", "since when": "when", "when was the first time": "when", "until when": "until",
+    "when was the last time": "until", "how often": "often", "how many": "count", "how many times": "count",
+    "how long": "long", "for how long": "long", "how loud": "loud", "what else": "else", "what else is there": "else",
+    "what else is heard": "else", "what else can be heard": "else", "what else do you hear": "else",
+}  # fmt: skip
+LEADS = frozenset(["and", "but", "if", "so", "yes", "then", "also", "or", "exactly", "roughly", "about"])
 # Words that are no name even where the network takes them for one.
 NO_NAMES = frozenset(
     [
@@ -198,14 +206,24 @@ def one_sound(names: list[Name]) -> list[Name]:
 
 def _carried(question: Question, before: Question) -> Question:
     """With the sound of the question before it, where it only points at one."""
-    pointing = bool(PRONOUNS & set(question.text.split())) and bool(before.asked or before.other)
+    about = before.asked or before.other
+    more = "" if question.asked or question.other else MORE.get(_core(question.text), "")
+    if more and about:
+        return replace(question, intent=more, asked=about)
+    pointing = bool(PRONOUNS & set(question.text.split())) and bool(about)
     if pointing and question.intent in POINTED:
         question = replace(question, intent=POINTED[question.intent])
     if question.asked or question.other or question.intent not in NEEDS_SOUND:
         return question
     if question.intent in ("before", "after"):
-        return replace(question, other=before.asked or before.other)
-    return replace(question, asked=before.asked or before.other)
+        return replace(question, other=about)
+    return replace(question, asked=about)
+
+
+def _core(text: str) -> str:
+    """A question up to its mark, without the words that lead to it or hedge it."""
+    words = [word for word in text.partition("?")[0].split() if word[:1].isalnum()]
+    return " ".join(word for word in words if word not in LEADS)
 
 
 def lettered(words: Sequence[str]) -> tuple[str, list[Name]]:

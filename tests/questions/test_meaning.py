@@ -48,6 +48,23 @@ def test_two_questions_in_one() -> None:
     assert [question.asked[0].label for question in found] == ["Siren", "Siren"]
 
 
+@pytest.mark.parametrize(
+    ("text", "intents"),
+    [
+        ("How many times does a dog bark, and when? Answer briefly.", ["count", "when"]),
+        ("is there a dog? if so, when?", ["present", "when"]),
+        ("how often does a dog bark and when was the last time?", ["often", "until"]),
+        ("Is there a dog and how loud?", ["present", "loud"]),
+        ("is there a dog and what else can be heard?", ["present", "else"]),
+    ],
+)
+def test_a_second_question_without_a_sound_is_about_the_same_one(text: str, intents: list[str]) -> None:
+    questions = understand(text)
+    assert [question.intent for question in questions] == intents
+    assert {name.label for question in questions for name in question.asked} <= {"Dog", "Bark"}
+    assert all(question.asked for question in questions)
+
+
 def test_options_keep_their_order_and_letters() -> None:
     found = understand("Which of these is heard? a) a cat b) a dog c) a cow")[0]
     assert found.intent == "choice" and found.lettered == "abc"
