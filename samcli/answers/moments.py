@@ -161,9 +161,14 @@ def order(facts: Facts, question: Question) -> Answer:
     if other is None:
         return missed
     early, late = (one, other) if one.start <= other.start else (other, one)
+    open_ended = question.text.split()[:1] in (["which"], ["what"], ["who"])  # no yes or no answers these
     if abs(one.start - other.start) <= NEAR:
-        return said(f"no, they begin together, at {clock(early.start)}", facts, one, other)
+        no = "" if open_ended else "no, "
+        return said(f"{no}they begin together, at {clock(early.start)}", facts, one, other)
     lead = "yes" if early is one else "no"
+    if open_ended:
+        text = f"first {early.said.present}, at {clock(early.start)}, then {late.said.present}, at {clock(late.start)}"
+        return said(text, facts, one, other)
     text = f"{lead}, {early.said.present} at {clock(early.start)}, and {late.said.present} at {clock(late.start)}"
     return said(text, facts, one, other)
 

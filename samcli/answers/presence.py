@@ -12,6 +12,9 @@ from samcli.questions.meaning import Question
 from samcli.text.labels import narrower
 from samcli.text.sayings import saying
 
+MOST_KINDS = 6  # that are listed
+# What people mean by a word, and the table of labels keeps apart.
+BESIDE = {"Animal": ("Livestock, farm animals, working animals", "Canidae, dogs, wolves", "Insect")}
 NO_SOUND_NAMED = "Please name the sound that you ask about."
 
 
@@ -143,12 +146,13 @@ def kind(facts: Facts, question: Question) -> Answer:
     label = _named(question)
     if isinstance(label, Answer):
         return label
-    under = {label, *narrower(label)}
+    tops = (label, *BESIDE.get(label, ()))
+    under = {name for top in tops for name in (top, *narrower(top))}
     sounds = [sound for sound in (*sounds_to_tell(facts), *guesses(facts, 6)) if sound.label in under - {label}]
     sounds = list({sound.label: sound for sound in sounds}.values())
     sure = [sound for sound in sounds if sound.score >= facts.sureness.plainly]
     if sure:
-        return said(listed([sound.said.noun for sound in sure[:4]]), facts, *sure[:4])
+        return said(listed([sound.said.noun for sound in sure[:MOST_KINDS]]), facts, *sure[:MOST_KINDS])
     whole = facts.sound(label)
     if whole is not None:
         if sounds:

@@ -88,6 +88,17 @@ def test_neighbours_among_hundreds_of_events(made: Callable[..., Facts]) -> None
     assert re.fullmatch(r"After the siren, a dog barks, at 11:\d\d\.", said(facts, "after", other=(SIREN,)))
 
 
+def test_which_comes_first_is_not_answered_by_yes(street: Facts) -> None:
+    which = Question("order", (SIREN,), (DOG,), text="which comes first , the siren or the dog ?")
+    assert answer(street, (which,)).text == "First a dog barks, at 0:10, then a siren wails, at 1:30."
+
+
+def test_farm_animals_and_insects_are_animals(made: Callable[..., Facts]) -> None:
+    facts = made([("Moo", 0.0, 2.0), ("Bark", 5.0, 6.0), ("Siren", 10.0, 14.0)])
+    animals = said(facts, "kind", Name("animals", "Animal"))
+    assert animals == "Barking and mooing."
+
+
 def test_a_stretch_of_time(street: Facts) -> None:
     assert said(street, "at", span=Span(85.0, 95.0)) == "A siren wails from 1:25 to 1:35."
     assert said(street, "present", DOG, span=Span(80.0, None)) == "No, no dog is heard then."

@@ -65,6 +65,10 @@ def test_a_second_question_without_a_sound_is_about_the_same_one(text: str, inte
     assert all(question.asked for question in questions)
 
 
+def test_when_behind_a_question_that_tells_it_asks_nothing_more() -> None:
+    assert [question.intent for question in understand("what's the loudest thing and when")] == ["loudest"]
+
+
 def test_options_keep_their_order_and_letters() -> None:
     found = understand("Which of these is heard? a) a cat b) a dog c) a cow")[0]
     assert found.intent == "choice" and found.lettered == "abc"
