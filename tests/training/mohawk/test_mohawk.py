@@ -144,7 +144,7 @@ def test_the_stages_bring_it_nearer_and_a_stop_changes_nothing(
         with pytest.raises(KeyboardInterrupt):
             mohawk(teacher, passages, tmp_path / "parts", RECIPE, alone, stop)
     parts, again, finished = mohawk(teacher, passages, tmp_path / "parts", RECIPE, alone)
-    assert finished and again == found
+    assert finished and again == pytest.approx(found, rel=1e-5)  # sums of two threads may round otherwise
     same_weights(whole.state_dict(), parts.state_dict())
 
 
