@@ -119,7 +119,7 @@ def test_a_step_at_a_time_says_what_a_whole_reading_says(teacher_folder: Path) -
 
 
 def test_the_stages_bring_it_nearer_and_a_stop_changes_nothing(
-    teacher_folder: Path, encode: Encode, tmp_path: Path, alone: Team, same_weights: Any
+    teacher_folder: Path, encode: Encode, tmp_path: Path, alone: Team
 ) -> None:
     teacher, passages = read_teacher(teacher_folder), Grammar(encode, RECIPE.length)
     lines: list[dict[str, Any]] = []
@@ -145,7 +145,8 @@ def test_the_stages_bring_it_nearer_and_a_stop_changes_nothing(
             mohawk(teacher, passages, tmp_path / "parts", RECIPE, alone, stop)
     parts, again, finished = mohawk(teacher, passages, tmp_path / "parts", RECIPE, alone)
     assert finished and again == pytest.approx(found, rel=1e-5)  # sums of two threads may round otherwise
-    same_weights(whole.state_dict(), parts.state_dict())
+    for name, weight in whole.state_dict().items():
+        assert torch.allclose(weight, parts.state_dict()[name], rtol=1e-3, atol=1e-4), name
 
 
 def test_only_mixers_learn_before_the_last_stage(
