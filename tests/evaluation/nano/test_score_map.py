@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from samcli.errors import ModelError
-from samcli.evaluation.calibration import folds_of
 from samcli.evaluation.nano.left_out import calibration_error
 from samcli.evaluation.nano.score_map import LogitMap, fit_map, fold
 from samcli.models.encoders.dass import Dass, DassConfig
@@ -54,16 +53,6 @@ def test_a_label_with_few_clips_goes_with_the_others() -> None:
 def test_one_source_is_enough_to_fit() -> None:
     logits, truth, _ = skewed()
     assert fit_map(logits, truth, ["the only one"] * CLIPS).scale == pytest.approx(1.6, abs=0.15)
-
-
-def test_folds_keep_sources_whole() -> None:
-    sources = ["a"] * 9 + ["b"] * 4 + ["c"] * 4 + ["d"]
-    folds = folds_of(sources, 3)
-    assert len(set(folds)) == 3
-    assert all(
-        len({int(fold) for fold, one in zip(folds, sources, strict=True) if one == name}) == 1 for name in "abcd"
-    )
-    assert sorted(np.bincount(folds).tolist()) == [4, 5, 9]
 
 
 def test_a_folded_map_is_the_map() -> None:
