@@ -7,10 +7,11 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.completion import completion_init  # type: ignore[attr-defined]
+from typer.core import TyperGroup
 
 from samcli._version import __version__
 from samcli.cli import signals
@@ -38,8 +39,20 @@ from samcli.errors import ExitCode, SamError
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
+
+class Program(TyperGroup):
+    """Click takes an EOFError for a person who closed a prompt; we never ask, so it is a fault like any other."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except EOFError as error:
+            raise RuntimeError(f"unexpected end of data: {error}".rstrip(": ")) from error
+
+
 app = typer.Typer(
     name="sam",
+    cls=Program,
     context_settings=CONTEXT,
     no_args_is_help=True,
     add_completion=False,  # `sam completion` prints our own scripts, and no rc file is edited behind anyone's back

@@ -6,6 +6,7 @@ import re
 import resource
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -260,3 +261,14 @@ def test_colours_are_for_those_who_want_them(sam, variables, coloured):
     _, seen = on_a_terminal(sam, "--help", **({"TERM": "xterm", "COLUMNS": "70"} | variables))
     assert bool(re.search(r"\x1b\[([0-9]+;)*3[0-7]m", seen)) is coloured
     assert "TERM" in variables or max(len(re.sub(r"\x1b\[[0-9;]*m", "", row)) for row in seen.splitlines()) == 70
+
+
+def test_an_end_of_data_inside_a_command_is_a_fault_not_a_closed_prompt():
+    program = (
+        "import sys; from samcli.cli.commands import labels; from samcli.cli.app import run\n"
+        "def rows(*_): raise EOFError('Ran out of input')\n"
+        "labels.rows_of = rows; sys.exit(run(['labels']))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert "Ran out of input" in one_line(done)
