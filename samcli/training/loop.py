@@ -42,6 +42,10 @@ class DivergedError(SamError):
     """The loss stopped being a number."""
 
 
+class LostWorkerError(SamError):
+    """A process that prepares examples is gone."""
+
+
 @contextmanager
 def denormals_as_zero() -> Iterator[None]:
     """Decays underflow by design, and products with denormal numbers take fifty times as long."""
@@ -50,6 +54,21 @@ def denormals_as_zero() -> Iterator[None]:
         yield
     finally:
         torch.set_flush_denormal(False)
+
+
+@contextmanager
+def lost_workers(stopping: Stopping) -> Iterator[None]:
+    """A killed process that prepared examples is reported in the middle of any step: nothing is saved then."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        stopping.obey()  # whoever stops a whole group of processes stops these, too
+        raise LostWorkerError(
+            "A process that prepares examples was killed, perhaps for lack of memory; "
+            "the same command goes on from the last save."
+        ) from error
 
 
 class Trainer:
@@ -98,7 +117,7 @@ class Trainer:
             if self.step < self._end_of(number):
                 learning = self._begin(stage)
                 task = stage.task()  # may take minutes, in which nothing is to be saved
-                with Stopping() as stopping, denormals_as_zero():
+                with Stopping() as stopping, denormals_as_zero(), lost_workers(stopping):
                     if not self._run_stage(number, task, learning, report, judge, stopping):
                         stopping.obey()
                         return False

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from samcli.errors import OutputError
-from samcli.training.loop import DivergedError, Trainer
+from samcli.training.loop import DivergedError, LostWorkerError, Trainer
 from samcli.training.optimiser import Pace, Plateau
 from samcli.training.stage import LoopOptions, Outcome, Shuffled, Stage, Weighted, generator
 from samcli.training.team import Team
@@ -238,6 +238,22 @@ def test_a_loss_that_is_no_number_stops_the_training(tmp_path: Path, alone: Team
     with pytest.raises(DivergedError, match="not been a number"):
         taught.run()
     assert all(torch.isfinite(value).all() for name, value in network.named_parameters())
+
+
+def test_a_killed_helper_is_a_sentence_and_the_last_save_goes_on(tmp_path: Path, alone: Team) -> None:
+    """As the system kills them when memory runs out; the signal comes in the middle of any step."""
+
+    def kill(line: dict[str, Any]) -> None:
+        if trainer.step == 6:
+            for child in multiprocessing.active_children():
+                os.kill(child.pid or 0, signal.SIGKILL)
+
+    options = LoopOptions(batch=6, workers=1, report_every=2, save_every_seconds=0.0)
+    trainer = training(tmp_path / "killed", alone, options, steps=200)
+    with pytest.raises(LostWorkerError, match="goes on from the last save"):
+        trainer.run(kill)
+    again = training(tmp_path / "killed", alone, options, steps=200)
+    assert 6 <= again.step < again.steps
 
 
 def test_a_full_disk_is_a_sentence(tmp_path: Path, alone: Team) -> None:
