@@ -6,9 +6,11 @@ Which example comes when is a function of the seed and the place: a resumed trai
 from __future__ import annotations
 
 import itertools
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from types import FrameType
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -90,8 +92,26 @@ class Steps(IterableDataset[Any]):
         """The same, prepared by worker processes."""
         workers = self.options.workers
         return iter(
-            DataLoader(self, batch_size=None, num_workers=workers, prefetch_factor=PREFETCH if workers else None)
+            DataLoader(
+                self,
+                batch_size=None,
+                num_workers=workers,
+                prefetch_factor=PREFETCH if workers else None,
+                worker_init_fn=outlast_one_stop if workers else None,
+            )
         )
+
+
+def outlast_one_stop(worker: int) -> None:
+    """Whoever stops a whole group of processes means the training, which first finishes a step and saves.
+
+    A second SIGTERM is obeyed: the interpreter sends one, and another, to workers that are left when it ends.
+    """
+
+    def obey_the_next(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+
+    signal.signal(signal.SIGTERM, obey_the_next)
 
 
 def to_device(batch: Any, device: torch.device) -> Any:
