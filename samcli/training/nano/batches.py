@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from samcli.audio.mel32 import CENTRE, FLOOR, LEVEL_DB, MOST_GAIN_DB, SCALE
+from samcli.training.frames import FrameStore
 from samcli.training.nano.corpus import Clip, Corpus, Targets
-from samcli.training.nano.material import FeatureStore
 from samcli.training.nano.mixer import (
     BINS,
     FRAMES_PER_SECOND,
@@ -123,7 +123,7 @@ class SceneBatches:
     def __init__(
         self,
         corpus: Corpus,
-        store: FeatureStore,
+        store: FrameStore,
         options: BatchOptions,
         writer: Writer | None = None,
         targets: Targets | None = None,
@@ -131,7 +131,7 @@ class SceneBatches:
         self.corpus, self.store, self.options, self.writer = corpus, store, options, writer
         self.targets = targets or Targets(corpus)
         self.naming = NamingLoss.of(self.targets)
-        self.sampler = Sampler([clip for clip in corpus.split("train") if clip in store], options)
+        self.sampler = Sampler([clip for clip in corpus.split("train") if clip.file in store], options)
 
     def batch(self, number: int) -> Batch:
         options = self.options
@@ -201,4 +201,4 @@ class SceneBatches:
                 break
             if all(clip.label != other.label for other in clips):
                 clips.append(clip)
-        return mixer.scene([(clip, np.asarray(self.store[clip], np.float32)) for clip in clips], frames)
+        return mixer.scene([(clip, np.asarray(self.store[clip.file], np.float32)) for clip in clips], frames)

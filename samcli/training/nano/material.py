@@ -1,9 +1,8 @@
-"""The corpus, ready to train on: features computed once, synthetic sounds added, targets and scripts for every clip."""
+"""The corpus, ready to train on: frames computed once, synthetic sounds added, targets and scripts for every clip."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,63 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samcli.audio.front_end import EVEN_32K
-from samcli.audio.mel32 import SAMPLE_RATE
-from samcli.audio.waves import resampled
+from samcli.engine.inputs.find import Input
+from samcli.errors import InputError
+from samcli.training.frames import FrameStore, make_frames
 from samcli.training.language.script import Scripts
 from samcli.training.nano.corpus import Clip, Corpus, Targets
-from samcli.training.nano.synthetic import RATE as SYNTHETIC_RATE
-from samcli.training.nano.synthetic import synthetic_clips
+from samcli.training.nano.synthetic import RATE, synthetic_clips
 
 SoftTargets = dict[str, NDArray[np.float32]]  # file -> probabilities (started 10 s windows, classes)
-
-
-class FeatureStore:
-    """`store[clip]`: (frames, 128) log energies, float16, straight from the mapped file."""
-
-    def __init__(self, folder: Path) -> None:
-        rows = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        self._spans = {file: (start, length) for file, start, length, *_ in rows}
-        self._mel: NDArray[np.float16] = np.load(folder / "mel.npy", mmap_mode="r")
-        self._added: dict[str, NDArray[np.float16]] = {}
-
-    def add(self, clip: Clip, mel: NDArray[np.float16]) -> None:
-        """A clip that lives in memory alone."""
-        self._added[clip.file] = mel
-
-    def __contains__(self, clip: Clip) -> bool:
-        return clip.file in self._added or clip.file in self._spans
-
-    def __getitem__(self, clip: Clip) -> NDArray[np.float16]:
-        if clip.file in self._added:
-            return self._added[clip.file]
-        start, length = self._spans[clip.file]
-        return self._mel[start : start + length]
-
-
-def log_power(wave: NDArray[np.float32]) -> NDArray[np.float16]:
-    """Log band powers (frames, 128) of a wave as it was recorded: scenes are mixed before they are brought to level."""
-    import torch
-
-    return np.asarray(EVEN_32K.log_power(torch.from_numpy(wave)[None], torch.tensor([len(wave)]))[0][0].half().numpy())
-
-
-def build_features(corpus: Path, clips: Iterable[Clip], folder: Path) -> FeatureStore:
-    """Decode every clip once (some three minutes for 15 hours on two cores)."""
-    from samcli.audio.decode import read_sound
-
-    folder.mkdir(parents=True, exist_ok=True)
-    parts: list[NDArray[np.float16]] = []
-    rows: list[tuple[str, int, int]] = []
-    position = 0
-    for clip in clips:
-        mel = log_power(read_sound(corpus / clip.file, EVEN_32K.sample_rate))
-        parts.append(mel)
-        rows.append((clip.file, position, len(mel)))
-        position += len(mel)
-    np.save(folder / "mel.part.npy", np.concatenate(parts))
-    (folder / "mel.part.npy").replace(folder / "mel.npy")
-    (folder / "index.json").write_text(json.dumps(rows), encoding="utf-8")
-    return FeatureStore(folder)
 
 
 @dataclass(frozen=True)
@@ -75,7 +25,7 @@ class Material:
     """The corpus, ready to train on."""
 
     corpus: Corpus
-    store: FeatureStore
+    store: FrameStore
     targets: Targets
     scripts: Scripts
 
@@ -84,17 +34,24 @@ class Material:
         return Material(self.corpus, self.store, targets, Scripts(targets))
 
 
-def prepare(corpus: Corpus, cache: Path, without: Sequence[str] = ()) -> Material:
-    """Compute the corpus' features once, add the synthetic sounds, leave out some sources."""
-    store = FeatureStore(cache) if (cache / "index.json").exists() else None
-    if store is None or any(clip not in store for clip in corpus.clips):
-        store = build_features(corpus.folder, corpus.clips, cache)
+def prepare(corpus: Corpus, cache: Path, without: Sequence[str] = (), teacher: bool = True) -> Material:
+    """Compute all frames once, add the synthetic sounds, leave out some sources, or what the teacher says."""
     made = synthetic_clips()
-    corpus = corpus.without(without).plus(clip for clip, _ in made)
-    for clip, wave in made:
-        store.add(clip, log_power(resampled(wave, SYNTHETIC_RATE, SAMPLE_RATE)))
-    targets = Targets(corpus)
-    return Material(corpus, store, targets, Scripts(targets))
+    store = frames_of(corpus, made, cache)
+    learned = corpus if teacher else without_teacher(corpus)
+    learned = learned.without(without).plus(clip for clip, _ in made)
+    targets = Targets(learned)
+    return Material(learned, store, targets, Scripts(targets))
+
+
+def frames_of(corpus: Corpus, made: Sequence[tuple[Clip, NDArray[np.float32]]], cache: Path) -> FrameStore:
+    """Of every clip by its file, recorded or made (some three minutes for 15 hours on two cores)."""
+    recorded = [Input(str(corpus.folder / clip.file), clip.file, None, clip.file) for clip in corpus.clips]
+    synthetic = [Input(clip.file, clip.file, None, clip.file, source=(wave, RATE)) for clip, wave in made]
+    store = make_frames([*recorded, *synthetic], cache, front_end=EVEN_32K)
+    for cause in store.skipped.values():
+        raise InputError(cause)
+    return store
 
 
 def without_teacher(corpus: Corpus) -> Corpus:

@@ -48,7 +48,7 @@ def _all_soft_targets(encoder: NanoEncoder, material: Material, report: Report) 
 @torch.no_grad()
 def logits_of(encoder: NanoEncoder, material: Material, clip: Clip) -> NDArray[np.float32]:
     """Logits (started windows, classes)."""
-    log_power = torch.from_numpy(np.asarray(material.store[clip], np.float32))
+    log_power = torch.from_numpy(np.asarray(material.store[clip.file], np.float32))
     rows = []
     for start in range(0, len(log_power), WINDOW):
         part = log_power[start : start + WINDOW]

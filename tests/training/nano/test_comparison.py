@@ -17,7 +17,7 @@ from samcli.training.nano import comparison
 from samcli.training.nano.batches import SceneBatches
 from samcli.training.nano.comparison import judged, table, unheard
 from samcli.training.nano.corpus import Corpus
-from samcli.training.nano.material import build_features
+from samcli.training.nano.material import prepare
 from samcli.training.nano.settings import VARIANTS
 from tests.training.nano.test_recipe import TINY
 
@@ -51,7 +51,7 @@ def test_the_same_scenes_judge_every_variant(corpus: Corpus, tmp_path: Path, mon
         return batch
 
     monkeypatch.setattr(SceneBatches, "batch", noted)
-    build_features(corpus.folder, corpus.clips, tmp_path)
+    prepare(corpus, tmp_path)
     tokenizer = train_tokenizer(["a dog barks"], LEAST_SIZE + 10)
     rows = []
     for seed, name in enumerate(("connector-b", "mixture")):

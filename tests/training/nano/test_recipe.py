@@ -219,7 +219,7 @@ def test_words_alone_are_learned_with_the_ears_of_another(
 def test_ears_of_mambaout_learn_and_are_saved(corpus: Corpus, tmp_path: Path) -> None:
     recipe = VARIANTS["mambaout"](replace(TINY, read_steps=0, word_steps=0))
     network = train_nano(corpus, tmp_path / "work", recipe, features=tmp_path / "features")
-    assert (tmp_path / "features/mel.npy").exists() and not (tmp_path / "work/features").exists()
+    assert (tmp_path / "features/frames.f16").exists() and not (tmp_path / "work/features").exists()
     release(network.encoder, None, tmp_path / "model")
     model = load_model(str(tmp_path / "model"), device="cpu")
     waves, lengths = torch.randn(1, 48_000) * 0.1, torch.tensor([48_000])
@@ -231,8 +231,8 @@ def test_ears_of_mambaout_learn_and_are_saved(corpus: Corpus, tmp_path: Path) ->
 
 def test_features_of_a_corpus_that_grew_are_made_again(corpus: Corpus, tmp_path: Path) -> None:
     few, more = (replace(corpus, clips=corpus.clips[:count]) for count in (1, 2))
-    assert corpus.clips[1] not in nano.prepare(few, tmp_path).store
-    assert all(clip in nano.prepare(more, tmp_path).store for clip in more.clips)
+    assert corpus.clips[1].file not in nano.prepare(few, tmp_path).store
+    assert all(clip.file in nano.prepare(more, tmp_path).store for clip in more.clips)
 
 
 def test_tags_alone_make_a_tagger(corpus: Corpus, tmp_path: Path) -> None:
@@ -309,7 +309,8 @@ def test_one_command_makes_a_model_of_each_variant(corpus_folder: Path, tmp_path
     done = here(*command, "--variant", ",".join(names))
     assert done.returncode == 0, done.stderr
     assert done.stdout.decode() == "".join(f"out/{name}/model\n" for name in names)
-    assert [path.name for path in (tmp_path / "out").rglob("mel.npy")] == ["mel.npy"], "features are computed once"
+    stores = list((tmp_path / "out").rglob("frames.f16"))
+    assert len(stores) == 1, "frames are computed once"
     header, _, *rows = (tmp_path / "out/variants.md").read_text().splitlines()
     assert [row.split(" | ")[0] for row in rows] == [f"| {name}" for name in names]
     assert len({row.count("|") for row in (header, *rows)}) == 1
