@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from samcli.engine.inputs.find import Input
-from samcli.engine.workers.lots import Lots
+from samcli.engine.workers.crew import Lots
 
 
 def lots(files: int, size: int = 1) -> Lots:
