@@ -13,7 +13,7 @@ from typing import cast
 import torch
 from torch import nn
 
-from samcli.ssm.card.decoder import CardDecoder
+from samcli.ssm.card.graphs import CardDecoder
 from samcli.ssm.fast.decoding import Decoder
 from samcli.ssm.fast.linear import FastLinear
 from samcli.ssm.language.blocks import Backbone, LanguageConfig, ResidualBlock

@@ -12,9 +12,8 @@ from samcli.audio.front_end import EVEN_32K
 from samcli.text.tokenizer import train_tokenizer
 from samcli.training.nano.batches import BatchOptions, Sampler, SceneBatches
 from samcli.training.nano.corpus import Clip
-from samcli.training.nano.material import Material
+from samcli.training.nano.material import Material, synthetic_clips
 from samcli.training.nano.mixer import Mixer, MixOptions, smear
-from samcli.training.nano.synthetic import synthetic_clips
 from samcli.training.nano.words import WordOptions, Writer
 
 

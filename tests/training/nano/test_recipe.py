@@ -23,18 +23,17 @@ from samcli.models.interface import SpeakOptions
 from samcli.models.sam import SamNetwork
 from samcli.ssm.bidirectional import BidirectionalConfig
 from samcli.text.labels import labels
-from samcli.training.nano import comparison, settings, soft_targets
+from samcli.training.nano import comparison, settings
 from samcli.training.nano import material as material_module
 from samcli.training.nano import recipe as nano
 from samcli.training.nano.batches import BatchOptions
 from samcli.training.nano.corpus import Corpus
-from samcli.training.nano.lexicon import single_sounds
-from samcli.training.nano.material import Material, without_teacher
+from samcli.training.nano.initial import single_sounds
+from samcli.training.nano.material import Material, synthetic_clips, without_teacher
 from samcli.training.nano.recipe import load_trained, train_nano
 from samcli.training.nano.release import attribution, card, release
 from samcli.training.nano.settings import NANO_LOOP, VARIANTS, NanoPace, NanoRecipe, bigger
-from samcli.training.nano.synthetic import synthetic_clips
-from tests.training.nano.test_trunk import published
+from tests.training.nano.test_initial import published
 
 TINY = NanoRecipe(
     encoder=NanoConfig(
@@ -97,9 +96,9 @@ def test_stopped_in_every_stage_it_ends_as_an_undisturbed_one(
     corpus: Corpus, trained: tuple[SamNetwork, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts: list[str] = []
-    count_sounds, hear = single_sounds, soft_targets._all_soft_targets
+    count_sounds, hear = single_sounds, material_module._all_soft_targets
     monkeypatch.setattr(nano, "single_sounds", lambda *given: counts.append("lexicon") or count_sounds(*given))
-    monkeypatch.setattr(soft_targets, "_all_soft_targets", lambda *given: counts.append("opinions") or hear(*given))
+    monkeypatch.setattr(material_module, "_all_soft_targets", lambda *given: counts.append("opinions") or hear(*given))
     for step in (1, 3, 5, 7, 9):
         with pytest.raises(KeyboardInterrupt):
             train_nano(corpus, tmp_path, TINY, report=stopping_at(step))
@@ -154,11 +153,11 @@ def test_soft_targets_are_the_mean_of_encoder_and_teacher(
 ) -> None:
     network, work = trained
     lines: list[dict[str, Any]] = []
-    found = soft_targets.compute_soft_targets(nano.nano_of(network), material, tmp_path, lines.append)
+    found = material_module.compute_soft_targets(nano.nano_of(network), material, tmp_path, lines.append)
     clips = [clip for clip in material.corpus.split("train") if clip.source != "synthetic"]
     assert set(found) == {clip.file for clip in clips} and lines == [{"clips": 0, "of": len(clips)}]
     for clip in clips:
-        heard = torch.from_numpy(soft_targets.logits_of(nano.nano_of(network), material, clip)).double()
+        heard = torch.from_numpy(material_module.logits_of(nano.nano_of(network), material, clip)).double()
         teacher = torch.from_numpy(material.corpus.teacher[clip.file]).double().clamp(1e-4, 1 - 1e-4)
         wanted = (0.7 * heard + 0.3 * teacher.logit()).sigmoid()
         assert found[clip.file].dtype == np.float32
@@ -172,7 +171,7 @@ def test_soft_targets_are_the_mean_of_encoder_and_teacher(
     assert with_them.targets(dog)[with_them.targets.index["Dog"]] > 0.9, "a label counts as before"
     # A window that the teacher did not judge is the encoder's alone.
     logits = np.zeros((2, 3), np.float32)
-    assert np.allclose(soft_targets.blended(logits, np.full((1, 3), 0.9, np.float32))[1], 0.5)
+    assert np.allclose(material_module.blended(logits, np.full((1, 3), 0.9, np.float32))[1], 0.5)
 
 
 @pytest.mark.parametrize("size", ["small", "base"])
