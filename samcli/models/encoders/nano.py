@@ -24,7 +24,7 @@ from samcli.models.encoders.base import Encoder, EncoderKind
 from samcli.models.encoders.mobilenet import BAND_STRIDE, TRUNKS, MobileNet
 from samcli.models.interface import Encoding
 from samcli.ssm.bidirectional import BidirectionalConfig, BidirectionalMamba2
-from samcli.ssm.gated import MambaOutMixer
+from samcli.ssm.convolution import MambaOutMixer
 from samcli.ssm.norms import RMSNorm
 
 BLOCK = 16  # tokens
