@@ -26,7 +26,7 @@ from samcli.engine.task import Task, Window
 from samcli.engine.windows import Piece
 from samcli.errors import DeviceError, InputError, ModelError
 from samcli.models.interface import SoundModel
-from samcli.ssm.card import graphs
+from samcli.ssm.fast import graphs
 from samcli.ssm.state import size_in_bytes
 
 if TYPE_CHECKING:

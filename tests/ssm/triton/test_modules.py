@@ -10,7 +10,7 @@ import torch
 from samcli.checkpoints.loading import load_model
 from samcli.models.listener_state import SpeakingState, TagGuidedSpeaker, no_tags
 from samcli.ssm.bidirectional import BidirectionalConfig, BidirectionalMamba2
-from samcli.ssm.card.graphs import CardDecoder
+from samcli.ssm.fast.graphs import CardDecoder
 from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.model import LanguageModel
 from samcli.ssm.mamba import Mamba, MambaConfig
