@@ -23,14 +23,14 @@ from samcli.audio.front_end import EVEN_32K
 from samcli.engine.inputs.find import Input
 from samcli.errors import InputError
 from samcli.models.encoders.nano import NanoEncoder
-from samcli.training.frames import FrameStore, make_frames
+from samcli.training.frames import INDEX, FrameStore, make_frames
 from samcli.training.language.script import Scripts
 from samcli.training.loop import Report
 from samcli.training.nano.corpus import TEACHER_WINDOW_SECONDS, Clip, Corpus, Targets
 from samcli.training.nano.mixer import FRAMES_PER_SECOND
 from samcli.writers.files import write_whole
 
-RATE = 16_000
+RATE = 16_000  # of the synthetic sounds
 FloatArray = NDArray[np.float32]
 
 SoftTargets = dict[str, NDArray[np.float32]]  # file -> probabilities (started 10 s windows, classes)
@@ -123,8 +123,9 @@ def frames_of(corpus: Corpus, made: Sequence[tuple[Clip, NDArray[np.float32]]], 
     recorded = [Input(str(corpus.folder / clip.file), clip.file, None, clip.file) for clip in corpus.clips]
     synthetic = [Input(clip.file, clip.file, None, clip.file, source=(wave, RATE)) for clip, wave in made]
     store = make_frames([*recorded, *synthetic], cache, front_end=EVEN_32K)
-    for cause in store.skipped.values():
-        raise InputError(cause)
+    if store.skipped:
+        (cache / INDEX).unlink()  # what is mended is read anew
+        raise InputError(next(iter(store.skipped.values())))
     return store
 
 

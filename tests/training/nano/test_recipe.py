@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 
 from samcli.checkpoints.loading import load_model
 from samcli.cli.train.app import NanoFlags, recipe_of
-from samcli.errors import ModelError
+from samcli.errors import InputError, ModelError
 from samcli.models.encoders.nano import NanoConfig
 from samcli.models.interface import SpeakOptions
 from samcli.models.sam import SamNetwork
@@ -232,6 +232,19 @@ def test_features_of_a_corpus_that_grew_are_made_again(corpus: Corpus, tmp_path:
     few, more = (replace(corpus, clips=corpus.clips[:count]) for count in (1, 2))
     assert corpus.clips[1].file not in nano.prepare(few, tmp_path).store
     assert all(clip.file in nano.prepare(more, tmp_path).store for clip in more.clips)
+
+
+def test_a_clip_that_cannot_be_read_ends_it_until_it_is_there(corpus: Corpus, tmp_path: Path) -> None:
+    lost = replace(corpus, folder=tmp_path / "corpus", clips=corpus.clips[:2])
+    here, missing = (lost.folder / clip.file for clip in lost.clips)
+    for place in (here, missing):
+        place.parent.mkdir(parents=True, exist_ok=True)
+    here.symlink_to(corpus.folder / lost.clips[0].file)
+    with pytest.raises(InputError, match="is not there"):
+        material_module.frames_of(lost, [], tmp_path / "cache")
+    missing.symlink_to(corpus.folder / lost.clips[1].file)
+    store = material_module.frames_of(lost, [], tmp_path / "cache")
+    assert store.names == [clip.file for clip in lost.clips] and not store.skipped
 
 
 def test_tags_alone_make_a_tagger(corpus: Corpus, tmp_path: Path) -> None:
