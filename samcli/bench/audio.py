@@ -8,15 +8,14 @@ of what is possible is reached, whatever the machine.
 from __future__ import annotations
 
 import tempfile
-import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from samcli.bench.core import Row, row
+from samcli.bench.core import Row, fastest, row
 
 Stereo = NDArray[np.float32]  # (samples, 2)
 
@@ -39,17 +38,6 @@ def bench_audio(quick: bool) -> list[Row]:
     return rows
 
 
-def _speed(work: Callable[[], object], seconds: float, rounds: int) -> float:
-    """Seconds of sound per second in the best of a few rounds: other work on the machine can only slow one down."""
-    work()
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return seconds / min(times)
-
-
 def _bench_fbank(seconds: float, rounds: int) -> Row:
     import torch
 
@@ -64,7 +52,7 @@ def _bench_fbank(seconds: float, rounds: int) -> Row:
         for _ in range(-(-frame_count(wave.shape[1]) // BLOCK_FRAMES)):
             torch.fft.rfft(frames).real @ triangles
 
-    value, limit = _speed(lambda: log_mel(wave), seconds, rounds), _speed(bare, seconds, rounds)
+    value, limit = (seconds / fastest(work, rounds, "cpu") for work in (partial(log_mel, wave), bare))
     return row("filter bank", value, UNIT, limit, FBANK_TARGET)
 
 
@@ -91,7 +79,8 @@ def _bench_decode(path: Path, seconds: float, rounds: int) -> Row:
 
     bare = by_soundfile if path.suffix in (".wav", ".flac") else by_av
     name = f"decode {path.suffix[1:]}, stereo at {RATE} Hz to mono at 16 kHz"
-    return row(name, _speed(read, seconds, rounds), UNIT, _speed(bare, seconds, rounds))
+    value, limit = (seconds / fastest(work, rounds, "cpu") for work in (read, bare))
+    return row(name, value, UNIT, limit)
 
 
 def _music(seconds: float) -> Stereo:

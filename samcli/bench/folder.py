@@ -15,10 +15,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from samcli.bench.core import Row, row
 
 if TYPE_CHECKING:
     from samcli.engine.options import RunOptions, RunReport
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 
 RATE = 16_000
 SPEED = "s/s"  # seconds of sound per second
-Row = dict[str, Any]
 
 
 def bench_folder(quick: bool, model: str = "sam-nano", device: str = "cpu") -> list[Row]:
@@ -83,11 +84,6 @@ def _sound(seconds: float, seed: int) -> NDArray[np.float32]:
     return wave
 
 
-def _row(name: str, value: float, unit: str, limit: float | None, target: float | None) -> Row:
-    ratio = None if not limit else value / limit
-    return {"name": name, "value": value, "unit": unit, "limit": limit, "ratio": ratio, "target": target}
-
-
 def hear(task: str, path: Path, model: SoundModel, options: RunOptions | None = None) -> RunReport:
     """Run once; how it went."""
     from samcli.engine.inputs.find import find_inputs
@@ -115,9 +111,9 @@ def _speeds(model: SoundModel, clips: Path) -> list[Row]:
             continue
         report = _best(lambda task=task: hear(task, clips, model))  # type: ignore[misc]
         speed = report.audio_seconds / report.elapsed
-        rows.append(_row(f"{task}, clips of 10 s", speed, SPEED, report.audio_seconds / report.model_seconds, target))
+        rows.append(row(f"{task}, clips of 10 s", speed, SPEED, report.audio_seconds / report.model_seconds, target))
         share = min(share, report.model_share)
-    rows.append(_row("share of the time the model computes", share, "", 1.0, 0.85))
+    rows.append(row("share of the time the model computes", share, "", 1.0, 0.85))
     return rows
 
 
@@ -131,7 +127,7 @@ def _batching(model: SoundModel, folder: Path, count: int) -> list[Row]:
         single = _best(lambda task=task: hear(task, clips, model, RunOptions(batch_size=1)), 1)  # type: ignore[misc]
         speeds = [report.audio_seconds / report.elapsed for report in (auto, single)]
         rows.append(
-            _row(f"{task}, clips of 1 s, in batches over one by one", speeds[0], SPEED, speeds[1], 3 * speeds[1])
+            row(f"{task}, clips of 1 s, in batches over one by one", speeds[0], SPEED, speeds[1], 3 * speeds[1])
         )
     return rows
 
@@ -146,7 +142,7 @@ def _half_precision(model: str, clips: Path, speed: float) -> list[Row]:
         return []
     half = load_model(model, device="cpu", dtype=torch.bfloat16)
     report = _best(lambda: hear("tag", clips, half))
-    return [_row("tag, bfloat16 over float32", report.audio_seconds / report.elapsed, SPEED, speed, None)]
+    return [row("tag, bfloat16 over float32", report.audio_seconds / report.elapsed, SPEED, speed, None)]
 
 
 def _cold_start(command: list[str], clip: Path, rounds: int) -> Row:
@@ -155,7 +151,7 @@ def _cold_start(command: list[str], clip: Path, rounds: int) -> Row:
     torch = [sys.executable, "-c", "import torch"]
     _process(torch), _process(ours)
     limit = 1.6 * median(_process(torch)[0] for _ in range(rounds)) + 1.0
-    return _row("cold start, tag one file", median(_process(ours)[0] for _ in range(rounds)), "s", limit, limit)
+    return row("cold start, tag one file", median(_process(ours)[0] for _ in range(rounds)), "s", limit, limit)
 
 
 # A process counts the memory of the one that started it as its own peak: this small one stands between.
@@ -193,10 +189,10 @@ def _long(folder: Path, command: list[str], hearer: SoundModel, minutes: int, mi
     rows = []
     for task in sorted(hearer.tasks & {"tag", "caption"}):
         small, large = (_peak(paths[length], command, task) for length in (1, minutes))
-        rows.append(_row(f"{task}, peak of {minutes} minutes over 1", large, "MB", small, 1.15 * small))
+        rows.append(row(f"{task}, peak of {minutes} minutes over 1", large, "MB", small, 1.15 * small))
         before, long, after = (hear(task, paths[n], hearer).elapsed / n * 60 for n in (middle, minutes, middle))
         limit = (before + after) / 2  # what a shared machine's pace was meanwhile
-        rows.append(_row(f"{task}, an hour in {minutes} minutes over one in {middle}", long, "s", limit, 1.1 * limit))
+        rows.append(row(f"{task}, an hour in {minutes} minutes over one in {middle}", long, "s", limit, 1.1 * limit))
     return rows
 
 
@@ -214,8 +210,8 @@ def _many(folder: Path, command: list[str], count: int) -> list[Row]:
     few = make_clips(folder / "few", 200, 1.0, ("wav",))
     many = _copies(few, folder / "many", count // 200)
     peaks = [_peak(path, command) for path in (few, many)]
-    rows = [_row(f"tag, peak of {count} files over 200", peaks[1], "MB", peaks[0], 1.15 * peaks[0])]
-    rows.append(_row(f"first record of {count} files", _first_record(many, command), "s", None, 5.0))
+    rows = [row(f"tag, peak of {count} files over 200", peaks[1], "MB", peaks[0], 1.15 * peaks[0])]
+    rows.append(row(f"first record of {count} files", _first_record(many, command), "s", None, 5.0))
     return rows
 
 

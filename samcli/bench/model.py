@@ -6,10 +6,7 @@ faster than what feeds it, so `ratio` shows which part to look at.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
-from samcli.bench.core import Row, row
+from samcli.bench.core import Row, fastest, row
 
 UNIT = "s/s"  # seconds of sound per second
 
@@ -29,26 +26,15 @@ def bench_model(quick: bool, model: str = "sam-nano", device: str = "cpu") -> li
     lengths = torch.full((batch,), samples)
     seconds = batch * loaded.window_seconds
     encoder = encoder_of(loaded)
-    bank = seconds / _best(lambda: encoder.features(waves, lengths), rounds)
-    hearing = seconds / _best(lambda: loaded.encode(waves, lengths), rounds)
+    bank = seconds / fastest(lambda: encoder.features(waves, lengths), rounds, device)
+    hearing = seconds / fastest(lambda: loaded.encode(waves, lengths), rounds, device)
     rows = [row("filter bank", bank, UNIT), row("encoder, filter bank included", hearing, UNIT, bank)]
     if "caption" in loaded.tasks:
         encoding = loaded.encode(waves, lengths)
-        listening = seconds / _best(lambda: loaded.listen(encoding, None), rounds)
+        listening = seconds / fastest(lambda: loaded.listen(encoding, None), rounds, device)
         state = loaded.listen(encoding, None)
         captions = [""] * batch
-        speaking = seconds / _best(lambda: loaded.speak(state, captions, SpeakOptions()), rounds)
+        speaking = seconds / fastest(lambda: loaded.speak(state, captions, SpeakOptions()), rounds, device)
         rows.append(row("language model listening", listening, UNIT, bank))
         rows.append(row("language model speaking a caption a window", speaking, UNIT, bank))
     return rows
-
-
-def _best(call: Callable[[], object], rounds: int) -> float:
-    """The quickest of some rounds, after one that is not counted."""
-    call()
-    times = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - began)
-    return min(times)

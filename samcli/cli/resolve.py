@@ -40,7 +40,7 @@ def open_engine(flags: ListenFlags, inputs: Sequence[Input]) -> AbstractContextM
     stay_offline(flags)
     if flags.engine == "local":
         return _here(flags, inputs)
-    from samcli.engine.ray.engine import RayWorkers
+    from samcli.engine.workers.ray import RayWorkers
 
     gpus, load = flags.gpus_per_worker or 0.0, loader(flags, bar=False)
     return RayWorkers(load, address=flags.ray_address, workers=flags.workers, gpus_per_worker=gpus)

@@ -19,7 +19,7 @@ import torch
 
 from samcli.errors import SamError
 from samcli.models.facts import first_weight
-from samcli.ssm.card.graphs import drop_all
+from samcli.ssm.fast.graphs import drop_all
 
 Entry = TypeVar("Entry")
 Result = TypeVar("Result")

@@ -159,9 +159,6 @@ class File:
             losses=segment.losses(),
         )
 
-    def error_record(self, task: str, model: str, revision: str, error: InputError) -> Record:
-        return error_record(self.job, task, model, revision, error)
-
 
 class Done(NamedTuple):
     """One input and its records, or what else its task gathers."""

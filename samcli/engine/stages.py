@@ -21,12 +21,12 @@ from samcli.engine.inputs.sources import Ended
 from samcli.engine.model_calls import Speech, WindowEncoder
 from samcli.engine.options import RunOptions, RunReport
 from samcli.engine.rows import Row, gather_encodings, gather_states, rows_of
-from samcli.engine.segments import Batch, Done, Entry, File, Part, Said, Segment
+from samcli.engine.segments import Batch, Done, Entry, File, Part, Said, Segment, error_record
 from samcli.engine.task import Task, Window
 from samcli.engine.windows import Piece
 from samcli.errors import DeviceError, InputError, ModelError
 from samcli.models.interface import SoundModel
-from samcli.ssm.card import graphs
+from samcli.ssm.fast import graphs
 from samcli.ssm.state import size_in_bytes
 
 if TYPE_CHECKING:
@@ -292,7 +292,7 @@ class Stages:
     def _fail(self, file: File, error: InputError) -> None:
         if not file.failed:
             file.failed = True
-            record = file.error_record(self.task.name, self.model.name, self.model.revision, error)
+            record = error_record(file.job, self.task.name, self.model.name, self.model.revision, error)
             self.done.append(Done(file.job, [record], error=error))
             file.segments.clear()
             if file.ended is not None:

@@ -127,6 +127,17 @@ def markdown(header: Sequence[str], body: Iterable[Sequence[str]]) -> str:
     return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
 
 
+def report_rows(report: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Cells for a table on a terminal, under `HEADER`."""
+    fields = [{key: value for key, value in entry.items() if key != "reached"} for entry in report["figures"]]
+    return rows(Figure(**entry) for entry in fields)
+
+
+def report_markdown(report: dict[str, Any]) -> str:
+    """The table for a model card."""
+    return markdown(HEADER, report_rows(report))
+
+
 def percent(value: float) -> str:
     return f"{100 * value:.1f} %"
 

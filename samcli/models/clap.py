@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from samcli.audio.waves import Resampler
+from samcli.audio.waves import resampled
 from samcli.errors import ModelError
 
 Floats = NDArray[np.float32]
@@ -52,7 +52,7 @@ class ClapJudge:
     def embed_sounds(self, waves: Sequence[Floats], rate: int) -> Floats:
         """(waves, width)"""
         own = self.extractor.sampling_rate
-        there = [_at(wave, rate, own) for wave in waves]
+        there = [resampled(wave, rate, own) for wave in waves]
         features = self.extractor(there, sampling_rate=own, return_tensors="pt")
         return _unit(self.network.get_audio_features(**features))
 
@@ -64,11 +64,6 @@ class ClapJudge:
         vectors = _unit(found)
         length = float(np.linalg.norm(sound)) or 1.0
         return [self.scale * float(value) for value in vectors @ (sound / length)]
-
-
-def _at(wave: Floats, rate: int, own: int) -> Floats:
-    resampler = Resampler(rate, own)
-    return np.concatenate([resampler.push(wave), resampler.finish()])
 
 
 def _unit(found: Any) -> Floats:

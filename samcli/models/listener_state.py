@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from samcli.models.interface import Encoding
-from samcli.ssm.card import graphs
-from samcli.ssm.card.graphs import Captures
+from samcli.ssm.fast import graphs
+from samcli.ssm.fast.graphs import Captures
 from samcli.ssm.fast.linear import signature
 from samcli.ssm.language.reader import RecurrentReader
 from samcli.ssm.state import State

@@ -52,7 +52,7 @@ class SamConfig:
     language: LanguageConfig | PhiConfig
     connector: ConnectorConfig = field(default_factory=ConnectorConfig)
     stack: int = 1  # encoder steps that the connector reads as one: fewer, richer tokens
-    reads_tags: bool = False  # the language model also reads the tag head's probabilities: heard.py
+    reads_tags: bool = False  # the language model also reads the tag head's probabilities: listener_state.py
     split_projections: bool = False  # audio and text tokens each have projections of their own (Mixture-of-Mamba)
     window_seconds: float = 10.0
     beams: int = 1  # texts that are weighed side by side when it speaks, unless one asks otherwise

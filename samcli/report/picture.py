@@ -6,6 +6,7 @@ costs what that of a minute does.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
@@ -26,6 +27,18 @@ LOWEST_HZ = 60.0
 QUALITY = "55"
 # From night to noon: a dark blue that both light and dark pages carry, then green, then pale yellow.
 COLOURS = ((0.0, 13, 17, 38), (0.3, 38, 62, 110), (0.55, 34, 126, 130), (0.8, 132, 196, 112), (1.0, 253, 244, 190))
+
+
+def stretch(blocks: Iterable[Wave], rate: int, start: float, end: float) -> tuple[Wave, float]:
+    """The samples between two times, and how many seconds were read to come there; the rest is not kept."""
+    first, last = round(start * rate), round(end * rate)
+    kept, at = [np.zeros(0, np.float32)], 0
+    for block in blocks:
+        kept.append(block[max(0, first - at) : max(0, last - at)])
+        at += len(block)
+        if at >= last:
+            break
+    return np.concatenate(kept), at / rate
 
 
 class Picture:
@@ -90,15 +103,24 @@ def coloured(levels: Floats) -> NDArray[np.uint8]:
 
 def webp(pixels: NDArray[np.uint8]) -> bytes:
     """An image (height, width, 3) as a WebP file."""
+    return _encoded(pixels, "libwebp", "yuv420p", {"quality": QUALITY})
+
+
+def png(pixels: NDArray[np.uint8]) -> bytes:
+    """The same as PNG."""
+    return _encoded(pixels, "png", "rgb24", {})
+
+
+def _encoded(pixels: NDArray[np.uint8], codec: str, layout: str, options: dict[str, str]) -> bytes:
     import av
 
     height, width, _ = pixels.shape
-    encoder = av.CodecContext.create("libwebp", "w")
+    encoder = av.CodecContext.create(codec, "w")
     assert isinstance(encoder, av.VideoCodecContext)
-    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
+    encoder.width, encoder.height, encoder.pix_fmt = width, height, layout
     encoder.time_base = 1  # type: ignore[assignment]
-    encoder.options = {"quality": QUALITY}
-    frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p")
+    encoder.options = options
+    frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format=layout)
     return b"".join(bytes(packet) for packet in (*encoder.encode(frame), *encoder.encode(None)))
 
 

@@ -15,7 +15,7 @@ from samcli.audio import open_sound
 from samcli.audio.waves import STRETCH_SECONDS, Wave, levels_db
 from samcli.errors import UsageError
 from samcli.report.entry import Entry
-from samcli.report.picture import RANGE_DB, levels_of
+from samcli.report.picture import RANGE_DB, levels_of, stretch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,20 +65,12 @@ def read_stretch(sound: Path, look: Look) -> tuple[Wave, float]:
     """The samples from start to end, and where they really end."""
     if look.end is not None and look.end <= look.start:
         raise UsageError(f"--end {look.end:g} is not after --start {look.start:g}.")
-    first = round(look.start * RATE)
-    last = first + round(MOST_SECONDS * RATE) if look.end is None else round(look.end * RATE)
-    kept, at = [], 0
+    end = look.start + MOST_SECONDS if look.end is None else look.end
     with open_sound(sound, RATE) as reader:
-        for block in reader:
-            if at < last and at + len(block) > first:
-                kept.append(block[max(0, first - at) : last - at])
-            at += len(block)
-            if at >= last:
-                break
-    wave = np.concatenate(kept) if kept else np.zeros(0, np.float32)
+        wave, lasts = stretch(reader, RATE, look.start, end)
     if not len(wave):
-        raise UsageError(f"{str(sound)!r} has nothing at {look.start:g} s: it lasts {at / RATE:.1f} s.")
-    if (last - first) / RATE > MOST_SECONDS:
+        raise UsageError(f"{str(sound)!r} has nothing at {look.start:g} s: it lasts {lasts:.1f} s.")
+    if end - look.start > MOST_SECONDS:
         raise UsageError(f"A figure shows at most {MOST_SECONDS:.0f} s: name a stretch with --start and --end.")
     return wave, look.start + len(wave) / RATE
 

@@ -30,13 +30,14 @@ FRAMES, INDEX = "frames.f16", "frames.json"
 
 
 class FrameStore:
-    """`store[number]`: the frames of one recording, straight from the mapped file."""
+    """`store[number]`, or by its name: the frames of one recording, straight from the mapped file."""
 
     def __init__(self, folder: Path) -> None:
         with own_file(folder / INDEX, own=2) as file:
             index = json.load(file)
         self.asked: list[str] = index["asked"]  # every recording that was to be read
         self.names: list[str] = index["names"]
+        self.places = {name: number for number, name in enumerate(self.names)}
         self.lengths: list[int] = index["lengths"]  # in frames
         self.skipped: dict[str, str] = index["skipped"]  # name to cause
         self.front_end: str = index.get("front_end", KALDI.name)
@@ -49,7 +50,11 @@ class FrameStore:
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, number: int) -> Frames:
+    def __contains__(self, name: str) -> bool:
+        return name in self.places
+
+    def __getitem__(self, recording: int | str) -> Frames:
+        number = self.places[recording] if isinstance(recording, str) else recording
         if self._mapped is None:  # by every process for itself
             self._mapped = np.memmap(self._path, np.float16, "r").reshape(-1, self._bands)
         return self._mapped[self._starts[number] : self._starts[number + 1]]

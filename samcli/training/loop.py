@@ -20,13 +20,11 @@ import torch
 from torch import Tensor, nn
 
 from samcli.errors import SamError
+from samcli.training.folder import forget_after, from_older, names_to_save, read_state, write_state
 from samcli.training.optimiser import Average
-from samcli.training.progress import Figures, TimeLeft
-from samcli.training.second_core import SecondCore
+from samcli.training.progress import Figures, Stopping, TimeLeft
 from samcli.training.stage import LoopOptions, Stage, Steps, Task, to_device
-from samcli.training.state import forget_after, from_older, names_to_save, read_state, write_state
-from samcli.training.stopping import Stopping
-from samcli.training.team import Team
+from samcli.training.team import SecondCore, Team
 from samcli.writers.files import append_line, prepare_own_folder
 
 STATE, LOG = "state.pt", "metrics.jsonl"

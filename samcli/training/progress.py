@@ -1,15 +1,24 @@
-"""How a training gets on: the figures of its log, and how long it will still take.
+"""How a training gets on: the figures of its log, how long it will still take, and who asks it to stop.
 
 The first step of a run may take ten times as long as the others: memory is got, kernels are made. And what is judged
 in between takes its own time. So it is the usual step that counts, and what the last judgement took.
+
+Ctrl-C may strike between two halves of an optimiser's step, where no state is worth saving. So the signal is noted,
+the loop looks at the note between steps, saves, and lets whoever had the signal before have it. A second signal is
+not held back: whoever asks twice wants no saving.
 """
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Mapping
 from statistics import median
+from types import FrameType, TracebackType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,6 +27,9 @@ from samcli.training.team import Team
 
 RECENT = 50  # steps
 FEWEST = 3  # steps that are usual, before anything is said
+
+HANG_UP = getattr(signal, "SIGHUP", None)  # Windows has none
+SIGNALS = [number for number in (signal.SIGINT, signal.SIGTERM, HANG_UP) if number is not None]
 
 
 class Figures:
@@ -91,3 +103,48 @@ class TimeLeft:
     def left(self, steps: int, judgements: float = 0.0) -> float | None:
         """Seconds until so many more steps and judgements are done."""
         return None if self.each is None else round(steps * self.each + judgements * self.judging, 1)
+
+
+class Stopping:
+    """`with Stopping() as stopping:` holds the signals back; `stopping.asked` between steps, then `obey()`."""
+
+    def __init__(self) -> None:
+        self.asked: int | None = None  # the signal that asked
+        self._before: dict[int, Any] = {}
+        self._process = os.getpid()
+
+    def __enter__(self) -> Stopping:
+        if threading.current_thread() is threading.main_thread():  # signals are the main thread's alone
+            for number in SIGNALS:
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):  # ignored, as under nohup, or not Python's
+                    self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._let_go()
+
+    def obey(self) -> None:
+        """Give the signal that was held back to whoever would have had it."""
+        if self.asked is not None:
+            self._let_go()
+            signal.raise_signal(self.asked)
+
+    def _let_go(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._process:
+            # A helper process, forked while the signal was held back. Ctrl-C is its parent's affair.
+            if number != signal.SIGINT:
+                os._exit(128 + number)
+            return
+        if self.asked is not None:
+            if number != HANG_UP:  # a closing terminal and its shell both send it: that is once, not twice
+                self._let_go()
+                signal.raise_signal(number)
+            return
+        self.asked = number

@@ -50,7 +50,14 @@ def test_standard_input_is_heard_by_one_process(here: Here, sounds: Path) -> Non
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),  # it goes the way of SIGTERM
+        (signal.SIGTERM, 143),
+        (signal.SIGKILL, -9),
+    ],
+)
 @pytest.mark.timeout(900)
 def test_who_is_stopped_leaves_no_process(sam: Sam, here: Here, sounds: Path, number: int, code: int) -> None:
     for copy in range(120):

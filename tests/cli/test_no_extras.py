@@ -75,7 +75,7 @@ WORKS = {
     "train plot": ("train", "plot", "mine"),
     "subtitle": ("subtitle", str(FILM), "-o", "film.srt"),
 }
-SERVERS = ("samcli.serving.http.", "samcli.serving.mcp.server", "samcli.serving.listening")
+SERVERS = ("samcli.serving.http.", "samcli.serving.mcp", "samcli.serving.listening")
 NAMES_WHAT_IT_NEEDS = {
     "ray": (("tag", "birds", "--engine", "ray", *TINY), "samcli[ray]"),
     "parquet": (("embed", "birds", "-o", "vectors.parquet", *TINY), "pyarrow"),

@@ -15,7 +15,7 @@ from samcli.engine.inputs.find import find_inputs
 from samcli.engine.options import RunOptions, RunReport
 from samcli.errors import ModelError
 from samcli.models.interface import Encoding
-from samcli.ssm.card import graphs
+from samcli.ssm.fast import graphs
 from samcli.tasks.run import run
 
 LOST = "CUDA error: an illegal memory access was encountered"

@@ -22,7 +22,7 @@ from samcli.models.encoders.eat import Eat, EatConfig
 from samcli.models.encoders.ssamba import Ssamba, SsambaConfig
 from samcli.models.listener_state import TagGuidedSpeaker
 from samcli.models.tagger import Tagger
-from samcli.ssm.card import graphs
+from samcli.ssm.fast import graphs
 from samcli.ssm.triton import choice
 from tests.gpu.pretend import CARD, OnCard, PretendCard, moved, real
 
@@ -115,8 +115,8 @@ def test_the_default_model_hears_and_speaks_on_a_card(nano: Any, monkeypatch: py
         "engine/model_calls.py:_windows",
         "engine/model_calls.py:_means",
         "models/listener_state.py:tellable",
-        "ssm/card/beams.py:beam_candidates",
-        "ssm/card/beams.py:found",
+        "ssm/fast/beams.py:beam_candidates",
+        "ssm/fast/beams.py:found",
     }
 
 

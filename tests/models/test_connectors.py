@@ -18,10 +18,6 @@ def small(kind: Any, *, bands: int = 4, **settings: Any) -> Connector:
     return build_connector(ConnectorConfig(kind=kind, **SMALL, **settings), 6, (10, bands), 16).eval()
 
 
-def all_steps(features: torch.Tensor) -> torch.Tensor:
-    return torch.full((len(features),), features.shape[1])
-
-
 @pytest.mark.parametrize(
     ("kind", "after_last", "tokens"),
     [

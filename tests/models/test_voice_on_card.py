@@ -16,8 +16,7 @@ from samcli.checkpoints.loading import load_model
 from samcli.engine.hearing import hear
 from samcli.models.device import suit_card
 from samcli.models.listener_state import SpeakingState, TagContext, TagGuidedSpeaker, TagReader
-from samcli.ssm.card import beams, graphs
-from samcli.ssm.fast import kernels
+from samcli.ssm.fast import beams, graphs, kernels
 from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.model import LanguageModel
 

@@ -28,8 +28,8 @@ from samcli.engine.index.store import NAME, Index  # noqa: E402
 from samcli.engine.inputs.find import find_inputs  # noqa: E402
 from samcli.errors import ModelError  # noqa: E402
 from samcli.serving.desk import Desk  # noqa: E402
-from samcli.serving.mcp.ears import Ears  # noqa: E402
-from samcli.serving.mcp.server import server  # noqa: E402
+from samcli.serving.ears import Ears  # noqa: E402
+from samcli.serving.mcp import server  # noqa: E402
 from samcli.serving.sounds import Roots  # noqa: E402
 
 ROOT = Path(samcli.__file__).parents[1]
@@ -206,7 +206,7 @@ def test_it_answers_before_its_model_is_there(desk, recordings):
 
 
 def test_what_answers_first_needs_no_torch(program):
-    names = "samcli.cli.commands.serve, samcli.serving.mcp.server, samcli.serving.mcp.server"
+    names = "samcli.cli.commands.serve, samcli.serving.mcp"
     asked = f"import sys, {names}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", asked], cwd=ROOT, timeout=300).returncode == 0
 

@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from samcli.ssm.convolution import causal_convolution
-from samcli.ssm.gated import GatedConvolution, GatedConvolutionConfig
+from samcli.ssm.convolution import GatedConvolution, GatedConvolutionConfig, causal_convolution
 from samcli.ssm.language.phi import DiscreteMamba2, PhiConfig
 from samcli.ssm.mamba import Mamba, MambaConfig
 from samcli.ssm.mamba2 import Mamba2, Mamba2Config

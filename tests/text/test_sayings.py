@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from itertools import pairwise
 
 import pytest
 
 from samcli.text.labels import labels
 from samcli.text.sayings import LASTING, saying
-
-VERB = re.compile(r"^(is|are|be|[a-z-]+s|[a-z-]+)$")
 
 
 def test_every_label_has_a_saying() -> None:

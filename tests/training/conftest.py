@@ -19,8 +19,7 @@ from samcli.models.encoders.dass import Dass, DassConfig
 from samcli.text.labels import labels
 from samcli.training.nano import material as material_module
 from samcli.training.nano.corpus import Corpus
-from samcli.training.nano.material import Material, prepare
-from samcli.training.nano.synthetic import synthetic_clips
+from samcli.training.nano.material import Material, prepare, synthetic_clips
 from samcli.training.team import Team
 
 ROWS = (

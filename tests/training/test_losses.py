@@ -17,7 +17,7 @@ from samcli.text.prompts import caption_example
 from samcli.text.tokenizer import train_tokenizer
 from samcli.training.losses import LossWeights, fitting, losses
 from samcli.training.nano.batches import Batch
-from samcli.training.nano.trunk import learn_statistics
+from samcli.training.nano.initial import learn_statistics
 from samcli.training.nano.words import ALWAYS, SURE, UNSURE, Words
 
 SMALL = SamConfig(

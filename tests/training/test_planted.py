@@ -11,9 +11,8 @@ import torch
 
 from samcli.engine.inputs.find import find_inputs
 from samcli.errors import OutputError
+from samcli.training.folder import ModelFolder, forget_after, read_state
 from samcli.training.frames import FRAMES, INDEX, make_frames
-from samcli.training.model_folder import ModelFolder
-from samcli.training.state import forget_after, read_state
 from samcli.training.tune.folder import open_folder
 from samcli.writers.files import append_line
 

@@ -12,8 +12,8 @@ import pytest
 from samcli.errors import OutputError
 from samcli.training.loop import Trainer
 from samcli.training.optimiser import Pace
+from samcli.training.progress import Stopping
 from samcli.training.stage import LoopOptions, Stage
-from samcli.training.stopping import Stopping
 from samcli.writers.files import write_whole
 from tests.training.test_loop import Fit, Network, Points
 

@@ -52,8 +52,7 @@ def evaluate(
         raise UsageError("--retrieval, --refine and --sounds measure a model: name the data alone.")
     streams = output()
     report = measured(streams, data[0], flags) if len(data) == 1 else compared(*data)
-    from samcli.evaluation.figures import HEADER
-    from samcli.evaluation.nano.suite import report_markdown, report_rows
+    from samcli.evaluation.figures import HEADER, report_markdown, report_rows
 
     if flags.json:
         show_json(streams, report)

@@ -63,8 +63,8 @@ def mcp(
         check_host(flags.host, token, flags.open)
     check_dtype(flags)
     with extra("mcp"):
-        from samcli.serving.mcp.server import server
-    from samcli.serving.mcp.server import waking
+        from samcli.serving.mcp import server
+    from samcli.serving.mcp import waking
     from samcli.serving.sounds import Roots
 
     with waking(lambda: load_here(flags), flags.queue) as ears:

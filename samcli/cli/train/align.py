@@ -86,7 +86,7 @@ def align(
     with teaching(flags) as (out, team):
         from samcli.training.align import recipe as alignment
         from samcli.training.align.openaqa import find_audio, read_questions
-        from samcli.training.model_folder import ModelFolder
+        from samcli.training.folder import ModelFolder
 
         streams = output()
         recipe = recipe_of(flags, team)

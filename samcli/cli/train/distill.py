@@ -78,8 +78,8 @@ def distill(
     with teaching(flags) as (out, team):
         from samcli.training.distill import recipe as distillation
         from samcli.training.distill.teacher import known_targets
+        from samcli.training.folder import ModelFolder
         from samcli.training.frames import FrameStore
-        from samcli.training.model_folder import ModelFolder
 
         streams = output()
         recipe = recipe_of(flags, team)

@@ -43,7 +43,7 @@ def mohawk(
         raise UsageError(f"There is no text at {str(flags.text)!r}.")
     with teaching(flags) as (out, team):
         from samcli.checkpoints.loading import locate
-        from samcli.training.model_folder import ModelFolder
+        from samcli.training.folder import ModelFolder
         from samcli.training.mohawk import recipe as mohawking
         from samcli.training.mohawk.reading import read_teacher
 

@@ -58,8 +58,8 @@ def pretrain(
     inputs = find_sounds(folders)
     with teaching(flags) as (out, team):
         from samcli.training import pretrain as pretraining
+        from samcli.training.folder import ModelFolder
         from samcli.training.frames import FrameStore
-        from samcli.training.model_folder import ModelFolder
 
         streams = output()
         recipe = pretraining.PretrainRecipe()

@@ -55,8 +55,8 @@ def speech(
 
     utterances = read_speech(data)
     with teaching(flags) as (out, team):
+        from samcli.training.folder import ModelFolder
         from samcli.training.frames import FrameStore
-        from samcli.training.model_folder import ModelFolder
         from samcli.training.speech import recipe as teaching_speech
         from samcli.training.speech.material import NONE
 

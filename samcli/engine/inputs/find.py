@@ -9,6 +9,7 @@ list of a million lines must not be lost to one of them. Names are never split o
 from __future__ import annotations
 
 import errno
+import fnmatch
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +21,8 @@ from samcli.errors import UsageError, reason_of
 if TYPE_CHECKING:
     from samcli.audio.pcm import RawSound
 
-PIECES = re.compile(r"(\*+|\?|\[[^]]+\])")
+SETS = re.compile(r"\[(?=[^]])([!^]?)([^]]*)\]")  # `[a-z]`, `[!a-z]` or `[^a-z]`
+RANGES = re.compile(r"(.)-(.)", re.DOTALL)
 
 Names = Sequence[re.Pattern[str]]  # one pattern for each of some folders in a row
 
@@ -66,44 +68,12 @@ def _fit(patterns: Names, names: Sequence[str]) -> bool:
 
 
 def _name(text: str, pattern: str) -> re.Pattern[str]:
-    """The regular expression of one name."""
-    fixed = [""]  # what lies between stars
-    for number, piece in enumerate(PIECES.split(text)):
-        if number % 2 and piece[0] == "*":
-            fixed.append("")
-        elif number % 2 and piece[0] == "[":
-            fixed[-1] += _set(piece[1:-1], pattern)
-        else:
-            fixed[-1] += "." if number % 2 else re.escape(piece)
-    if len(fixed) == 1:
-        return re.compile(fixed[0] + r"\Z", re.DOTALL)
-    first, *middle, last = fixed
-    # What a lookahead has found is not looked for again.
-    held = "".join(f"(?=(?P<g{number}>.*?{part}))(?P=g{number})" for number, part in enumerate(middle) if part)
-    return re.compile(f"{first}{held}.*{last}\\Z", re.DOTALL)
-
-
-def _set(body: str, pattern: str) -> str:
-    """`[a-z]` and `[!a-z]`, whatever letters are in it."""
-    without = body[0] in "!^"
-    members = "".join(_members(body[without:], pattern))
-    if not members:
-        raise UsageError(f"The pattern {pattern!r} cannot be read.")
-    return f"[{'^' if without else ''}{members}]"
-
-
-def _members(letters: str, pattern: str) -> Iterator[str]:
-    at = 0
-    while at < len(letters):
-        if letters[at + 1 : at + 2] == "-" and at + 2 < len(letters):
-            first, last = letters[at], letters[at + 2]
-            if first > last:
-                raise UsageError(f"The pattern {pattern!r} cannot be read.")
-            yield f"{re.escape(first)}-{re.escape(last)}"
-            at += 3
-        else:
-            yield re.escape(letters[at])
-            at += 1
+    """The regular expression of one name; the library's takes no longer than the name is long, whatever the stars."""
+    for without, letters in SETS.findall(text):
+        if not letters or any(first > last for first, last in RANGES.findall(letters)):
+            raise UsageError(f"The pattern {pattern!r} cannot be read.")
+        text = text.replace(f"[{without}{letters}]", f"[{'!' if without else ''}{letters}]")
+    return re.compile(fnmatch.translate(text))
 
 
 # Names stay as they were typed: a Path would tidy "./a" into "a", and cost seconds over a million of them.

@@ -1,11 +1,16 @@
-"""Looks after the workers of one run, a thread for each, wherever they are."""
+"""Looks after the workers of one run, a thread for each, wherever they are.
+
+What a worker leaves behind when it dies is tried again, now each file alone and by another worker where there is one: a
+file that takes down its second worker is poisonous and given up.
+"""
 
 from __future__ import annotations
 
 import queue
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import replace
 
 from samcli.engine.inputs.decode_ahead import Job
@@ -14,12 +19,105 @@ from samcli.engine.journal import Journal
 from samcli.engine.options import RunOptions, RunReport
 from samcli.engine.segments import Done, error_record
 from samcli.engine.task import Task
-from samcli.engine.workers.lots import MOST_TRIES, Lots
-from samcli.errors import InputError
+from samcli.errors import InputError, UsageError
 from samcli.models.facts import ModelFacts
 from samcli.records import Record
 
+MOST_TRIES = 2  # deaths of a worker that one file may be held to account for
 PATIENCE_SECONDS = 5.0
+
+
+class Lots:
+    """Which files are still to be heard: asked by the threads that look after the workers."""
+
+    put: Callable[[Done], None]  # where what the journal knows goes
+
+    def __init__(self, inputs: Iterable[Input], lot: int, journal: Journal | None) -> None:
+        self.journal = journal
+        self.lot = lot
+        self.stopped = False
+        self.takers: set[str] = set()  # workers that may still take something
+        self._fresh = self._jobs(inputs)
+        self._again: deque[Job] = deque()  # what a worker's death left behind
+        self._tries: dict[int, int] = {}
+        self._last: dict[int, str] = {}  # whose death that was
+        self._busy = 0  # lots under way
+        self._changed = threading.Condition()
+
+    def take(self, taker: str = "") -> list[Job]:
+        """The next lot; empty when all is done. Waits while a lot under way may still come back."""
+        with self._changed:
+            while not self.stopped:
+                lot = self._next_again(taker) or self._next_fresh()
+                if lot:
+                    self._busy += 1
+                    return lot
+                if not self._busy and not self._again:
+                    self._changed.notify_all()
+                    return []
+                self._changed.wait()
+            return []
+
+    def take_fresh(self) -> list[Job]:
+        """A lot that was never tried, if there is one, at once: for a worker that has others under way."""
+        with self._changed:
+            lot = [] if self.stopped else self._next_fresh()
+            self._busy += bool(lot)
+            return lot
+
+    def tried(self, job: Job) -> bool:
+        """Whether a worker died with this one before: then it is to be heard alone, so that the guilty one is known."""
+        with self._changed:
+            return job.index in self._tries
+
+    def leave(self, taker: str) -> None:
+        """This worker takes nothing more."""
+        with self._changed:
+            self.takers.discard(taker)
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        with self._changed:
+            self.stopped = True
+            self._changed.notify_all()
+
+    def give_back(self, left: Sequence[Job], died: bool, taker: str = "") -> list[Job]:
+        """A lot has ended; these of it are not done. Returns those that are given up."""
+        with self._changed:
+            self._busy -= 1
+            hopeless = []
+            for job in left:
+                if died:
+                    self._tries[job.index] = self._tries.get(job.index, 0) + 1
+                    self._last[job.index] = taker
+                if self._tries.get(job.index, 0) >= MOST_TRIES:
+                    hopeless.append(job)
+                else:
+                    self._again.append(job)
+            self._changed.notify_all()
+            return hopeless
+
+    def _next_again(self, taker: str) -> list[Job]:
+        others = self.takers - {taker}
+        for job in self._again:
+            if not others or self._last.get(job.index) != taker:
+                self._again.remove(job)
+                return [job]
+        return []
+
+    def _next_fresh(self) -> list[Job]:
+        return [job for _, job in zip(range(self.lot), self._fresh, strict=False)]
+
+    def _jobs(self, inputs: Iterable[Input]) -> Iterator[Job]:
+        for index, item in enumerate(inputs):
+            if item.source is not None:
+                raise UsageError("Several workers hear files; standard input is for one process.")
+            key = self.journal.key(item) if self.journal is not None else None
+            known = self.journal.lookup(key, item) if self.journal is not None else None
+            if known is None:
+                yield Job(index, item, key)
+            else:
+                self.put(Done(Job(index, item, key), known, known=True))
 
 
 class Workers(ABC):
@@ -27,7 +125,6 @@ class Workers(ABC):
 
     about: ModelFacts
 
-    @abstractmethod
     def run(
         self,
         task: Task,
@@ -38,6 +135,18 @@ class Workers(ABC):
         report: RunReport | None = None,
     ) -> Iterator[Record]:
         """Like `engine.run.run`, on all workers."""
+        from samcli.engine.run import ordered_records
+
+        report = report if report is not None else RunReport()
+        report.files_total = len(inputs) if isinstance(inputs, Sized) else None
+        crew, names = self.crew(task, inputs, options, journal, report)
+        return ordered_records(crew.finished(names), options, journal, report)
+
+    @abstractmethod
+    def crew(
+        self, task: Task, inputs: Iterable[Input], options: RunOptions, journal: Journal | None, report: RunReport
+    ) -> tuple[Crew, Sequence[str]]:
+        """Who hears one run, and the workers' names."""
 
 
 class Crew(ABC):

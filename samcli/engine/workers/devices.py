@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
@@ -20,8 +20,7 @@ from samcli.engine.journal import Journal
 from samcli.engine.options import RunOptions, RunReport
 from samcli.engine.segments import Done
 from samcli.engine.task import Task
-from samcli.engine.workers.crew import Crew, Workers
-from samcli.engine.workers.lots import Lots
+from samcli.engine.workers.crew import Crew, Lots, Workers
 from samcli.engine.workers.process import Died, Load, Process
 from samcli.errors import DeviceError
 from samcli.records import Record
@@ -109,26 +108,15 @@ class DeviceWorkers(Workers):
                 raise DeviceError(" ".join(self.unused))
             return self.unused[-1]
 
-    def run(
-        self,
-        task: Task,
-        inputs: Iterable[Input],
-        options: RunOptions,
-        *,
-        journal: Journal | None = None,
-        report: RunReport | None = None,
-    ) -> Iterator[Record]:
-        from samcli.engine.run import ordered_records
-
-        report = report if report is not None else RunReport()
-        report.files_total = len(inputs) if isinstance(inputs, Sized) else None
+    def crew(
+        self, task: Task, inputs: Iterable[Input], options: RunOptions, journal: Journal | None, report: RunReport
+    ) -> tuple[Crew, Sequence[str]]:
         report.notices.extend(self.unused)
         count, cores = len(self.places), os.cpu_count() or 1
         decoders = options.decoder_processes(report.files_total or 0, cores, self.places[0].partition(":")[0])
         threads = options.threads or max(1, min(cores // count, MOST_THREADS))
         options = replace(options, decoders=-(-decoders // count), threads=threads)
-        crew = DeviceCrew(self, task, options, report, Lots(inputs, 1, journal))
-        return ordered_records(crew.finished(self.places), options, journal, report)
+        return DeviceCrew(self, task, options, report, Lots(inputs, 1, journal)), self.places
 
 
 class DeviceCrew(Crew):

@@ -52,7 +52,13 @@ def _figures(key: str, name: str, found: Ranked, right: Mapping[str, set[str]]) 
     unknown = [query for query in found if query not in right]
     if unasked or unknown:
         raise Mismatch(unasked, unknown)
-    relevant, ranked = [frozenset(right[query]) for query in found], list(found.values())
+    return ranked_figures(key, name, [frozenset(right[query]) for query in found], list(found.values()))
+
+
+def ranked_figures(
+    key: str, name: str, relevant: Sequence[frozenset[str]], ranked: Sequence[Sequence[str]]
+) -> list[Figure]:
+    """Recall and mean average precision, of what is right for each query and what was found for it, best first."""
     figures = [share(f"{key}_r{cut}", f"{name}, R@{cut}", recall_hits(relevant, ranked, cut)) for cut in CUTS]
     return [*figures, share(f"{key}_map10", f"{name}, mAP@10", average_precisions(relevant, ranked))]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,13 +62,7 @@ def d_prime(area: float) -> float:
     """How far apart positives and negatives lie, in standard deviations of normal curves with this area."""
     if not 0 < area < 1:
         return math.copysign(LARGEST_D_PRIME, area - 0.5)
-    return math.sqrt(2) * normal_quantile(area)
-
-
-def normal_quantile(share: float) -> float:
-    from statistics import NormalDist
-
-    return NormalDist().inv_cdf(share)
+    return math.sqrt(2) * NormalDist().inv_cdf(area)
 
 
 def top_hits(truth: Truth, scores: Scores) -> Truth:

@@ -22,7 +22,7 @@ from samcli.engine.hearing import Heard, Progress, hear
 from samcli.engine.index.store import Window
 from samcli.engine.options import RunOptions
 from samcli.evaluation.figures import Figure, share
-from samcli.evaluation.metrics.rankings import CUTS, average_precisions, ranked_by, recall_hits
+from samcli.evaluation.metrics.rankings import ranked_by, ranked_figures
 from samcli.evaluation.metrics.wording import invented, names_any
 from samcli.evaluation.nano.dev_sounds import RATE, DevClip, DevSounds, Measurement
 from samcli.models.interface import SoundModel
@@ -132,9 +132,7 @@ def retrieval_figures(
     }
     figures: list[Figure] = []
     for key, (name, relevant, ranked) in rankings.items():
-        for cut in CUTS:
-            figures.append(share(f"{key}_r{cut}", f"{name}, R@{cut}", recall_hits(relevant, ranked, cut)))
-        figures.append(share(f"{key}_map10", f"{name}, mAP@10", average_precisions(relevant, ranked)))
+        figures += ranked_figures(key, name, relevant, ranked)
     return measurement.report({"quick": quick, "clips": len(names), "phrases": len(phrases)}, figures, {})
 
 

@@ -20,7 +20,7 @@ from samcli.digest.digest import Digest, window
 from samcli.digest.names import Rows
 from samcli.engine.hearing import Heard, Wave, hear
 from samcli.evaluation.nano.dev_sounds import DevClip, DevSounds, at_level, distinguishable, loudest_part, room_tone
-from samcli.evaluation.nano.minute_scenes import class_of, clips_by_class, sounding, timeline_classes
+from samcli.evaluation.nano.minute_scenes import bridged, class_of, clips_by_class, sounding, timeline_classes
 from samcli.models.interface import SoundModel
 
 MINUTES = (0.5, 1, 2, 5, 10, 30, 60, 120)
@@ -28,7 +28,6 @@ SCENES = 60
 WINDOW = 10.0  # seconds
 SEED = 2200
 RARE_SECONDS = (1.5, 5.0)
-GAP = 0.5  # seconds: a shorter pause does not part two events
 MAIN_SHARE = 0.1
 
 
@@ -58,15 +57,11 @@ class LongScene:
 
     def events(self, number: int) -> list[tuple[float, float]]:
         """When a clip sounds, in seconds, over the whole scene."""
-        found: list[tuple[float, float]] = []
-        for place, number_rendered in enumerate(self.order):
-            for start, end in self.rendered[number_rendered].stretches.get(number, ()):
-                begin, finish = place * WINDOW + start, place * WINDOW + end
-                if found and begin - found[-1][1] <= GAP:
-                    found[-1] = (found[-1][0], finish)
-                else:
-                    found.append((begin, finish))
-        return found
+        return bridged(
+            (place * WINDOW + start, place * WINDOW + end)
+            for place, number_rendered in enumerate(self.order)
+            for start, end in self.rendered[number_rendered].stretches.get(number, ())
+        )
 
     def share(self, number: int) -> float:
         return sum(end - start for start, end in self.events(number)) / self.seconds
@@ -108,7 +103,13 @@ class _Renderer:
                 wave[at : at + len(part)] += part
                 for begin, end in sounding(part):
                     stretches.setdefault(number, []).append((start + begin, start + end))
-        return RenderedWindow(wave, {number: _merged(found) for number, found in stretches.items()})
+        return RenderedWindow(
+            wave,
+            {
+                number: bridged((start, min(end, WINDOW)) for start, end in sorted(found))
+                for number, found in stretches.items()
+            },
+        )
 
 
 def long_scenes(sounds: DevSounds, count: int = SCENES) -> list[LongScene]:
@@ -217,14 +218,3 @@ def _places(clip: DevClip, lasting: bool, once: bool, chance: np.random.Generato
     room = WINDOW - 0.5
     part = room / times
     return [0.25 + place * part + chance.uniform(0, max(0.0, part - length - 0.8)) for place in range(times)], sound
-
-
-def _merged(stretches: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    found: list[tuple[float, float]] = []
-    for start, end in sorted(stretches):
-        end = min(end, WINDOW)
-        if found and start - found[-1][1] <= GAP:
-            found[-1] = (found[-1][0], max(found[-1][1], end))
-        else:
-            found.append((start, end))
-    return found

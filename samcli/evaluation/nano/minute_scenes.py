@@ -6,7 +6,7 @@ classes of the split's clips: finding one of those where it is not counts agains
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,13 +86,18 @@ def sounding(wave: Wave) -> list[tuple[float, float]]:
         return []
     loud = levels > levels.max() * BELOW_PEAK
     edges = np.flatnonzero(np.diff(np.concatenate([[False], loud, [False]])))
-    stretches: list[tuple[float, float]] = []
-    for start, end in zip(edges[::2] * FRAME / RATE, edges[1::2] * FRAME / RATE, strict=True):
-        if stretches and start - stretches[-1][1] <= GAP_SECONDS:
-            stretches[-1] = (stretches[-1][0], float(end))
+    return bridged(zip((edges[::2] * FRAME / RATE).tolist(), (edges[1::2] * FRAME / RATE).tolist(), strict=True))
+
+
+def bridged(stretches: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Stretches in the order of their starts; a pause too short to end an event parts none."""
+    found: list[tuple[float, float]] = []
+    for start, end in stretches:
+        if found and start - found[-1][1] <= GAP_SECONDS:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
         else:
-            stretches.append((float(start), float(end)))
-    return stretches
+            found.append((start, end))
+    return found
 
 
 def found_events(

@@ -15,7 +15,7 @@ from typing import Any
 
 from samcli.engine.hearing import Progress
 from samcli.engine.options import RunOptions
-from samcli.evaluation.figures import HEADER, Figure, markdown, rows
+from samcli.evaluation.figures import Figure
 from samcli.evaluation.nano.dev_sounds import RATE, Measurement
 from samcli.evaluation.nano.left_out import left_out_figures
 from samcli.evaluation.nano.long_figures import long_figures
@@ -98,14 +98,3 @@ def measure(
     figures.sort(key=lambda figure: order.index(figure.key))
     seconds = round(sum(clip.clip.seconds for clip in sounds.clips), 1)
     return measurement.report({"clips": len(sounds.clips), "seconds_of_audio": seconds}, figures, details)
-
-
-def report_rows(report: dict[str, Any]) -> list[tuple[str, ...]]:
-    """Cells for a table on a terminal, under `figures.HEADER`."""
-    fields = [{key: value for key, value in entry.items() if key != "reached"} for entry in report["figures"]]
-    return rows(Figure(**entry) for entry in fields)
-
-
-def report_markdown(report: dict[str, Any]) -> str:
-    """The table for a model card."""
-    return markdown(HEADER, report_rows(report))

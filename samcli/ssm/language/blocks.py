@@ -8,7 +8,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from samcli.ssm.gated import GatedConvolution, GatedConvolutionConfig
+from samcli.ssm.convolution import GatedConvolution, GatedConvolutionConfig
 from samcli.ssm.language.reader import RecurrentBackbone
 from samcli.ssm.mamba import Mamba, MambaConfig
 from samcli.ssm.mamba2 import Mamba2, Mamba2Config

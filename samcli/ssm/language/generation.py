@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from samcli.ssm.card import beams as card
+from samcli.ssm.fast import beams as card
 from samcli.ssm.language.sampling import GenerationOptions, Speaker, choose, controlled
 from samcli.ssm.state import reorder, repeat, select
 

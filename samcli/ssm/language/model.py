@@ -13,8 +13,8 @@ from typing import cast
 import torch
 from torch import nn
 
-from samcli.ssm.card.decoder import CardDecoder
 from samcli.ssm.fast.decoding import Decoder
+from samcli.ssm.fast.graphs import CardDecoder
 from samcli.ssm.fast.linear import FastLinear
 from samcli.ssm.language.blocks import Backbone, LanguageConfig, ResidualBlock
 from samcli.ssm.language.reader import RecurrentReader

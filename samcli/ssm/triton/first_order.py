@@ -7,8 +7,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from samcli.ssm.triton.launching import launch, packed, power_of_two
-from samcli.ssm.triton.parts import then
+from samcli.ssm.triton.launching import launch, packed, power_of_two, then
 
 ROWS, STEPS = 4, 128  # of a scan that one program holds at once
 CHANNELS = 32  # of a selective scan that one program carries

@@ -1,4 +1,4 @@
-"""How kernels are launched, and what their wrappers need for it."""
+"""How kernels are launched, what their wrappers need for it, and what several of them compute."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
+import triton
+import triton.language as tl
 from torch import Tensor
 
 LEAST_SIDE = 16  # of a tile that tensor cores multiply
@@ -28,8 +30,6 @@ def launch(kernel: Any, grid: Iterable[int], first: Tensor, *arguments: Any, **m
 
 def products(dtype: torch.dtype) -> dict[str, Any]:
     """What a kernel that multiplies matrices must know: the type it rounds factors to, and how float32 is done."""
-    import triton.language as tl
-
     kind = {torch.bfloat16: tl.bfloat16, torch.float16: tl.float16}.get(dtype, tl.float32)
     # the interpreter multiplies the bits of a bfloat16, not its value
     return {"DOT": tl.float32 if interpreted() else kind, "PRECISION": "tf32" if tf32() else "ieee"}
@@ -54,3 +54,21 @@ def packed(x: Tensor, axes: int) -> Tensor:
             return x.contiguous()
         inner *= x.shape[-axis]
     return x
+
+
+@triton.jit
+def silu(x):
+    return x / (1 + tl.exp(-x))
+
+
+@triton.jit
+def softplus(x):
+    e = tl.exp(tl.minimum(x, 20.0))
+    small = e * (1 - e * (0.5 - e / 3))  # log(1 + e) would lose what lies below one part in ten million
+    return tl.where(x > 20.0, x, tl.where(e < 1e-3, small, tl.log(1 + e)))
+
+
+@triton.jit
+def then(decay, update, later_decay, later_update):
+    """Two stretches of a recurrence as one."""
+    return decay * later_decay, later_decay * update + later_update

@@ -7,8 +7,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from samcli.ssm.triton.launching import launch, packed, power_of_two
-from samcli.ssm.triton.parts import silu
+from samcli.ssm.triton.launching import launch, packed, power_of_two, silu
 
 
 @triton.jit

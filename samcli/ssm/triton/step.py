@@ -12,8 +12,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from samcli.ssm.triton.launching import launch, packed, power_of_two
-from samcli.ssm.triton.parts import silu, softplus
+from samcli.ssm.triton.launching import launch, packed, power_of_two, silu, softplus
 
 TILE = 8192  # numbers of a state that one program holds
 

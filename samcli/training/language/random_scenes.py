@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from random import Random
 
 from samcli.text.prompts import normalise_question
@@ -55,14 +56,9 @@ def _event(kind: Kind, duration: float, rng: Random) -> Event:
     return Event(kind, start, min(duration, start + rng.uniform(0.3, 1.5) * (repeats or 2)), level, repeats)
 
 
+@cache
 def _kinds() -> tuple[list[Kind], list[Kind]]:
-    if not _CACHE:
-        kinds = list(catalogue().values())
-        _CACHE.append(kinds)
-        _CACHE.append(
-            [kind for kind in kinds if kind.shape == "lasting" and kind.name not in {"silence", "tone", "sine_sweep"}]
-        )
-    return _CACHE[0], _CACHE[1]
-
-
-_CACHE: list[list[Kind]] = []
+    """All kinds, and those that make a background."""
+    kinds = list(catalogue().values())
+    lasting = [kind for kind in kinds if kind.shape == "lasting"]
+    return kinds, [kind for kind in lasting if kind.name not in {"silence", "tone", "sine_sweep"}]

@@ -1,6 +1,10 @@
 """Endless training batches: clips drawn by label, mixed into scenes, with targets.
 
 Batch number n is a function of the seed and n alone, so a resumed run sees what an uninterrupted one would have seen.
+
+A second view of a scene is as other hands would have stored it: in a room's noise, by telephone, coded, or begun a
+little later. What is said of a sound should not depend on that: both views learn the same targets, and the second also
+what the network says of the first.
 """
 
 from __future__ import annotations
@@ -9,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -17,28 +21,74 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from samcli.audio.mel32 import CENTRE, FLOOR, LEVEL_DB, MOST_GAIN_DB, SCALE
+from samcli.training.frames import FrameStore
 from samcli.training.nano.corpus import Clip, Corpus, Targets
-from samcli.training.nano.material import FeatureStore
 from samcli.training.nano.mixer import (
     BINS,
     FRAMES_PER_SECOND,
     FRAMES_PER_STEP,
+    NATS_PER_DB,
     QUIET,
     SILENCE,
     FloatArray,
     Mixer,
     MixOptions,
     Mixture,
+    colour_of_noise,
+    grain_of_noise,
 )
 from samcli.training.nano.naming_loss import NamingLoss
-from samcli.training.nano.second_view import second_view
 
 if TYPE_CHECKING:
     from samcli.training.nano.words import Words, Writer
 
 
+MOST_STEPS_LATER = 5  # 0.4 s
+SOUNDING = 0.01  # of the loudest frame's power: where a sound is there
+NOISE_BELOW_DB = (3.0, 24.0)
+CODED_DB = (30.0, 50.0)  # below the loudest band of a frame, where a coder keeps nothing
+TELEPHONE_LOW, TELEPHONE_HIGH = (6, 18), (68, 100)  # bands; a telephone's own are 15 and 73
+LOST = np.float32(1e-7)  # of the power beyond a telephone's bands
+
 PLAIN = 0.5  # how far a lone sound must stand out to be named
 FAR_DB = 60.0  # below full scale, at which a scene's loudest sound may have been recorded
+
+
+class View(NamedTuple):
+    mel: FloatArray  # (frames, bins) of log power
+    later: int  # encoder steps that are cut off its beginning
+
+
+def second_view(mel: FloatArray, rng: np.random.Generator) -> View:
+    """At least one change; what was cut off at the beginning is missing at the end."""
+    noisy, telephone, coded, late = rng.random(4) < (0.45, 0.35, 0.15, 0.25)
+    noisy |= not (telephone or coded or late)
+    later = int(rng.integers(1, MOST_STEPS_LATER + 1)) if late else 0
+    power = np.exp(mel)
+    if later:
+        cut = later * FRAMES_PER_STEP
+        quiet = np.broadcast_to(np.quantile(power, 0.1, axis=0).astype(np.float32), (cut, BINS))
+        power = np.concatenate([power[cut:], quiet])[: len(mel)]
+    if noisy:
+        power = power + noise_below(power, float(rng.uniform(*NOISE_BELOW_DB)), rng)
+    if telephone:
+        power = power.copy()
+        power[:, int(rng.integers(*TELEPHONE_HIGH)) :] *= LOST
+        power[:, : int(rng.integers(*TELEPHONE_LOW))] *= LOST
+    changed = np.log(power + SILENCE)
+    if coded:
+        kept = np.float32(rng.uniform(*CODED_DB)) * NATS_PER_DB
+        changed = np.maximum(changed, changed.max(1, keepdims=True) - kept)
+    return View(np.asarray(changed, np.float32), later)
+
+
+def noise_below(power: FloatArray, below_db: float, rng: np.random.Generator) -> FloatArray:
+    """Noise that lies so far below a sound while it sounds."""
+    loud = power.mean(1)
+    sounding = loud[loud >= loud.max() * SOUNDING]
+    noise = grain_of_noise(len(power), rng) * colour_of_noise(rng)
+    level = sounding.mean() / max(1e-20, float(noise.mean())) * 10 ** (-below_db / 10)
+    return np.asarray(noise * np.float32(level), np.float32)
 
 
 @dataclass(frozen=True)
@@ -123,7 +173,7 @@ class SceneBatches:
     def __init__(
         self,
         corpus: Corpus,
-        store: FeatureStore,
+        store: FrameStore,
         options: BatchOptions,
         writer: Writer | None = None,
         targets: Targets | None = None,
@@ -131,7 +181,7 @@ class SceneBatches:
         self.corpus, self.store, self.options, self.writer = corpus, store, options, writer
         self.targets = targets or Targets(corpus)
         self.naming = NamingLoss.of(self.targets)
-        self.sampler = Sampler([clip for clip in corpus.split("train") if clip in store], options)
+        self.sampler = Sampler([clip for clip in corpus.split("train") if clip.file in store], options)
 
     def batch(self, number: int) -> Batch:
         options = self.options
@@ -201,4 +251,4 @@ class SceneBatches:
                 break
             if all(clip.label != other.label for other in clips):
                 clips.append(clip)
-        return mixer.scene([(clip, np.asarray(self.store[clip], np.float32)) for clip in clips], frames)
+        return mixer.scene([(clip, np.asarray(self.store[clip.file], np.float32)) for clip in clips], frames)

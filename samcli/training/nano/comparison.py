@@ -10,11 +10,11 @@ import torch
 
 from samcli.models.sam import SamNetwork
 from samcli.text.tokenizer import Tokenizer
+from samcli.training.frames import FrameStore
 from samcli.training.language.script import Scripts
 from samcli.training.losses import losses
 from samcli.training.nano.batches import SceneBatches
 from samcli.training.nano.corpus import Corpus, Targets
-from samcli.training.nano.material import FeatureStore
 from samcli.training.nano.settings import NanoRecipe
 from samcli.training.nano.words import Writer
 
@@ -55,7 +55,7 @@ def judged(
     held = unheard(corpus, recipe.without)
     targets = Targets(held)
     writer = Writer(tokenizer, Scripts(targets), recipe.words)
-    batches = SceneBatches(held, FeatureStore(features), replace(recipe.batches, seed=SEED), writer, targets=targets)
+    batches = SceneBatches(held, FrameStore(features), replace(recipe.batches, seed=SEED), writer, targets=targets)
     torch.manual_seed(SEED)
     found = [losses(network.eval(), batches.batch(number), recipe.weights)[1] for number in range(BATCHES)]
     means = {name: sum(one[name] for one in found) / BATCHES for name in found[0]}

@@ -1,73 +1,97 @@
-"""The corpus, ready to train on: features computed once, synthetic sounds added, targets and scripts for every clip."""
+"""The corpus, ready to train on: frames computed once, synthetic sounds added, targets and scripts for every clip.
+
+The synthetic ones are what no recordist uploads but every folder holds: silence, test tones, beeps and noises. They are
+made from a seed, cost nothing to license, and teach the model to say "a steady tone" instead of inventing a siren.
+
+Soft targets are an encoder's own scores of every clip, blended with the teacher's. A label is one person's word for a
+clip, the teacher's opinion that of a network that never heard clips like these; the encoder has learned from both, and
+the mean of its logits and the teacher's is better than either.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from samcli.audio.front_end import EVEN_32K
-from samcli.audio.mel32 import SAMPLE_RATE
-from samcli.audio.waves import resampled
+from samcli.engine.inputs.find import Input
+from samcli.errors import InputError
+from samcli.models.encoders.nano import NanoEncoder
+from samcli.training.frames import INDEX, FrameStore, make_frames
 from samcli.training.language.script import Scripts
-from samcli.training.nano.corpus import Clip, Corpus, Targets
-from samcli.training.nano.synthetic import RATE as SYNTHETIC_RATE
-from samcli.training.nano.synthetic import synthetic_clips
+from samcli.training.loop import Report
+from samcli.training.nano.corpus import TEACHER_WINDOW_SECONDS, Clip, Corpus, Targets
+from samcli.training.nano.mixer import FRAMES_PER_SECOND
+from samcli.writers.files import write_whole
+
+RATE = 16_000  # of the synthetic sounds
+FloatArray = NDArray[np.float32]
 
 SoftTargets = dict[str, NDArray[np.float32]]  # file -> probabilities (started 10 s windows, classes)
 
-
-class FeatureStore:
-    """`store[clip]`: (frames, 128) log energies, float16, straight from the mapped file."""
-
-    def __init__(self, folder: Path) -> None:
-        rows = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        self._spans = {file: (start, length) for file, start, length, *_ in rows}
-        self._mel: NDArray[np.float16] = np.load(folder / "mel.npy", mmap_mode="r")
-        self._added: dict[str, NDArray[np.float16]] = {}
-
-    def add(self, clip: Clip, mel: NDArray[np.float16]) -> None:
-        """A clip that lives in memory alone."""
-        self._added[clip.file] = mel
-
-    def __contains__(self, clip: Clip) -> bool:
-        return clip.file in self._added or clip.file in self._spans
-
-    def __getitem__(self, clip: Clip) -> NDArray[np.float16]:
-        if clip.file in self._added:
-            return self._added[clip.file]
-        start, length = self._spans[clip.file]
-        return self._mel[start : start + length]
+WINDOW = round(TEACHER_WINDOW_SECONDS * FRAMES_PER_SECOND)
+TEACHER_SHARE = 0.3  # of the mean of logits
+LEAST = 1e-4  # of a probability, before its logit is taken
+STORED = "opinions.npz"
 
 
-def log_power(wave: NDArray[np.float32]) -> NDArray[np.float16]:
-    """Log band powers (frames, 128) of a wave as it was recorded: scenes are mixed before they are brought to level."""
-    import torch
+def tone(rng: np.random.Generator, seconds: float) -> FloatArray:
+    time = np.arange(int(seconds * RATE)) / RATE
+    pitch = float(np.exp(rng.uniform(np.log(80), np.log(6000))))
+    wave = np.sin(2 * np.pi * pitch * time)
+    if rng.random() < 0.3:  # a little harmonic distortion, as cheap generators have
+        wave = wave + rng.uniform(0.02, 0.3) * np.sin(4 * np.pi * pitch * time)
+    return np.asarray(wave, np.float32)
 
-    return np.asarray(EVEN_32K.log_power(torch.from_numpy(wave)[None], torch.tensor([len(wave)]))[0][0].half().numpy())
+
+def beeps(rng: np.random.Generator, seconds: float) -> FloatArray:
+    wave = tone(rng, seconds)
+    period, on = rng.uniform(0.25, 1.2), rng.uniform(0.2, 0.6)
+    time = np.arange(len(wave)) / RATE
+    return np.asarray(wave * ((time % period) < on * period), np.float32)
 
 
-def build_features(corpus: Path, clips: Iterable[Clip], folder: Path) -> FeatureStore:
-    """Decode every clip once (some three minutes for 15 hours on two cores)."""
-    from samcli.audio.decode import read_sound
+def noise(rng: np.random.Generator, seconds: float, slope: float) -> FloatArray:
+    """Noise whose power falls with frequency to the power `slope`: 0 white, 1 pink, 2 brown."""
+    samples = int(seconds * RATE)
+    spectrum = np.fft.rfft(rng.standard_normal(samples))
+    hertz = np.maximum(np.fft.rfftfreq(samples, 1 / RATE), 20.0)
+    wave = np.fft.irfft(spectrum * hertz ** (-slope / 2), samples)
+    return np.asarray(wave / np.abs(wave).max(), np.float32)
 
-    folder.mkdir(parents=True, exist_ok=True)
-    parts: list[NDArray[np.float16]] = []
-    rows: list[tuple[str, int, int]] = []
-    position = 0
-    for clip in clips:
-        mel = log_power(read_sound(corpus / clip.file, EVEN_32K.sample_rate))
-        parts.append(mel)
-        rows.append((clip.file, position, len(mel)))
-        position += len(mel)
-    np.save(folder / "mel.part.npy", np.concatenate(parts))
-    (folder / "mel.part.npy").replace(folder / "mel.npy")
-    (folder / "index.json").write_text(json.dumps(rows), encoding="utf-8")
-    return FeatureStore(folder)
+
+def silence(rng: np.random.Generator, seconds: float) -> FloatArray:
+    """From nothing at all to the hiss of a quiet preamplifier."""
+    level = 0.0 if rng.random() < 0.3 else 10 ** (rng.uniform(-90, -62) / 20)
+    return np.asarray(rng.standard_normal(int(seconds * RATE)) * level, np.float32)
+
+
+def synthetic_clips(seed: int = 5, each: int = 60) -> list[tuple[Clip, FloatArray]]:
+    """Labelled with the names of kinds of sound, at varied levels."""
+    kinds = {
+        "tone": (("Sine wave",), tone),
+        "beep": (("Beep, bleep",), beeps),
+        "static": (("White noise", "Noise"), lambda rng, s: noise(rng, s, rng.uniform(0, 0.3))),
+        "noise": (("Pink noise", "Noise"), lambda rng, s: noise(rng, s, rng.uniform(0.8, 2.0))),
+        "silence": (("Silence",), silence),
+    }
+    made: list[tuple[Clip, FloatArray]] = []
+    for label, (names, make) in kinds.items():
+        rng = np.random.default_rng((seed, len(made)))
+        for number in range(each):
+            seconds = float(rng.uniform(2, 12))
+            wave = make(rng, seconds)
+            if label != "silence":
+                wave = wave * np.float32(10 ** (rng.uniform(-30, -3) / 20))
+            clip = Clip(f"synthetic/{label}/{number}", "train", "synthetic", label, "class", names, label, seconds)
+            made.append((clip, wave))
+    return made
 
 
 @dataclass(frozen=True)
@@ -75,7 +99,7 @@ class Material:
     """The corpus, ready to train on."""
 
     corpus: Corpus
-    store: FeatureStore
+    store: FrameStore
     targets: Targets
     scripts: Scripts
 
@@ -84,17 +108,25 @@ class Material:
         return Material(self.corpus, self.store, targets, Scripts(targets))
 
 
-def prepare(corpus: Corpus, cache: Path, without: Sequence[str] = ()) -> Material:
-    """Compute the corpus' features once, add the synthetic sounds, leave out some sources."""
-    store = FeatureStore(cache) if (cache / "index.json").exists() else None
-    if store is None or any(clip not in store for clip in corpus.clips):
-        store = build_features(corpus.folder, corpus.clips, cache)
+def prepare(corpus: Corpus, cache: Path, without: Sequence[str] = (), teacher: bool = True) -> Material:
+    """Compute all frames once, add the synthetic sounds, leave out some sources, or what the teacher says."""
     made = synthetic_clips()
-    corpus = corpus.without(without).plus(clip for clip, _ in made)
-    for clip, wave in made:
-        store.add(clip, log_power(resampled(wave, SYNTHETIC_RATE, SAMPLE_RATE)))
-    targets = Targets(corpus)
-    return Material(corpus, store, targets, Scripts(targets))
+    store = frames_of(corpus, made, cache)
+    learned = corpus if teacher else without_teacher(corpus)
+    learned = learned.without(without).plus(clip for clip, _ in made)
+    targets = Targets(learned)
+    return Material(learned, store, targets, Scripts(targets))
+
+
+def frames_of(corpus: Corpus, made: Sequence[tuple[Clip, NDArray[np.float32]]], cache: Path) -> FrameStore:
+    """Of every clip by its file, recorded or made (some three minutes for 15 hours on two cores)."""
+    recorded = [Input(str(corpus.folder / clip.file), clip.file, None, clip.file) for clip in corpus.clips]
+    synthetic = [Input(clip.file, clip.file, None, clip.file, source=(wave, RATE)) for clip, wave in made]
+    store = make_frames([*recorded, *synthetic], cache, front_end=EVEN_32K)
+    if store.skipped:
+        (cache / INDEX).unlink()  # what is mended is read anew
+        raise InputError(next(iter(store.skipped.values())))
+    return store
 
 
 def without_teacher(corpus: Corpus) -> Corpus:
@@ -102,3 +134,50 @@ def without_teacher(corpus: Corpus) -> Corpus:
     clips = tuple(clip for clip in corpus.clips if clip.split != "train" or clip.label)
     nothing = {file: np.zeros_like(windows) for file, windows in corpus.teacher.items()}
     return replace(corpus, clips=clips, teacher=nothing)
+
+
+def compute_soft_targets(encoder: NanoEncoder, material: Material, out: Path, report: Report) -> SoftTargets:
+    """Of every training clip; computed once and kept in OUT."""
+    path = out / STORED
+    if not path.exists():
+        write_whole(path, _packed(_all_soft_targets(encoder, material, report)))
+    with np.load(path) as stored:  # a first run goes on with what a resumed one will find
+        return {name: rows.astype(np.float32) for name, rows in stored.items()}
+
+
+def _all_soft_targets(encoder: NanoEncoder, material: Material, report: Report) -> SoftTargets:
+    found: SoftTargets = {}
+    clips = [clip for clip in material.corpus.split("train") if clip.source != "synthetic"]
+    for number, clip in enumerate(clips):
+        found[clip.file] = blended(logits_of(encoder, material, clip), material.corpus.teacher[clip.file])
+        if number % 1000 == 0:
+            report({"clips": number, "of": len(clips)})
+    return found
+
+
+@torch.no_grad()
+def logits_of(encoder: NanoEncoder, material: Material, clip: Clip) -> NDArray[np.float32]:
+    """Logits (started windows, classes)."""
+    log_power = torch.from_numpy(np.asarray(material.store[clip.file], np.float32))
+    rows = []
+    for start in range(0, len(log_power), WINDOW):
+        part = log_power[start : start + WINDOW]
+        logits: Any = encoder(encoder.front_end.read(part[None])).clip_logits
+        rows.append(logits[0].float().numpy())
+    return np.stack(rows)
+
+
+def blended(logits: NDArray[np.float32], teacher: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean of logits, as probabilities; a window that the teacher did not judge is the encoder's alone."""
+    known = teacher[: len(logits)].clip(LEAST, 1 - LEAST)
+    mean = logits.copy()
+    mean[: len(known)] += TEACHER_SHARE * (np.log(known / (1 - known)) - logits[: len(known)])
+    return np.asarray(1 / (1 + np.exp(-mean)), np.float32)
+
+
+def _packed(targets: SoftTargets) -> bytes:
+    import io
+
+    file = io.BytesIO()
+    np.savez_compressed(file, **{name: rows.astype(np.float16) for name, rows in targets.items()})  # type: ignore[arg-type]
+    return file.getvalue()

@@ -35,11 +35,9 @@ from samcli.training.loop import Report, Trainer
 from samcli.training.losses import LossWeights, losses
 from samcli.training.nano.batches import Batch, BatchOptions, Sampler, SceneBatches
 from samcli.training.nano.corpus import Corpus
-from samcli.training.nano.lexicon import associations, single_sounds
-from samcli.training.nano.material import Material, prepare, without_teacher
+from samcli.training.nano.initial import FIRST_BLOCKS, associations, learn_statistics, load_trunk, single_sounds
+from samcli.training.nano.material import Material, compute_soft_targets, prepare
 from samcli.training.nano.settings import NanoRecipe
-from samcli.training.nano.soft_targets import compute_soft_targets
-from samcli.training.nano.trunk import FIRST_BLOCKS, learn_statistics, load_trunk
 from samcli.training.nano.words import Writer
 from samcli.training.stage import Outcome, Stage
 
@@ -65,8 +63,7 @@ def train_nano(
     recipe = recipe or NanoRecipe()
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
-    taught = corpus if recipe.teacher else without_teacher(corpus)
-    first = prepare(taught, features or out / "features", recipe.without)
+    first = prepare(corpus, features or out / "features", recipe.without, recipe.teacher)
     network, tokenizer = initial_network(out, recipe, trunk, start, ears)
     resumed = (out / "state" / SAVED).exists()
     if start is None and recipe.word_steps and not resumed:  # a training that goes on brings its own

@@ -63,11 +63,10 @@ class Dictation:
     def __init__(
         self, network: SpeechNetwork, store: FrameStore, utterances: Sequence[Utterance], recipe: SpeechRecipe
     ) -> None:
-        numbers = {name: number for number, name in enumerate(store.names)}
         codes = {symbol: code for code, symbol in enumerate(network.config.symbols, 1)}
-        heard = [utterance for utterance in utterances if utterance.file in numbers]
+        heard = [utterance for utterance in utterances if utterance.file in store]
         self.network, self.store, self.recipe = network, store, recipe
-        self.numbers = [numbers[utterance.file] for utterance in heard]
+        self.numbers = [store.places[utterance.file] for utterance in heard]
         self.texts = [[codes[symbol] for symbol in utterance.text] for utterance in heard]
         self.space, self.seed = codes[" "], recipe.loop.seed
         self.order = Shuffled(len(heard), self.seed)

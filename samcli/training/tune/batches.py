@@ -20,8 +20,8 @@ from samcli.audio.waves import resampled
 from samcli.text.prompts import Example, caption_example, question_example
 from samcli.text.tokenizer import Tokenizer
 from samcli.training.nano.corpus import Clip
+from samcli.training.nano.material import RATE, synthetic_clips
 from samcli.training.nano.mixer import BINS, FRAMES_PER_SECOND, FRAMES_PER_STEP, NATS_PER_DB, Mixer, MixOptions
-from samcli.training.nano.synthetic import RATE, synthetic_clips
 from samcli.training.nano.words import LONGEST, Row, Words, words_of
 from samcli.training.tune.recordings import Recording
 

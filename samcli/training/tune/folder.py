@@ -17,7 +17,7 @@ from samcli.checkpoints.format import kind_of, untied
 from samcli.errors import UsageError
 from samcli.models.lora import AdapterConfig
 from samcli.models.tuned import CONFIG, WEIGHTS, learned_state
-from samcli.training.model_folder import ModelFolder
+from samcli.training.folder import ModelFolder
 from samcli.training.tune.base import Base, TuneRecipe
 from samcli.training.tune.batches import Mel
 from samcli.training.tune.examine import Examined

@@ -34,8 +34,8 @@ from samcli.errors import InputError, UsageError
 from samcli.models.encoders.base import Encoder
 from samcli.models.interface import Encoding
 from samcli.models.tuned import encoder_of, vocabulary
+from samcli.training.folder import ModelFolder
 from samcli.training.loop import Report, Trainer
-from samcli.training.model_folder import ModelFolder
 from samcli.training.optimiser import Plateau
 from samcli.training.stage import LoopOptions, Outcome, Stage
 from samcli.training.tune.base import Base, Classes, TuneRecipe, cache_features, label_parameters, prepare, tune_losses

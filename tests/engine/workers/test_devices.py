@@ -146,11 +146,6 @@ def test_a_run_that_is_left_leaves_no_process(sounds: list[Input], tmp_path: Pat
         assert numbers and ends(numbers)
 
 
-def test_standard_input_is_for_one_process(sounds: list[Input]) -> None:
-    with DeviceWorkers(toy.toy_on, TWO) as workers, pytest.raises(UsageError, match="standard input"):
-        list(run("tag", [Input("-", "-", None, "stdin", source=object())], workers))
-
-
 @pytest.mark.parametrize(
     ("asked", "cards", "found"),
     [

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from samcli.engine.inputs.find import Input
-from samcli.engine.workers.lots import Lots
+from samcli.engine.workers.crew import Lots
+from samcli.errors import UsageError
 
 
 def lots(files: int, size: int = 1) -> Lots:
@@ -37,3 +40,9 @@ def test_a_lot_that_was_never_begun_is_nobodys_fault() -> None:
     lot = shared.take("a")
     shared.give_back(lot, False, "a")
     assert not shared.tried(lot[0]) and shared.take("a") == lot
+
+
+def test_standard_input_is_for_one_process() -> None:
+    shared = Lots([Input("-", "-", None, "stdin", source=object())], 1, None)
+    with pytest.raises(UsageError, match="standard input"):
+        shared.take("a")

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from samcli.errors import ModelError
+from samcli.evaluation.nano.held_back import LogitMap, fit_map, fold
 from samcli.evaluation.nano.left_out import calibration_error
-from samcli.evaluation.nano.score_map import LogitMap, fit_map, fold
 from samcli.models.encoders.dass import Dass, DassConfig
 from samcli.models.encoders.nano import NanoConfig, NanoEncoder
 from samcli.ssm.bidirectional import BidirectionalConfig

@@ -12,11 +12,12 @@ import pytest
 import torch
 
 from samcli.checkpoints.tiny import tiny_random
+from samcli.evaluation.figures import report_markdown, report_rows
 from samcli.evaluation.metrics.wording import names_any
 from samcli.evaluation.nano import dev_sounds
 from samcli.evaluation.nano.dev_sounds import DevSounds, corpus_of
 from samcli.evaluation.nano.quiz import quiz_of
-from samcli.evaluation.nano.suite import SuiteSize, measure, nano_figures, report_markdown, report_rows
+from samcli.evaluation.nano.suite import SuiteSize, measure, nano_figures
 from samcli.evaluation.nano.tags import cross_source_hits, everyday_hits, teacher_truth
 from samcli.evaluation.nano.targets import TARGETS
 from samcli.models.interface import Encoding, SpeakOptions

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from samcli.models.encoders.nano import NanoConfig, NanoEncoder
 from samcli.ssm.bidirectional import BidirectionalConfig
 from samcli.ssm.fast import kernels
-from samcli.training.nano.trunk import learn_statistics
+from samcli.training.nano.initial import learn_statistics
 
 SMALL = NanoConfig(
     trunk="tiny",

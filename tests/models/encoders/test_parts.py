@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from samcli.models.encoders.parts import BLOCK, Blocks, in_their_part, parts_of, without_empty
+from samcli.models.encoders.nano import BLOCK, Blocks, in_their_part, parts_of, without_empty
 
 
 def by_hand(x: Tensor) -> list[Tensor]:

@@ -10,12 +10,12 @@ import torch
 from samcli.checkpoints.loading import load_model
 from samcli.models.listener_state import SpeakingState, TagGuidedSpeaker, no_tags
 from samcli.ssm.bidirectional import BidirectionalConfig, BidirectionalMamba2
-from samcli.ssm.card.decoder import CardDecoder
+from samcli.ssm.fast.graphs import CardDecoder
 from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.model import LanguageModel
 from samcli.ssm.mamba import Mamba, MambaConfig
 from samcli.ssm.state import State, map_state
-from samcli.ssm.triton import choice, launching
+from samcli.ssm.triton import choice
 from tests.ssm.triton.cases import Chance, difference, plain
 
 pytest.importorskip("triton", reason="Triton is not installed: pip install '.[test-gpu]'")
@@ -30,9 +30,9 @@ def launches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         found.append(kernel.fn.__name__ if hasattr(kernel, "fn") else str(kernel))
         launch(kernel, grid, first, *arguments, **meta)
 
-    launch = launching.launch
-    from samcli.ssm.triton import first_order, norms, ssd, step, two_way
+    from samcli.ssm.triton import first_order, launching, norms, ssd, step, two_way
 
+    launch = launching.launch
     for module in (first_order, norms, ssd, step, two_way):
         monkeypatch.setattr(module, "launch", counted)
     return found
@@ -203,6 +203,8 @@ def test_the_first_launch_is_checked(device: str, monkeypatch: pytest.MonkeyPatc
 
 def test_kernels_launch_on_the_card_that_holds_the_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not on the current one: cuda:1 would read memory that is not there."""
+    from samcli.ssm.triton import launching
+
     entered: list[Any] = []
 
     class Current:

@@ -40,8 +40,8 @@ from samcli.training.distill.teacher import (
     teacher_labels,
     windows_of,
 )
+from samcli.training.folder import ModelFolder
 from samcli.training.frames import FrameStore, make_frames
-from samcli.training.model_folder import ModelFolder
 from samcli.training.optimiser import Pace
 from samcli.training.stage import LoopOptions
 from samcli.training.team import Team

@@ -12,9 +12,8 @@ from samcli.audio.front_end import EVEN_32K
 from samcli.text.tokenizer import train_tokenizer
 from samcli.training.nano.batches import BatchOptions, Sampler, SceneBatches
 from samcli.training.nano.corpus import Clip
-from samcli.training.nano.material import Material
+from samcli.training.nano.material import Material, synthetic_clips
 from samcli.training.nano.mixer import Mixer, MixOptions, smear
-from samcli.training.nano.synthetic import synthetic_clips
 from samcli.training.nano.words import WordOptions, Writer
 
 
@@ -52,7 +51,7 @@ def test_curated_clips_get_their_share(material: Material) -> None:
 
 def test_a_placed_sound_is_where_the_mixture_says(material: Material) -> None:
     bell = clip(material, "bell.wav")
-    mel = np.asarray(material.store[bell], np.float32)
+    mel = np.asarray(material.store[bell.file], np.float32)
     still = MixOptions(stretch=0, shift=0, equaliser=0, band_limit=0, room=0, coding=0, masks=0, narrow=0)
     for seed in range(20):
         mixture = Mixer(still, np.random.default_rng(seed)).scene([(bell, mel)], 500)
@@ -70,7 +69,7 @@ def test_a_placed_sound_is_where_the_mixture_says(material: Material) -> None:
 
 def test_a_masked_sound_weighs_little(material: Material) -> None:
     rain, bell = clip(material, "rain.wav"), clip(material, "bell.wav")
-    pair = [(c, np.asarray(material.store[c], np.float32)) for c in (rain, bell)]
+    pair = [(c, np.asarray(material.store[c.file], np.float32)) for c in (rain, bell)]
     still = MixOptions(
         stretch=0, shift=0, equaliser=0, band_limit=0, room=0, coding=0, in_turn=0, second_level_db=(-60.0, -60.0)
     )
@@ -80,7 +79,7 @@ def test_a_masked_sound_weighs_little(material: Material) -> None:
 
 def test_sounds_in_turn_do_not_overlap(material: Material) -> None:
     names = ("rain.wav", "bell.wav", "dog2.wav")
-    pair = [(c, np.asarray(material.store[c], np.float32)) for c in (clip(material, name) for name in names)]
+    pair = [(c, np.asarray(material.store[c.file], np.float32)) for c in (clip(material, name) for name in names)]
     for seed in range(20):
         mixture = Mixer(MixOptions(in_turn=1, room=0), np.random.default_rng(seed)).scene(pair, 500)
         ends = [max(end for _, end in sound.spans) for sound in mixture.placed]
@@ -129,7 +128,7 @@ def test_words_speak_of_what_is_sure(material: Material) -> None:
     assert scripts.kind(clip(material, "bell.wav")) is None  # a guess that the teacher does not confirm
     assert scripts.kind(clip(material, "talk.wav")).name == "speech"  # type: ignore[union-attr]  # the teacher is sure
     bell = clip(material, "bell.wav")
-    mixture = Mixer(MixOptions(), np.random.default_rng(0)).scene([(bell, np.asarray(material.store[bell]))], 500)
+    mixture = Mixer(MixOptions(), np.random.default_rng(0)).scene([(bell, np.asarray(material.store[bell.file]))], 500)
     words = writer.write([mixture], np.zeros((1, 527), np.float32), 5.0, Random(0))
     assert words is not None
     said = [tokenizer.decode(row[:length]) for row, length in zip(words.tokens.tolist(), words.lengths, strict=True)]
@@ -141,7 +140,7 @@ def test_word_rows_hold_prompt_text_and_end(material: Material) -> None:
     writer = Writer(tokenizer, material.scripts, WordOptions())
     dog = clip(material, "dog1.wav")
     mixtures = [
-        Mixer(MixOptions(), np.random.default_rng(s)).scene([(dog, np.asarray(material.store[dog]))], 500)
+        Mixer(MixOptions(), np.random.default_rng(s)).scene([(dog, np.asarray(material.store[dog.file]))], 500)
         for s in range(8)
     ]
     words = writer.write(mixtures, np.zeros((8, 527), np.float32), 5.0, Random(0))
@@ -159,7 +158,7 @@ def test_silence_is_heard_as_the_front_end_gives_it(material: Material) -> None:
     nothing = next(
         one
         for one in material.corpus.clips
-        if one.label == "silence" and float(np.asarray(material.store[one], np.float32).max()) < -20
+        if one.label == "silence" and float(np.asarray(material.store[one.file], np.float32).max()) < -20
     )
     batches = SceneBatches(material.corpus, material.store, BatchOptions(scenes_at_5_seconds=4))
     batches.sampler.draw = lambda rng: nothing  # type: ignore[method-assign]

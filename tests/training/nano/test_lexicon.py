@@ -10,7 +10,7 @@ from samcli.ssm.language.model import LanguageModel
 from samcli.text.tokenizer import train_tokenizer
 from samcli.training.language.random_scenes import random_sentences
 from samcli.training.nano.batches import BatchOptions, Sampler
-from samcli.training.nano.lexicon import associations, single_sounds
+from samcli.training.nano.initial import associations, single_sounds
 from samcli.training.nano.material import Material
 
 DOG, RAIN = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])

@@ -17,24 +17,23 @@ from safetensors.torch import save_file
 
 from samcli.checkpoints.loading import load_model
 from samcli.cli.train.app import NanoFlags, recipe_of
-from samcli.errors import ModelError
+from samcli.errors import InputError, ModelError
 from samcli.models.encoders.nano import NanoConfig
 from samcli.models.interface import SpeakOptions
 from samcli.models.sam import SamNetwork
 from samcli.ssm.bidirectional import BidirectionalConfig
 from samcli.text.labels import labels
-from samcli.training.nano import comparison, settings, soft_targets
+from samcli.training.nano import comparison, settings
 from samcli.training.nano import material as material_module
 from samcli.training.nano import recipe as nano
 from samcli.training.nano.batches import BatchOptions
 from samcli.training.nano.corpus import Corpus
-from samcli.training.nano.lexicon import single_sounds
-from samcli.training.nano.material import Material, without_teacher
+from samcli.training.nano.initial import single_sounds
+from samcli.training.nano.material import Material, synthetic_clips, without_teacher
 from samcli.training.nano.recipe import load_trained, train_nano
 from samcli.training.nano.release import attribution, card, release
 from samcli.training.nano.settings import NANO_LOOP, VARIANTS, NanoPace, NanoRecipe, bigger
-from samcli.training.nano.synthetic import synthetic_clips
-from tests.training.nano.test_trunk import published
+from tests.training.nano.test_initial import published
 
 TINY = NanoRecipe(
     encoder=NanoConfig(
@@ -97,9 +96,9 @@ def test_stopped_in_every_stage_it_ends_as_an_undisturbed_one(
     corpus: Corpus, trained: tuple[SamNetwork, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts: list[str] = []
-    count_sounds, hear = single_sounds, soft_targets._all_soft_targets
+    count_sounds, hear = single_sounds, material_module._all_soft_targets
     monkeypatch.setattr(nano, "single_sounds", lambda *given: counts.append("lexicon") or count_sounds(*given))
-    monkeypatch.setattr(soft_targets, "_all_soft_targets", lambda *given: counts.append("opinions") or hear(*given))
+    monkeypatch.setattr(material_module, "_all_soft_targets", lambda *given: counts.append("opinions") or hear(*given))
     for step in (1, 3, 5, 7, 9):
         with pytest.raises(KeyboardInterrupt):
             train_nano(corpus, tmp_path, TINY, report=stopping_at(step))
@@ -154,11 +153,11 @@ def test_soft_targets_are_the_mean_of_encoder_and_teacher(
 ) -> None:
     network, work = trained
     lines: list[dict[str, Any]] = []
-    found = soft_targets.compute_soft_targets(nano.nano_of(network), material, tmp_path, lines.append)
+    found = material_module.compute_soft_targets(nano.nano_of(network), material, tmp_path, lines.append)
     clips = [clip for clip in material.corpus.split("train") if clip.source != "synthetic"]
     assert set(found) == {clip.file for clip in clips} and lines == [{"clips": 0, "of": len(clips)}]
     for clip in clips:
-        heard = torch.from_numpy(soft_targets.logits_of(nano.nano_of(network), material, clip)).double()
+        heard = torch.from_numpy(material_module.logits_of(nano.nano_of(network), material, clip)).double()
         teacher = torch.from_numpy(material.corpus.teacher[clip.file]).double().clamp(1e-4, 1 - 1e-4)
         wanted = (0.7 * heard + 0.3 * teacher.logit()).sigmoid()
         assert found[clip.file].dtype == np.float32
@@ -172,7 +171,7 @@ def test_soft_targets_are_the_mean_of_encoder_and_teacher(
     assert with_them.targets(dog)[with_them.targets.index["Dog"]] > 0.9, "a label counts as before"
     # A window that the teacher did not judge is the encoder's alone.
     logits = np.zeros((2, 3), np.float32)
-    assert np.allclose(soft_targets.blended(logits, np.full((1, 3), 0.9, np.float32))[1], 0.5)
+    assert np.allclose(material_module.blended(logits, np.full((1, 3), 0.9, np.float32))[1], 0.5)
 
 
 @pytest.mark.parametrize("size", ["small", "base"])
@@ -219,7 +218,7 @@ def test_words_alone_are_learned_with_the_ears_of_another(
 def test_ears_of_mambaout_learn_and_are_saved(corpus: Corpus, tmp_path: Path) -> None:
     recipe = VARIANTS["mambaout"](replace(TINY, read_steps=0, word_steps=0))
     network = train_nano(corpus, tmp_path / "work", recipe, features=tmp_path / "features")
-    assert (tmp_path / "features/mel.npy").exists() and not (tmp_path / "work/features").exists()
+    assert (tmp_path / "features/frames.f16").exists() and not (tmp_path / "work/features").exists()
     release(network.encoder, None, tmp_path / "model")
     model = load_model(str(tmp_path / "model"), device="cpu")
     waves, lengths = torch.randn(1, 48_000) * 0.1, torch.tensor([48_000])
@@ -231,8 +230,21 @@ def test_ears_of_mambaout_learn_and_are_saved(corpus: Corpus, tmp_path: Path) ->
 
 def test_features_of_a_corpus_that_grew_are_made_again(corpus: Corpus, tmp_path: Path) -> None:
     few, more = (replace(corpus, clips=corpus.clips[:count]) for count in (1, 2))
-    assert corpus.clips[1] not in nano.prepare(few, tmp_path).store
-    assert all(clip in nano.prepare(more, tmp_path).store for clip in more.clips)
+    assert corpus.clips[1].file not in nano.prepare(few, tmp_path).store
+    assert all(clip.file in nano.prepare(more, tmp_path).store for clip in more.clips)
+
+
+def test_a_clip_that_cannot_be_read_ends_it_until_it_is_there(corpus: Corpus, tmp_path: Path) -> None:
+    lost = replace(corpus, folder=tmp_path / "corpus", clips=corpus.clips[:2])
+    here, missing = (lost.folder / clip.file for clip in lost.clips)
+    for place in (here, missing):
+        place.parent.mkdir(parents=True, exist_ok=True)
+    here.symlink_to(corpus.folder / lost.clips[0].file)
+    with pytest.raises(InputError, match="is not there"):
+        material_module.frames_of(lost, [], tmp_path / "cache")
+    missing.symlink_to(corpus.folder / lost.clips[1].file)
+    store = material_module.frames_of(lost, [], tmp_path / "cache")
+    assert store.names == [clip.file for clip in lost.clips] and not store.skipped
 
 
 def test_tags_alone_make_a_tagger(corpus: Corpus, tmp_path: Path) -> None:
@@ -309,7 +321,8 @@ def test_one_command_makes_a_model_of_each_variant(corpus_folder: Path, tmp_path
     done = here(*command, "--variant", ",".join(names))
     assert done.returncode == 0, done.stderr
     assert done.stdout.decode() == "".join(f"out/{name}/model\n" for name in names)
-    assert [path.name for path in (tmp_path / "out").rglob("mel.npy")] == ["mel.npy"], "features are computed once"
+    stores = list((tmp_path / "out").rglob("frames.f16"))
+    assert len(stores) == 1, "frames are computed once"
     header, _, *rows = (tmp_path / "out/variants.md").read_text().splitlines()
     assert [row.split(" | ")[0] for row in rows] == [f"| {name}" for name in names]
     assert len({row.count("|") for row in (header, *rows)}) == 1

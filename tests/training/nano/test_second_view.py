@@ -10,10 +10,9 @@ import torch
 
 from samcli.audio.mel32 import SAMPLE_RATE, mel_power
 from samcli.training.losses import agreement_loss
-from samcli.training.nano.batches import BatchOptions, SceneBatches
+from samcli.training.nano.batches import NOISE_BELOW_DB, BatchOptions, SceneBatches, noise_below, second_view
 from samcli.training.nano.material import Material
 from samcli.training.nano.mixer import _SLOPES, BINS, _colours
-from samcli.training.nano.second_view import NOISE_BELOW_DB, noise_below, second_view
 
 
 def burst(frames: int = 400) -> np.ndarray:

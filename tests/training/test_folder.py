@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from samcli.errors import UsageError
-from samcli.training.model_folder import ModelFolder
+from samcli.training.folder import ModelFolder
 
 SETTINGS = {"size": "tiny", "loop": {"batch": 4, "seed": 0}}
 

@@ -10,7 +10,7 @@ must see the same paths.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,16 +19,81 @@ from samcli.engine.inputs.decode_ahead import Job
 from samcli.engine.inputs.find import Input
 from samcli.engine.journal import Journal
 from samcli.engine.options import RunOptions, RunReport
-from samcli.engine.ray.crew import RayCrew
+from samcli.engine.segments import Done
 from samcli.engine.task import Task
-from samcli.engine.workers.crew import Workers
-from samcli.engine.workers.lots import Lots
+from samcli.engine.workers.crew import Crew, Lots, Workers
 from samcli.errors import ModelError, UsageError
 from samcli.models.facts import ModelFacts
 from samcli.records import Record
 
 if TYPE_CHECKING:
     from samcli.models.interface import SoundModel
+
+
+MOST_DEATHS = 3  # workers that may die one after the other before they have finished anything
+
+
+class RayCrew(Crew):
+    def __init__(self, source: RayWorkers, task: Task, options: RunOptions, report: RunReport, lots: Lots) -> None:
+        super().__init__(source.about, task, options, report, lots)
+        self.source = source
+        self._workers: list[Any] = []
+        self._heard, self._deaths = 0, 0
+        problems = source.ray.exceptions
+        self._fatal = (
+            problems.RayActorError,
+            problems.WorkerCrashedError,
+            problems.NodeDiedError,
+            problems.ObjectLostError,
+            problems.OutOfMemoryError,
+        )
+
+    def kill_all(self) -> None:
+        for worker in list(self._workers):
+            self.source.ray.kill(worker)
+
+    def look_after(self, name: str) -> None:
+        lots, worker = self.lots, None
+        try:
+            while lot := lots.take(name):
+                if worker is None:
+                    worker = self.source.start_worker()
+                    self._workers.append(worker)
+                left, died = self._hear(worker, lot)
+                if lots.stopped:
+                    break
+                if died:
+                    self._kill(worker)
+                    worker = None
+                for job in lots.give_back(left, died, name):
+                    self.results.put(self.crashed(job))
+        finally:
+            if worker is not None and not lots.stopped:
+                self._kill(worker)  # its place may be wanted by one that still waits for room
+
+    def _hear(self, worker: Any, lot: list[Job]) -> tuple[list[Job], bool]:
+        """Have a worker hear a lot. Returns what it did not finish, and whether it died."""
+        left = dict(enumerate(lot))
+        try:
+            answers = worker.hear.options(num_returns="streaming").remote(self.task, lot, self.options)
+            for answer in answers:
+                place, records, seconds = self.source.ray.get(answer)
+                self.report.audio_seconds += seconds
+                self._heard += 1
+                self.results.put(Done(left.pop(place), records))
+        except self._fatal as error:
+            self._deaths += 1
+            if not self._heard and self._deaths >= MOST_DEATHS:
+                raise ModelError(f"Workers die before they have heard anything: {error}") from None
+            return list(left.values()), True
+        except self.source.ray.exceptions.RayTaskError as error:
+            raise error.cause if isinstance(error.cause, Exception) else error from None
+        return list(left.values()), False
+
+    def _kill(self, worker: Any) -> None:
+        self._workers.remove(worker)
+        self.source.ray.kill(worker)
+
 
 MOST_IN_LOT = 256  # files: enough for full batches, little enough to spread and to repeat
 LOTS_PER_WORKER = 8  # of a run whose length is known, so that the last ones end together
@@ -141,24 +206,13 @@ class RayWorkers(Workers):
         room = there.get("GPU", 0) / self.gpus if self.gpus else there.get("CPU", 1)
         return max(1, int(room))
 
-    def run(
-        self,
-        task: Task,
-        inputs: Iterable[Input],
-        options: RunOptions,
-        *,
-        journal: Journal | None = None,
-        report: RunReport | None = None,
-    ) -> Iterator[Record]:
-        from samcli.engine.run import ordered_records
-
-        report = report if report is not None else RunReport()
-        report.files_total = len(inputs) if isinstance(inputs, Sized) else None
+    def crew(
+        self, task: Task, inputs: Iterable[Input], options: RunOptions, journal: Journal | None, report: RunReport
+    ) -> tuple[Crew, Sequence[str]]:
         workers = self.size()
         lot = MOST_IN_LOT
         if report.files_total is not None:
             lot = max(1, min(MOST_IN_LOT, report.files_total // (workers * LOTS_PER_WORKER)))
         crew = RayCrew(self, task, options, report, Lots(inputs, lot, journal))
         self._runs.append(crew)
-        names = [f"worker-{number}" for number in range(workers)]
-        return ordered_records(crew.finished(names), options, journal, report)
+        return crew, [f"worker-{number}" for number in range(workers)]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from samcli.ssm.card import beams as card
+from samcli.ssm.fast import beams as card
 from samcli.ssm.language import generation as beams
 from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.generation import GenerationOptions

@@ -13,14 +13,14 @@ import pytest
 import torch
 from torch import nn
 
-from samcli.training.second_core import SecondCore
+from samcli.training.team import SecondCore
 from tests.conftest import ROOT
 
 TRAINING = """
 import itertools, os, signal, sys, time
 sys.path.insert(0, {root!r})
 import torch
-from samcli.training.second_core import SecondCore
+from samcli.training.team import SecondCore
 
 def gradient(network, batch):
     network(torch.ones(1, 2)).sum().backward()

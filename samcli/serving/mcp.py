@@ -23,7 +23,7 @@ from samcli.serving.sounds import Roots
 
 if TYPE_CHECKING:
     from samcli.models.interface import SoundModel
-    from samcli.serving.mcp.ears import Ears
+    from samcli.serving.ears import Ears
 
 INSTRUCTIONS = """\
 These tools hear sound files on this machine: everyday sounds, animals, machines, weather, alarms, music and speech as a
@@ -71,7 +71,7 @@ def waking(load: Callable[[], SoundModel], most: int) -> Iterator[Future[Ears]]:
 def _wake(load: Callable[[], SoundModel], most: int, ready: Future[Ears], over: threading.Event) -> None:
     try:
         from samcli.serving.desk import Desk
-        from samcli.serving.mcp.ears import Ears
+        from samcli.serving.ears import Ears
 
         with Desk(load(), most) as desk:
             ready.set_result(Ears(desk))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from samcli.engine.inputs.find import Input
 from samcli.engine.options import RunOptions
 from samcli.errors import InputError, UsageError
 from samcli.records import Record
@@ -20,6 +21,8 @@ Told = Callable[[float], Awaitable[None]]  # how much is done, 0 to 1
 LOOK_SECONDS = 0.5  # between two looks at the progress
 MOST_EVENTS = 200
 MOST_TAGS = 10
+# A spectrogram: samples a second, seconds at most, and how large its points are at least.
+RATE, MOST_SECONDS, TIMES_TALLER, LEAST_WIDTH = 16_000, 60.0, 7, 480
 
 
 async def heard(orders: Sequence[Order], told: Told) -> list[list[Record]]:
@@ -156,16 +159,32 @@ class Ears:
         ]
 
     async def spectrogram(self, roots: Roots, path: str, start: float, seconds: float) -> bytes:
-        from samcli.serving.mcp.picture import picture
-
         item = roots.open(path)
         try:
-            return await asyncio.to_thread(picture, item, start, seconds)
+            return await asyncio.to_thread(_drawn, item, start, min(seconds, MOST_SECONDS))
         except asyncio.CancelledError:
             item.source.stop()
             raise
         finally:
             item.source.close()
+
+
+def _drawn(item: Input, start: float, seconds: float) -> bytes:
+    """A picture of a stretch, large enough to be looked at."""
+    from samcli.engine.inputs.sources import input_error, open_input
+    from samcli.report.picture import FRAMES_PER_SECOND, Picture, coloured, png, stretch
+
+    picture = Picture(RATE)
+    try:
+        with open_input(item, RATE) as reader:
+            wave, lasts = stretch(reader, RATE, start, start + seconds)
+    except Exception as error:
+        raise input_error(error, item) from error
+    if len(wave) < RATE // FRAMES_PER_SECOND:
+        raise InputError(f"{item.display!r} holds no sound from {start:g} s on; it lasts {lasts:.2f} s.", "empty")
+    picture.add(wave)
+    pixels = coloured(picture.levels())
+    return png(pixels.repeat(TIMES_TALLER, axis=0).repeat(-(-LEAST_WIDTH // pixels.shape[1]), axis=1))
 
 
 def _inside(roots: Roots, path: str) -> bool:

@@ -19,7 +19,7 @@ from toy import Deadly, Fragile, Signed, Toy, no_model
 from samcli.engine.inputs.find import Input, find_inputs
 from samcli.engine.journal import Journal, fingerprint
 from samcli.engine.options import RunOptions, RunReport
-from samcli.engine.ray.engine import RayWorkers
+from samcli.engine.workers.ray import RayWorkers
 from samcli.errors import ModelError, UsageError
 from samcli.records import Record
 from samcli.tasks.run import run

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from samcli.errors import ModelError
 from samcli.models.encoders.mobilenet import MN04
 from samcli.models.encoders.nano import NanoConfig, NanoEncoder
-from samcli.training.nano.trunk import load_trunk
+from samcli.training.nano.initial import load_trunk
 
 
 def published(seed: int = 0) -> dict[str, Tensor]:

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from samcli.ssm.card import graphs
-from samcli.ssm.card.graphs import Captures
+from samcli.ssm.fast import graphs
+from samcli.ssm.fast.graphs import Captures
 from samcli.ssm.language.blocks import LanguageConfig
 from samcli.ssm.language.model import LanguageModel
 from samcli.ssm.state import State, map_state

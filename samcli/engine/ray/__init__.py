@@ -1,1 +1,0 @@
-"""The same run on the machines of a Ray cluster."""
