@@ -49,7 +49,7 @@ def how_often(facts: Facts, sound: Sound) -> Answer:
         return said(f"{start}, {between(sound.start, sound.end)}", facts, sound)
     every = seconds / sound.count
     pace = (
-        f"about every {lasting(round(1000 * every))}"
+        f"about every {lasting(round(1000 * every)).removeprefix('1 ')}"
         if every >= 2
         else f"about {how_many(round(60 / every))} times a minute"
     )

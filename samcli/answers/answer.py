@@ -125,7 +125,7 @@ def answer(facts: Facts, questions: tuple[Question, ...]) -> Answer:
     for one in found:
         if texts and (joined := _joined(texts[-1], one.text)):
             texts[-1] = joined
-        elif one.text not in texts:
+        elif not (texts and texts[-1].lower().endswith(one.text.lower())):
             texts.append(one.text)
     evidence = dict.fromkeys(event for one in found for event in one.evidence)
     ordered = sorted(list(evidence)[:MOST_EVIDENCE], key=lambda event: (event.start, event.label))

@@ -139,7 +139,7 @@ def manner(sound: Sound, facts: Facts) -> str:
     count = sound.count
     if sound.lasts or count < 2:
         return ""
-    return f" {often(count)}" if count <= EXACT else " several times" if count < 8 else " again and again"
+    return f" {often(count)}" if count <= EXACT else " several times" if count < 8 else " many times"
 
 
 def _loudness(sound: Sound) -> str:

@@ -183,6 +183,10 @@ def test_two_questions_about_one_sound_are_one_sentence(street: Facts, intents: 
     assert answer(street, tuple(Question(intent, (DOG,)) for intent in intents)).text == text
 
 
+def test_nothing_is_said_twice(street: Facts) -> None:
+    assert answer(street, (Question("present", (CAT,)), Question("often", (CAT,)))).text == "No, no cat is heard."
+
+
 def test_a_number_in_a_question_is_checked(street: Facts) -> None:
     for number, text in (("twice", "No, a dog barks three times."), ("three times", "Yes, a dog barks three times.")):
         assert answer(street, (Question("present", (DOG,), text=f"did a dog bark {number} ?"),)).text == text
