@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from samcli.answers.facts import Facts, Sound
+from samcli.answers.facts import Facts, Sound, kept_within
 from samcli.answers.moments import by_name, found, in_order, of_one
 from samcli.answers.phrases import Answer, Answerer, between, clock, how_many, lasting, listed, often, percent, said
 from samcli.answers.telling import sounds_to_tell
@@ -23,10 +23,20 @@ def count(facts: Facts, question: Question) -> Answer:
             if nothing.text.startswith("No ")
             else nothing
         )
-    number = often(sound.count)
+    number, where = often(sound.count), ""
+    if question.span is not None:
+        start, end = (round(1000 * edge) for edge in question.span.within(facts.duration / 1000))
+        if not sound.account.complete:
+            return said(
+                f"{sound.named.noun} {_are(sound)} heard {number} in all; how often then is not known", facts, sound
+            )
+        inside = len(kept_within(sound.account, start, end))
+        if not inside:
+            return said(f"not once {between(start, end)}")
+        number, where = often(inside), f" {between(start, end)}"
     if sound.said.counted:
-        return said(f"{sound.said.present} {number}", facts, sound)
-    return said(f"{sound.named.noun} {_are(sound)} heard {number}", facts, sound)
+        return said(f"{sound.said.present} {number}{where}", facts, sound)
+    return said(f"{sound.named.noun} {_are(sound)} heard {number}{where}", facts, sound)
 
 
 @of_one
@@ -39,7 +49,7 @@ def how_often(facts: Facts, sound: Sound) -> Answer:
         return said(f"{start}, {between(sound.start, sound.end)}", facts, sound)
     every = seconds / sound.count
     pace = (
-        f"about every {lasting(round(1000 * every))}"
+        f"about every {lasting(round(1000 * every)).removeprefix('1 ')}"
         if every >= 2
         else f"about {how_many(round(60 / every))} times a minute"
     )
@@ -84,12 +94,12 @@ def rare(facts: Facts, question: Question) -> Answer:
     if not sounds:
         return NOTHING
     once = [sound for sound in sounds if sound.count == 1 and sound.share < 0.5]
+    if len(once) == 1:
+        return said(f"{once[0].said.present} once, {between(once[0].start, once[0].end)}", facts, once[0])
     if once:
-        parts = [
-            f"{sound.said.present} {'once, ' if not place else ''}at {clock(sound.start)}"
-            for place, sound in enumerate(once[:4])
-        ]
-        return said(listed(parts), facts, *once[:4])
+        once = sorted(once[:4], key=lambda sound: sound.start)
+        parts = [f"{sound.said.noun} (at {clock(sound.start)})" for sound in once]
+        return said(f"heard once each: {listed(parts)}", facts, *once)
     sound = min(sounds, key=lambda one: (one.count, one.account.total))
     return said(
         f"nothing is heard only once; the rarest is {sound.named.noun}, heard {often(sound.count)}", facts, sound
@@ -101,7 +111,7 @@ def loudest(facts: Facts, question: Question) -> Answer:
     if not sounds:
         return NOTHING
     sound = max(sounds, key=lambda one: (one.level, one.score))
-    return said(f"the loudest is {sound.named.noun}, {_when_loudest(sound)}", facts, sound)
+    return said(f"the loudest sound is {sound.named.noun}, {_when_loudest(sound)}", facts, sound)
 
 
 def loudest_at(facts: Facts, question: Question) -> Answer:
@@ -128,8 +138,9 @@ def loud(facts: Facts, sound: Sound) -> Answer:
     below = facts.digest.level.highest / 10 - sound.level
     word = "loud" if sound.level > -20 else "quiet" if sound.level < -40 else "neither loud nor quiet"
     beside = "the loudest there is" if below < 1 else f"{below:.0f} dB below the loudest"
+    are = "are" if sound.said.nouns else "is"
     return said(
-        f"{sound.said.known()} {_are(sound)} {word}: {sound.level:.0f} dB of full scale at most, {beside}", facts, sound
+        f"{sound.said.known()} {are} {word}: {sound.level:.0f} dB of full scale at most, {beside}", facts, sound
     )
 
 
@@ -138,14 +149,20 @@ def more(facts: Facts, question: Question) -> Answer:
     if isinstance(pair, Answer):
         return pair
     one, other = pair
+    by_length = "long" in question.text or "time" in question.text
     by_count = "often" in question.text or "frequent" in question.text or "how many" in question.text
+    by_count = by_count or (one.said.counted and other.said.counted and not by_length)
     a, b = (one.count, other.count) if by_count else (one.account.total, other.account.total)
-    names = one.named.noun, other.named.noun
     amounts = (often(a), often(b)) if by_count else (lasting(a), lasting(b))
+    names = one.named.known(), other.named.known()
     if a == b or (not by_count and abs(a - b) < NEARLY * max(a, b)):
-        return said(f"about alike: {names[0]} {amounts[0]}, {names[1]} {amounts[1]}", facts, one, other)
+        how = "equally often" if by_count else "about as long"
+        each = f"{amounts[0]} each" if amounts[0] == amounts[1] else listed(amounts)
+        return said(f"{listed(names)} are heard {how}: {each}", facts, one, other)
     (most, least), (much, little) = ((names), (amounts)) if a > b else (names[::-1], amounts[::-1])
-    return said(f"{most} more than {least}: {much} against {little}", facts, one, other)
+    are = "are" if (one if a > b else other).named.nouns else "is"
+    how = "more often" if by_count else "for longer"
+    return said(f"{most} {are} heard {how} than {least}: {much} against {little}", facts, one, other)
 
 
 def louder(facts: Facts, question: Question) -> Answer:

@@ -48,7 +48,7 @@ def every(facts: Facts, question: Question) -> Answer:
         times = (
             between(sound.start, sound.end)
             if sound.count == 1
-            else f"{often(sound.count)} from {clock(sound.start)} on"
+            else f"{often(sound.count)}, first at {clock(sound.start)}"
         )
         parts.append(f"{sound.said.noun} ({times})")
     return said(listed(parts), facts, *sounds[:LISTED])
@@ -120,11 +120,34 @@ ANSWERS: Mapping[str, Answerer] = {
 
 def answer(facts: Facts, questions: tuple[Question, ...]) -> Answer:
     """All questions of one text, answered in turn; what was said once is not said again."""
-    found = [answerers()[question.intent](facts, question) for question in questions]
-    texts = list(dict.fromkeys(one.text for one in found))
+    found = [answerers()[question.intent](facts, question) for question in without_told(questions)]
+    texts: list[str] = []
+    for one in found:
+        if texts and (joined := _joined(texts[-1], one.text)):
+            texts[-1] = joined
+        elif not (texts and texts[-1].lower().endswith(one.text.lower())):
+            texts.append(one.text)
     evidence = dict.fromkeys(event for one in found for event in one.evidence)
     ordered = sorted(list(evidence)[:MOST_EVIDENCE], key=lambda event: (event.start, event.label))
     return Answer(" ".join(texts), tuple(ordered))
+
+
+def without_told(questions: tuple[Question, ...]) -> list[Question]:
+    """Without a question that the next answers too: when a sound is heard tells how many times."""
+    following = [*questions[1:], None]
+    return [
+        one
+        for one, later in zip(questions, following, strict=True)
+        if not (later and one.intent in ("count", "often") and later.intent == "when" and one.asked == later.asked)
+    ]
+
+
+def _joined(text: str, later: str) -> str:
+    """ "Yes, a dog barks." and "A dog barks twice." in one sentence; nothing where they are not of one kind."""
+    clause = text.removeprefix("Yes, ").rstrip(".")
+    if text.startswith("Yes, ") and later[1:].startswith(f"{clause[1:]} "):
+        return f"Yes, {later[:1].lower()}{later[1:]}"
+    return ""
 
 
 def answerers() -> Mapping[str, Answerer]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from zlib import crc32
 
 from samcli.answers.facts import LONG, Evidence, Facts, Sound, amount_within, overlap
-from samcli.answers.phrases import capital, clock, listed, often
-from samcli.answers.telling import MAIN, guesses, sounds_to_tell
+from samcli.answers.phrases import between, capital, clock, listed, often, series
+from samcli.answers.telling import MAIN, guesses, rival, sounds_to_tell
 from samcli.text import inflection
 from samcli.text.sayings import ONCE
 
 MOST_SHORT, MOST_LONG = 4, 8  # sounds that are told
 MOST_MAIN = 6  # of the main ones
 FILLS = 0.5
+SHOWN = 4  # times of one sound that are listed
 MOST_PLACED, PLACED = 2, 0.6  # main sounds of which is told when: those of a part of the time
 THROUGHOUT = 0.85
 ALIKE = 0.8  # of the likeliest guess: another that is told beside it
@@ -32,6 +33,7 @@ LOUD_DB, SOFT_DB = -8.0, -36.0
 BRIEF = 1000  # milliseconds
 IN_PARTS = 3000  # milliseconds of a recording that has a beginning, a middle and an end
 SHORT = 15  # tenths of a second
+EXACT = 5  # times that are told by their number
 TREND_DB = 6.0  # between the halves of a sound that grows or fades
 
 
@@ -79,16 +81,18 @@ def _shortness(tenths: int) -> str:
 def sentence(facts: Facts, sounds: Sequence[Sound]) -> str:
     """One sentence of a few sounds, in the order in which they begin."""
     pick = picker(facts)
+    rivals = {sound.label: other for sound in sounds if (other := rival(facts, sound, sounds))}
     if len(sounds) == 1:
-        return capital(_lone(sounds[0], facts, pick)) + "."
+        text = _either(sounds[0], rivals, facts) or _lone(sounds[0], facts, pick)
+        return capital(text) + "."
     behind = [sound for sound in sounds if sound.lasts and sound.share >= THROUGHOUT]
     front = [sound for sound in sounds if sound not in behind]
     if not front:
         front, behind = behind[:1], behind[1:]
-    clauses = [clause(front[0], facts, pick)]
+    clauses = [_either(front[0], rivals, facts) or clause(front[0], facts, pick)]
     for before, sound in pairwise(front):
         joint = overlap(sound.account, before.account) >= TOGETHER
-        clauses.append((" while " if joint else LATER) + clause(sound, facts, pick))
+        clauses.append((" while " if joint else LATER) + (_either(sound, rivals, facts) or clause(sound, facts, pick)))
     text = _chain(clauses, pick)
     if behind:
         text = _against(text, behind, pick)
@@ -103,15 +107,26 @@ def _lone(sound: Sound, facts: Facts, pick: Picker) -> str:
     deed = pick(said.deeds)
     present = f"{said.who} {inflection.present(deed, said.many)}"
     going = f"{said.who} {inflection.progressive(deed, said.many)}"
+    if said_how:
+        return f"{present}{said_how}{f',{loudness}' if loudness else ''}{placed}"
     told_as = pick((present, going, NOUN) if said.shape != ONCE else (present, present, NOUN))
-    if told_as is NOUN and not said_how:
+    if told_as is NOUN:
         are = "are" if said.nouns else "is"
         frames = (f"{said.noun} can be heard", f"{said.noun} {are} heard", f"one hears {said.noun}")
         return pick(frames) + placed
-    if loudness and placed:
-        placed = pick(("", placed))  # one of both: more would be a list, not a sentence
-        loudness = "" if placed else loudness
-    return f"{present if told_as is NOUN else told_as}{loudness}{said_how}{placed}"
+    # How loud it is and how that changes would be a list, not a sentence.
+    return f"{told_as}{'' if placed.startswith(',') else loudness}{placed}"
+
+
+def _either(sound: Sound, rivals: Mapping[str, Sound], facts: Facts) -> str:
+    """A clause of two names, where the second is nearly as likely: "a cello or a double bass plays"."""
+    other = rivals.get(sound.label)
+    if other is None:
+        return ""
+    one, two = sound.said, other.said
+    if one.deeds[0] == two.deeds[0] and one.many == two.many:
+        return f"{one.who} or {two.present}{manner(sound, facts)}"
+    return f"{one.present} or {two.present}"
 
 
 def clause(sound: Sound, facts: Facts, pick: Picker) -> str:
@@ -124,11 +139,7 @@ def manner(sound: Sound, facts: Facts) -> str:
     count = sound.count
     if sound.lasts or count < 2:
         return ""
-    if count == 2:
-        return " twice"
-    if count == 3:
-        return " three times"
-    return " several times" if count < 8 else " again and again"
+    return f" {often(count)}" if count <= EXACT else " several times" if count < 8 else " many times"
 
 
 def _loudness(sound: Sound) -> str:
@@ -209,15 +220,21 @@ def paragraph(facts: Facts, sounds: Sequence[Sound]) -> str:
     main = sorted((s for s in sounds if s.share >= MAIN), key=lambda sound: -sound.share)
     rest = sorted((s for s in sounds if s.share < MAIN), key=lambda sound: sound.start)
     sentences = []
-    if main:
+    placed = [sound for sound in main if sound.end - sound.start < PLACED * facts.duration]
+    if len(main) == 1 and placed:
+        sentences.append(f"{main[0].said.present} {_stretch(main[0])}")
+    elif main:
         sentences.append(_mainly(main, pick))
-        placed = [sound for sound in main if sound.end - sound.start < PLACED * facts.duration]
         sentences += [_where(sound) for sound in placed[:MOST_PLACED]]
-    now_and_then = [sound for sound in rest if sound.count > 1]
+    scattered = [sound for sound in rest if _scattered(sound, facts)]
+    repeated = [sound for sound in rest if sound.count > 1 and sound not in scattered]
+    if scattered:
+        parts = [f"{sound.said.present} (first at {clock(sound.start)})" for sound in scattered]
+        sentences.append(f"now and then, {series(parts)}")
+    sentences += [_repeated(sound) for sound in repeated]
     once = [sound for sound in rest if sound.count <= 1]
-    sentences += [_now_and_then(sound, facts) for sound in now_and_then]
     if once:
-        sentences.append(_once(once, pick))
+        sentences.append(series([_once(sound, alone=len(once) == 1) for sound in once]))
     return " ".join(capital(text) + "." for text in sentences)
 
 
@@ -227,52 +244,51 @@ def _mainly(main: Sequence[Sound], pick: Picker) -> str:
     most = [sound for sound in main[:MOST_MAIN] if sound.share >= FILLS]
     rest = clauses[len(most) :]
     if not most:
-        return f"{pick(('above all', 'for part of the time'))} {listed(clauses)}"
+        return f"{pick(('for part of the time', 'at times'))}, {series(clauses)}"
+    text = series(clauses[: len(most)])
     if main[0].share >= THROUGHOUT:
-        text = f"{listed(clauses[: len(most)])} {pick(('throughout', 'from beginning to end', 'nearly all the time'))}"
+        text = f"{text} {pick(('throughout', 'from beginning to end', 'nearly all the time'))}"
     else:
-        text = f"{pick(('most of the time', 'mostly'))} {listed(clauses[: len(most)])}"
-    return f"{text}, and for part of the time {listed(rest)}" if rest else text
+        text = f"{pick(('most of the time', 'for the most part'))}, {text}"
+    return f"{text}; for part of the time, {series(rest)}" if rest else text
 
 
 def _where(sound: Sound) -> str:
     """In which part a main sound that does not fill the recording is heard."""
-    said = sound.said
-    subject = said.known()
+    return f"{sound.said.known()} {'are' if sound.said.nouns else 'is'} heard {_stretch(sound)}"
+
+
+def _stretch(sound: Sound) -> str:
+    """ "from 0:10 to 0:25", "on and off between 0:10 and 1:25" """
     if sound.count == 1:
-        event = sound.account.first[0]
-        return f"{subject} {'last' if said.nouns else 'lasts'} from {clock(event.start)} to {clock(event.end)}"
-    verb = "come and go" if said.nouns else "comes and goes"
-    return f"{subject} {verb} between {clock(sound.start)} and {clock(sound.end)}"
+        return between(sound.start, sound.end)
+    return f"on and off between {clock(sound.start)} and {clock(sound.end)}"
 
 
-def _now_and_then(sound: Sound, facts: Facts) -> str:
+def _scattered(sound: Sound, facts: Facts) -> bool:
+    """Whether it is heard many times, and all over the recording."""
+    account = sound.account
+    if sound.count <= EXACT or sound.end < 0.4 * facts.duration or sound.start > 0.6 * facts.duration:
+        return False
+    return 0.2 < amount_within(account, 0, facts.duration // 2) / max(1, account.total) < 0.8
+
+
+def _repeated(sound: Sound) -> str:
+    """What is heard a few times, or many times in one part: how often and when."""
     said, count = sound.said, sound.count
-    amount = often(count) if count <= 5 else "several times" if count < 12 else "again and again"
-    clause = (
-        f"{said.present} {amount}" if said.counted else f"{said.noun} {'are' if said.nouns else 'is'} heard {amount}"
-    )
-    if count == 2:
-        one, other = sound.account.first[0].start, sound.account.last[-1].start
-        return f"{clause}, at {clock(one)} and {clock(other)}"
-    half = facts.duration // 2
-    if sound.end < 0.4 * facts.duration or sound.start > 0.6 * facts.duration:
-        return f"{clause}, between {clock(sound.start)} and {clock(sound.end)}"
-    spread = amount_within(sound.account, 0, half)
-    if count > 5 and 0.2 < spread / max(1, sound.account.total) < 0.8:
-        return f"now and then {clause.removesuffix(' ' + amount)}, first at {clock(sound.start)}"
-    return f"{clause} between {clock(sound.start)} and {clock(sound.end)}"
+    stretch = f"between {clock(sound.start)} and {clock(sound.end)}"
+    starts = list(dict.fromkeys(clock(event.start) for event in sound.account.events))
+    shown = sound.account.complete and len(starts) <= SHOWN
+    if not said.counted:
+        return f"{said.present} {f'at {listed(starts)}' if shown else f'on and off {stretch}'}"
+    amount = often(count) if count <= EXACT else "several times" if count < 12 else "many times"
+    return f"{said.present} {amount}{f', at {listed(starts)}' if shown else f' {stretch}'}"
 
 
-def _once(sounds: Sequence[Sound], pick: Picker) -> str:
-    parts = []
-    for place, sound in enumerate(sounds):
-        said = sound.said
-        clause = (
-            said.present if said.shape == ONCE or said.counted else f"{said.noun} {'are' if said.nouns else 'is'} heard"
-        )
-        parts.append(f"{clause} {'once, ' if place == 0 else ''}at {clock(sound.start)}")
-    return listed(parts)
+def _once(sound: Sound, alone: bool) -> str:
+    if not sound.said.counted:
+        return f"{sound.said.present} {between(sound.start, sound.end)}"
+    return f"{sound.said.present} {'once, ' if alone else ''}at {clock(sound.start)}"
 
 
 class Picker:

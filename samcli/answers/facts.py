@@ -119,7 +119,7 @@ class Facts:
         row = self.place[label]
         account = self.accounts.get(row)
         if account is None:
-            account = self.guessed(row) or (self.faintest(row) if presumed else None)
+            account = self.guessed(row) or self.faintest(row)
         return None if account is None else self._sound(label, row, account)
 
     def guessed(self, row: int) -> Account | None:
@@ -131,7 +131,7 @@ class Facts:
         return None if nearest is None else Account.of(nearest)
 
     def faintest(self, row: int) -> Account | None:
-        """Not even nearly heard: the moment that is most like it."""
+        """In no moment even nearly heard: the one that is most like it."""
         if self.digest.peaks is None:
             return None
         columns = self.rows.members[row]

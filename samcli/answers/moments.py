@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from samcli.answers.facts import Evidence, Facts, Sound, amount_within, overlap
+from samcli.answers.facts import MOST_EVIDENCE, Evidence, Facts, Sound, amount_within, overlap
 from samcli.answers.phrases import Answer, Answerer, between, clock, listed, missing, not_known, often, one_of, said
 from samcli.answers.presence import NO_SOUND_NAMED
 from samcli.answers.telling import guesses, sounds_to_tell
 from samcli.digest.events import Account, Event
 from samcli.digest.names import kin
 from samcli.questions.meaning import Name, Question
+from samcli.text import inflection
 
-SHOWN = 8  # times that are listed
+SHOWN = 12  # times that are listed
 NEAR = 500  # milliseconds within which two sounds begin together
 UNKNOWN = 0.2  # of a bin's silent time counts as distance
 
@@ -43,28 +44,40 @@ def by_name(facts: Facts, name: Name | None, presumed: bool = False) -> tuple[So
 
 @of_one
 def when(facts: Facts, sound: Sound) -> Answer:
-    verb = "begin" if sound.said.nouns else "begins"
-    more = f", the first of {sound.count} times" if sound.count > 1 else ""
-    if sound.said.counted:
-        return _event(facts, sound, f"{sound.said.present} at {clock(sound.start)}{more}", sound.account.first[0])
-    return _event(facts, sound, f"{sound.said.known()} {verb} at {clock(sound.start)}{more}", sound.account.first[0])
+    """Every beginning where there are a few, else the first and the last."""
+    account, own = sound.account, sound.said
+    first = account.first[0]
+    verb = "begin" if own.nouns else "begins"
+    lead = own.present if own.counted else f"{own.known()} {verb}"
+    if sound.count == 1 and not own.counted:
+        return _event(sound, f"{lead} at {clock(sound.start)}", first)
+    if account.complete and sound.count <= SHOWN:
+        starts = listed(list(dict.fromkeys(clock(event.start) for event in account.events)))
+        return _event(sound, f"{lead} {often(sound.count)}, at {starts}", *account.events[:MOST_EVIDENCE])
+    last = clock(account.last[-1].start)
+    return _event(sound, f"{lead} {often(sound.count)}, first at {clock(sound.start)} and last at {last}", first)
 
 
 @of_one
 def until(facts: Facts, sound: Sound) -> Answer:
     last = sound.account.last[-1]
     if last.end >= facts.duration - NEAR:
-        return _event(facts, sound, f"{sound.said.known()} can be heard to the end, at {clock(facts.duration)}", last)
+        return _event(sound, f"{sound.said.known()} can be heard to the end, at {clock(facts.duration)}", last)
+    if sound.said.counted:
+        once = "once" if sound.count == 1 else "for the last time"
+        return _event(sound, f"{sound.said.present} {once}, {between(last.start, last.end)}", last)
     verb = "end" if sound.said.nouns else "ends"
-    return _event(facts, sound, f"{sound.said.known()} {verb} at {clock(last.end)}", last)
+    return _event(sound, f"{sound.said.known()} {verb} at {clock(last.end)}", last)
 
 
 @of_one
 def times(facts: Facts, sound: Sound) -> Answer:
     events = sound.account.events
-    shown = [between(event.start, event.end).removeprefix("at ") for event in events[:SHOWN]]
+    shown = list(dict.fromkeys(between(event.start, event.end) for event in events))
     if sound.account.complete and len(events) <= SHOWN:
-        return said(f"{sound.said.present}: {listed(shown)}", facts, sound)
+        if all(one.startswith("at ") for one in shown):
+            shown = ["at " + listed([one.removeprefix("at ") for one in shown])]
+        return said(f"{sound.said.present} {listed(shown)}", facts, sound)
     first, last = clock(sound.start), clock(sound.account.last[-1].start)
     plain = listed([clock(event.start) for event in sorted(sound.account.plainest[:5])])
     return said(
@@ -72,9 +85,11 @@ def times(facts: Facts, sound: Sound) -> Answer:
     )
 
 
-def _event(facts: Facts, sound: Sound, text: str, event: Event) -> Answer:
+def _event(sound: Sound, text: str, *events: Event) -> Answer:
+    """A sentence that rests on these events."""
     label = sound.said.label
-    return said(text)._replace(evidence=(Evidence(label, round(event.score, 4), event.start / 1000, event.end / 1000),))
+    rests = (Evidence(label, round(event.score, 4), event.start / 1000, event.end / 1000) for event in events)
+    return said(text)._replace(evidence=tuple(rests))
 
 
 def in_order(facts: Facts) -> list[Sound]:
@@ -91,7 +106,7 @@ def first(facts: Facts, question: Question) -> Answer:
     if len(beginning) > 1:
         both = listed([sound.said.present for sound in beginning[:2]])
         return said(f"{both}, together from {clock(sounds[0].start)} on", facts, *beginning[:2])
-    return said(f"first {sounds[0].said.present}, at {clock(sounds[0].start)}", facts, sounds[0])
+    return said(f"{sounds[0].said.present} first, at {clock(sounds[0].start)}", facts, sounds[0])
 
 
 def last(facts: Facts, question: Question) -> Answer:
@@ -103,7 +118,7 @@ def last(facts: Facts, question: Question) -> Answer:
     closing = [sound for sound in sounds if sound.account.last[-1].end >= end - NEAR]
     latest = max(closing, key=lambda sound: sound.account.last[-1].start)
     start = latest.account.last[-1].start
-    return said(f"last {latest.said.present}, {between(start, latest.account.last[-1].end)}", facts, latest)
+    return said(f"{latest.said.present} last, {between(start, latest.account.last[-1].end)}", facts, latest)
 
 
 def before(facts: Facts, question: Question) -> Answer:
@@ -119,18 +134,38 @@ def _beside(facts: Facts, question: Question, later: bool) -> Answer:
     sound, nothing = by_name(facts, name, presumed=True)
     if sound is None:
         return nothing
-    word = "after" if later else "before"
+    others = [other for other in sounds_to_tell(facts) if not kin(other.label, sound.label)]
     neighbours = [
-        (distance, begin, other)
-        for other in sounds_to_tell(facts)
-        if not kin(other.label, sound.label)
-        for distance, begin in _distances(other.account, sound, later)
+        (distance, begin, other) for other in others for distance, begin in _distances(other.account, sound, later)
     ]
-    if not neighbours:
+    edge = sound.account.first[0].end if later else sound.start
+    around = [other for other in others if _goes_on(other, edge)]
+    _, begin, next_one = min(neighbours, key=lambda entry: entry[:2], default=(0, 0, None))
+    around = [other for other in around if other is not next_one]
+    word, how = ("after", "still") if later else ("before", "already")
+    known = f"{word} {sound.said.known()},"
+    if sound.score < facts.sureness.heard:
+        known += f" perhaps at {clock(sound.start)},"
+    going = listed([_going_on(other, how) for other in around[:2]])
+    then = f"{next_one.said.present}, at {clock(begin)}" if next_one else ""
+    if not going and not then:
         return said(f"nothing else can be made out {word} {sound.said.known()}", facts, sound)
-    _, begin, other = min(neighbours, key=lambda entry: entry[:2])
-    unsure = f" perhaps at {clock(sound.start)}," if sound.score < facts.sureness.heard else ""
-    return said(f"{word} {sound.said.known()},{unsure} {other.said.present}, at {clock(begin)}", facts, sound, other)
+    return said(f"{known} {'; '.join(filter(None, (then, going)))}", facts, sound, next_one, *around[:2])
+
+
+def _going_on(sound: Sound, how: str) -> str:
+    """ "a dog is still barking" """
+    said = sound.said
+    return f"{said.who} {'are' if said.many else 'is'} {how} {inflection.ongoing(said.deeds[0])}"
+
+
+def _goes_on(sound: Sound, at: int) -> bool:
+    """Whether it is heard on both sides of a moment; by bins where not all events are kept."""
+    if any(event.start < at - NEAR and event.end > at + NEAR for event in sound.account.events):
+        return True
+    width = sound.account.width
+    full = dict(sound.account.bins).get(at // width, 0) > (1 - UNKNOWN) * width
+    return not sound.account.complete and full
 
 
 def _distances(account: Account, sound: Sound, later: bool) -> Iterator[tuple[float, int]]:
@@ -161,13 +196,14 @@ def order(facts: Facts, question: Question) -> Answer:
     if other is None:
         return missed
     early, late = (one, other) if one.start <= other.start else (other, one)
-    open_ended = question.text.split()[:1] in (["which"], ["what"], ["who"])  # no yes or no answers these
+    words = question.text.split()
+    open_ended = words[:1] in (["which"], ["what"], ["who"]) or "or" in words  # no yes or no answers these
     if abs(one.start - other.start) <= NEAR:
         no = "" if open_ended else "no, "
         return said(f"{no}they begin together, at {clock(early.start)}", facts, one, other)
     lead = "yes" if early is one else "no"
     if open_ended:
-        text = f"first {early.said.present}, at {clock(early.start)}, then {late.said.present}, at {clock(late.start)}"
+        text = f"{early.said.present} first, at {clock(early.start)}, then {late.said.present}, at {clock(late.start)}"
         return said(text, facts, one, other)
     text = f"{lead}, {early.said.present} at {clock(early.start)}, and {late.said.present} at {clock(late.start)}"
     return said(text, facts, one, other)

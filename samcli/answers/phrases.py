@@ -62,6 +62,14 @@ def listed(items: Sequence[str], word: str = "and") -> str:
     return f"{', '.join(items[:-1])} {word} {items[-1]}"
 
 
+def series(clauses: Sequence[str]) -> str:
+    """ "a dog barks and rain falls"; clauses of which one has a comma, or more than two, are kept apart by commas"""
+    if len(clauses) < 2:
+        return "".join(clauses)
+    apart = len(clauses) > 2 or any("," in clause for clause in clauses)
+    return f"{', '.join(clauses[:-1])}{',' if apart else ''} and {clauses[-1]}"
+
+
 def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from samcli.answers.facts import Facts, Sound, kept_within
-from samcli.answers.phrases import Answer, Answerer, between, capital, listed, missing, not_known, one_of, said
+from samcli.answers.phrases import Answer, Answerer, between, capital, listed, missing, not_known, often, one_of, said
 from samcli.answers.telling import guesses, sounds_to_tell
 from samcli.digest.names import kin
 from samcli.questions.meaning import Question
@@ -15,6 +16,7 @@ from samcli.text.sayings import saying
 MOST_KINDS = 6  # that are listed
 # What people mean by a word, and the table of labels keeps apart.
 BESIDE = {"Animal": ("Livestock, farm animals, working animals", "Canidae, dogs, wolves", "Insect")}
+TIMES = re.compile(r"(?<!least )(?<!than )\b(?:once|twice|\w+ times)\b")  # "did it bark twice?"
 NO_SOUND_NAMED = "Please name the sound that you ask about."
 
 
@@ -39,6 +41,10 @@ def present(facts: Facts, question: Question) -> Answer:
         return said(f"no, {missing(label)}")
     if question.span is not None:
         return _present_within(facts, label, sound, question)
+    number = TIMES.search(question.text)
+    if number is not None and sound.said.counted:
+        fits = number[0] in (often(sound.count), f"{sound.count} times")
+        return said(f"{'yes' if fits else 'no'}, {sound.said.present} {often(sound.count)}", facts, sound)
     lead = "yes, " if sound.score >= facts.sureness.plainly else "yes, it seems that "
     return said(f"{lead}{sound.said.present}", facts, sound)
 

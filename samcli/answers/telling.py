@@ -6,6 +6,8 @@ the same moments the plainest is told; another only where it is sure by itself.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from samcli.answers.facts import LONG, Facts, Sound, overlap
@@ -20,6 +22,7 @@ NOISES = frozenset({"Pink noise", "White noise", "Noise", "Static", "Hum", "Main
 ROOM_DB = -45.0  # below it a noise is the room's or the microphone's own, which nobody would tell
 FAMILIES, LIKELY = ("Animal", "Vehicle"), 0.5  # told as a guess where some name under them is so likely
 BRIEF = 0.2  # of the longer one's time, below which the other is something that happens in it
+UNSURE, RIVAL = 0.6, 0.7  # a sound less likely than that is told with a rival name so much as likely as its own
 SAME = 0.5  # of the briefer one's time, from which two names may be one sound
 
 
@@ -43,6 +46,21 @@ def _same_moments(one: Sound, other: Sound) -> bool:
     """Whether two names may be one sound: heard together, and neither a mere moment of the other."""
     lengths = sorted((one.account.total, other.account.total))
     return lengths[0] >= BRIEF * lengths[1] and overlap(one.account, other.account) >= SAME
+
+
+def rival(facts: Facts, sound: Sound, told: Sequence[Sound]) -> Sound | None:
+    """Another name of the same moments that is nearly as likely, where the sound is not sure: a siren for a horn."""
+    if sound.score >= UNSURE:
+        return None
+    for label, chance in candidates(facts):
+        if chance < RIVAL * sound.score:
+            return None
+        if label in HEADINGS or any(kin(label, one.label) for one in told):
+            continue
+        other = named(facts, label, chance)
+        if other is not None and _same_moments(sound, other):
+            return other
+    return None
 
 
 def guesses(facts: Facts, most: int = 2) -> list[Sound]:

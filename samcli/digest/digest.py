@@ -76,7 +76,8 @@ class Level(NamedTuple):
 
 Scores = NDArray[np.float32]
 
-LOWER = 0.5  # of a threshold: an event goes on until its score falls below it
+# Narrower than the timeline's, which draws what is counted here: pauses between barks are short and shallow.
+LOWER = 0.75  # of a threshold: an event goes on until its score falls below it
 
 
 class Peaks(NamedTuple):

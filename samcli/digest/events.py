@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from heapq import nsmallest
 from typing import NamedTuple
 
-GAP = 500  # a shorter pause does not end an event
-LEAST = 250  # a shorter event is dropped
+GAP = 320  # a shorter pause does not end an event: of half a second, scores show about so much
+LEAST = 160  # a shorter event is dropped
 KEPT = 8  # events kept of each: the first, the last, the plainest
 BINS = 128  # of a recording, at most
 

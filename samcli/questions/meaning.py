@@ -28,7 +28,7 @@ NOBODY = frozenset(["someone", "somebody", "anyone", "anybody", "someones", "som
 ONE_UNLESS_JOINED = frozenset({"present", "only", "else", "absent"})
 JOINTS = frozenset({"and", "or", ",", "plus", "&", "with", "/", "as", "also"})
 # Intents about the whole recording, and what they are when a sound is named.
-ASKED_OF_ALL = {"length": "long", "silent": "present", "help": "present"}
+ASKED_OF_ALL = {"length": "long", "silent": "present", "help": "present", "describe": "times"}
 # The same after a question about a sound, when they point at "it".
 POINTED = {"length": "long", "first": "when", "last": "until"}
 BEYOND = frozenset({"refuse", "foreign", "help"})
@@ -100,11 +100,17 @@ def _parts(reader: QuestionReader, words: list[str]) -> list[list[str]]:
     """The text cut where another question begins."""
     with torch.inference_mode():
         begins = reader(*packed([words], reader.config.buckets)).begins[0]
-    places = [place for place in range(1, len(words)) if begins[place] > 0]
+    places = [place for place in range(1, len(words)) if begins[place] > 0 or _asks_anew(words, place)]
+    places = [place for place, before in zip(places, [0, *places], strict=False) if place > before + 1 or not before]
     bounds = [0, *places[: MOST_PARTS - 1], len(words)]
     parts = [words[a:b] for a, b in pairwise(bounds)]
     # A part without a word of its own ("?", "and") belongs to the one before.
     return [part for part in parts if sum(word[:1].isalnum() for word in part) >= 1] or [words]
+
+
+def _asks_anew(words: list[str], place: int) -> bool:
+    """ "what comes first, and what comes last?": a second "what" behind an "and" """
+    return words[place - 1 : place + 1] == ["and", "what"] and place > 2 and len(words) > place + 2
 
 
 def _read(reader: QuestionReader, words: list[str]) -> Question:
@@ -176,11 +182,15 @@ def _name(words: Sequence[str], sounds: torch.Tensor) -> Name | None:
     return Name(text, close)
 
 
-def _mended(intent: str, names: Sequence[Name], words: Sequence[str]) -> str:
+def _mended(intent: str, names: Sequence[Name], words: list[str]) -> str:
     """The intent, where the sounds that are named leave no doubt of another."""
     known = [name for name in names if name.label not in (None, "Silence")]
     if not known:
-        return intent
+        return "quietest_at" if intent == "silent" and words[:1] in (["when"], ["where"]) else intent
+    if intent == "at" and {"many", "often"} & set(words):
+        return "count"  # "how many barks in the first half?"
+    if intent in ("more", "together") and len(known) == 1 and {"once", "twice", "times"} & set(words):
+        return "count"  # "does the dog bark more than once?"
     if intent in ASKED_OF_ALL:
         return ASKED_OF_ALL[intent]
     said = {word for name in known for word in name.words.split()}

@@ -8,9 +8,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from samcli.digest.digest import Digest, window
-from samcli.digest.events import BINS, KEPT
+from samcli.digest.digest import LOWER, Digest, window
+from samcli.digest.events import BINS, GAP, KEPT, LEAST
 from samcli.digest.names import Rows
+from samcli.tasks import timeline
 from samcli.tasks.tag import Choice
 from samcli.tasks.timeline import EventFinder
 
@@ -74,7 +75,11 @@ def test_joining_is_associative(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_events_are_those_of_the_timeline(seed: int) -> None:
+def test_events_are_those_of_the_timeline(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the same measures; the timeline's own are wider, for it draws what the digest counts."""
+    monkeypatch.setattr(timeline, "LOWER", LOWER)
+    monkeypatch.setattr(timeline, "GAP_SECONDS", GAP / 1000)
+    monkeypatch.setattr(timeline, "LEAST_SECONDS", LEAST / 1000)
     chance = np.random.default_rng(seed)
     values = scores(chance, 500, 0.4)
     one = Rows.of(LABELS, 0.5)

@@ -65,6 +65,20 @@ def test_a_second_question_without_a_sound_is_about_the_same_one(text: str, inte
     assert all(question.asked for question in questions)
 
 
+@pytest.mark.parametrize(
+    ("text", "intents"),
+    [
+        ("what comes first and what comes last?", ["first", "last"]),
+        ("does the dog bark more than once?", ["count"]),
+        ("how many barks in the first half?", ["count"]),
+        ("tell me about the bells", ["times"]),
+        ("when is it quiet?", ["quietest_at"]),
+    ],
+)
+def test_what_is_asked_between_the_words(text: str, intents: list[str]) -> None:
+    assert [question.intent for question in understand(text)] == intents
+
+
 def test_when_behind_a_question_that_tells_it_asks_nothing_more() -> None:
     assert [question.intent for question in understand("what's the loudest thing and when")] == ["loudest"]
 

@@ -14,12 +14,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from samcli.audio import SAMPLE_RATE
 from samcli.audio.waves import levels_db
 from samcli.digest.digest import Digest, window
 from samcli.digest.names import Rows
 from samcli.engine.hearing import Heard, Wave, hear
-from samcli.evaluation.nano.dev_sounds import DevClip, DevSounds, at_level, distinguishable, loudest_part, room_tone
+from samcli.evaluation.nano.dev_sounds import (
+    RATE,
+    DevClip,
+    DevSounds,
+    at_level,
+    distinguishable,
+    loudest_part,
+    room_tone,
+)
 from samcli.evaluation.nano.minute_scenes import bridged, class_of, clips_by_class, sounding, timeline_classes
 from samcli.models.interface import SoundModel
 
@@ -88,7 +95,7 @@ class _Renderer:
         return self.known[key]
 
     def _render(self, numbers: Sequence[int]) -> RenderedWindow:
-        samples = round(WINDOW * SAMPLE_RATE)
+        samples = round(WINDOW * RATE)
         wave = room_tone(samples, self.chance)
         stretches: dict[int, list[tuple[float, float]]] = {}
         for number in numbers:
@@ -98,7 +105,7 @@ class _Renderer:
             lasting = clip.kind is not None and clip.kind.shape == "lasting" and not once
             starts, sound = _places(clip, lasting, once, self.chance)
             for start in starts:
-                at = round(start * SAMPLE_RATE)
+                at = round(start * RATE)
                 part = at_level(sound, level)[: samples - at]
                 wave[at : at + len(part)] += part
                 for begin, end in sounding(part):
@@ -130,7 +137,7 @@ def digests(
 ) -> list[Kept]:
     found = []
     for done, scene in enumerate(scenes, 1):
-        heard = hear(model, [one.wave for one in scene.rendered], steps=True)
+        heard = hear(model, [one.wave for one in scene.rendered], rate=RATE, steps=True)
         found.append(Kept(digest_of(scene, heard, rows), digest_of(scene, heard, rows, len(scene.order) - 1)))
         if progress is not None:
             progress(done, len(scenes))
@@ -139,7 +146,7 @@ def digests(
 
 def digest_of(scene: LongScene, heard: Sequence[Heard], rows: Rows, first: int = 0) -> Digest:
     """Of a scene; of its later windows alone, with silence before them, where nothing earlier is remembered."""
-    levels = [levels_db(one.wave, SAMPLE_RATE) for one in scene.rendered]
+    levels = [levels_db(one.wave, RATE) for one in scene.rendered]
     digest = window(rows, 0.0, first * WINDOW, None) if first else Digest.empty()
     for place, number in enumerate(scene.order[first:], first):
         at = place * WINDOW
@@ -209,11 +216,11 @@ def _places(clip: DevClip, lasting: bool, once: bool, chance: np.random.Generato
     """Where in a window a clip is put, and what of it."""
     if lasting:
         sound = loudest_part(clip.wave, WINDOW)
-        length = len(sound) / SAMPLE_RATE
+        length = len(sound) / RATE
         step = max(length - 0.05, 0.2)
         return [place * step for place in range(int(np.ceil(WINDOW / step))) if place * step < WINDOW - 0.2], sound
     sound = loudest_part(clip.wave, chance.uniform(*RARE_SECONDS))
-    length = len(sound) / SAMPLE_RATE
+    length = len(sound) / RATE
     times = 1 if once else int(chance.integers(1, 1 + max(1, int(8.0 / (length + 1.2)))))
     room = WINDOW - 0.5
     part = room / times
