@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from samcli.errors import OutputError
 from samcli.training.loop import DivergedError, LostWorkerError, Trainer, lost_workers
 from samcli.training.optimiser import Pace, Plateau
+from samcli.training.progress import Stopping
 from samcli.training.stage import LoopOptions, Outcome, Shuffled, Stage, Weighted, generator
-from samcli.training.stopping import Stopping
 from samcli.training.team import Team
 from tests.conftest import files_up_to
 
