@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from zlib import crc32
 
 from samcli.answers.facts import LONG, Evidence, Facts, Sound, amount_within, overlap
 from samcli.answers.phrases import between, capital, clock, listed, often, series
+from samcli.answers.picker import Picker, picker
 from samcli.answers.telling import MAIN, guesses, rival, sounds_to_tell
 from samcli.text import inflection
 from samcli.text.sayings import ONCE
@@ -289,20 +289,3 @@ def _once(sound: Sound, alone: bool) -> str:
     if not sound.said.counted:
         return f"{sound.said.present} {between(sound.start, sound.end)}"
     return f"{sound.said.present} {'once, ' if alone else ''}at {clock(sound.start)}"
-
-
-class Picker:
-    """Takes one of several wordings, always the same one of the same recording."""
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-
-    def __call__(self, choices: Sequence[str]) -> str:
-        self.seed = crc32(self.seed.to_bytes(4, "little"))
-        return choices[self.seed % len(choices)]
-
-
-def picker(facts: Facts) -> Picker:
-    """Of a recording: what it holds and how loud it is decide, so that two of one sound are not told alike."""
-    level = facts.digest.level
-    return Picker(crc32(f"{sorted(facts.accounts)[:4]} {facts.duration} {level.highest} {level.at} ".encode()))
