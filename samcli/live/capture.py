@@ -40,7 +40,7 @@ class Source(Protocol):
         ...
 
 
-ROOM_SECONDS = 20.0  # of sound that may wait: a machine that is busy for a moment loses nothing
+ROOM_SECONDS = 60.0  # of sound that may wait, 8 MB: a machine that is busy for a while loses nothing
 TOO_SLOW = "this machine cannot keep up"
 
 

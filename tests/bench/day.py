@@ -4,8 +4,8 @@
 
 CORPUS is a folder with `manifest.csv` (columns `file`, `split`, `audioset`). From it a day is made: rain, a fan, a
 quiet room and, for a third of the time, the silence of a night; over them, at known moments, clips of the split `dev`.
-It begins at noon, so that the first hour is one with sounds. `sam live` hears it as fast as one core can, keeps its
-state, and is killed (SIGKILL) and started again; then once more in one go, or the first hours of it alone. Records,
+It begins in the evening, so that the first hour is one with sounds. `sam live` hears it as fast as one core can, keeps
+its state, and is killed (SIGKILL) and started again; then once more in one go, or the first hours of it alone. Records,
 memory and statistics of both must be the same. Exit code 1 if they are not, or if memory grew.
 
 WORK keeps the sound (5.5 GB a day) and what was found; the same command goes on from there after a stop. Linux only.
@@ -36,7 +36,8 @@ from samcli.live.state import Saved, read_state
 RATE = 32_000
 SEED = 24
 BACKGROUNDS = {"Rain": -48.0, "Mechanical fan": -50.0, "room": -58.0, "night": -85.0}  # dB of full scale
-NIGHT = 10 / 24, 18 / 24  # of the day
+NIGHT = 1.5 / 24, 9.5 / 24  # of the day
+LOOP_SECONDS = 300
 LOUD_DB = -30.0, -14.0  # of a clip's loudest tenth of a second
 LONGEST = 6.0  # seconds of a clip
 APART = 15.0  # seconds between the beginnings of two clips, at least
@@ -108,25 +109,38 @@ def loud_clip(
 def background(
     corpus: Path, rows: list[dict[str, str]], seconds: int, chance: np.random.Generator
 ) -> Iterator[np.ndarray]:
-    """Second after second, each faded into the next: two of them never repeat in the same order."""
-    pool = {
-        kind: steadiest(corpus, [row for row in rows if kind in row["audioset"].split(";")]) for kind in BACKGROUNDS
+    """Second after second; what follows another fades in."""
+    of = {kind: [row for row in rows if kind in row["audioset"].split(";")] for kind in BACKGROUNDS}
+    loops = {
+        kind: [loop(kind, clip, chance) for clip in (steadiest(corpus, of[kind]) if of[kind] else [None])]
+        for kind in BACKGROUNDS
     }
     fade = np.sin(np.linspace(0, np.pi / 2, RATE, endpoint=False))
-    kind, until, last = "room", 0.0, np.zeros(RATE)
+    day = sound = last = loops["room"][0]
+    until = 0.0
     for now in range(seconds):
-        night = NIGHT[0] <= now / seconds < NIGHT[1]
-        if not night and now >= until:
+        if now >= until:
             kind, until = str(chance.choice(["Rain", "Mechanical fan", "room"])), now + chance.uniform(1200, 3600)
-        grain = grain_of("night" if night else kind, pool, chance)
-        yield last * fade[::-1] + grain[:RATE] * fade
-        last = grain[RATE:]
+            day = loops[kind][chance.integers(len(loops[kind]))]
+        last, sound = sound, loops["night"][0] if NIGHT[0] <= now / seconds < NIGHT[1] else day
+        wave = sound[now % LOOP_SECONDS]
+        yield wave if sound is last else last[now % LOOP_SECONDS] * fade[::-1] + wave * fade
 
 
-def grain_of(kind: str, pool: dict[str, list[np.ndarray]], chance: np.random.Generator) -> np.ndarray:
+def loop(kind: str, clip: np.ndarray | None, chance: np.random.Generator) -> np.ndarray:
+    """(seconds, samples) of a background that goes on without a seam, made of pieces that fade into each other."""
+    fade = np.sin(np.linspace(0, np.pi / 2, RATE, endpoint=False))
+    sound = np.zeros((LOOP_SECONDS, RATE))
+    for second in range(LOOP_SECONDS):
+        grain = grain_of(kind, clip, chance)
+        sound[second] += grain[:RATE] * fade
+        sound[(second + 1) % LOOP_SECONDS] += grain[RATE:] * fade[::-1]
+    return sound.astype(np.float32)
+
+
+def grain_of(kind: str, clip: np.ndarray | None, chance: np.random.Generator) -> np.ndarray:
     """Two seconds of a background, always as loud."""
-    if pool[kind]:
-        clip = pool[kind][chance.integers(len(pool[kind]))]
+    if clip is not None:
         at = chance.integers(len(clip) - 2 * RATE + 1)
         grain = clip[at : at + 2 * RATE].astype(float)
     else:
@@ -136,7 +150,7 @@ def grain_of(kind: str, pool: dict[str, list[np.ndarray]], chance: np.random.Gen
     return np.asarray(grain / max(loudness, 1e-9) * 10 ** (BACKGROUNDS[kind] / 20))
 
 
-def steadiest(corpus: Path, rows: list[dict[str, str]], count: int = 4) -> list[np.ndarray]:
+def steadiest(corpus: Path, rows: list[dict[str, str]], count: int = 2) -> list[np.ndarray]:
     """The clips whose level moves least."""
     clips = [read_sound(corpus / row["file"], RATE) for row in rows]
     clips = [clip for clip in clips if len(clip) >= 3 * RATE and levels_db(clip, RATE).min() > -60]
