@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import os
 import resource
-import signal
 import subprocess
 import sys
 import time
@@ -69,7 +68,7 @@ def hear(sound: Path, work: Path, seconds: float) -> tuple[float, float]:
             time.sleep(1)
         ended, last = mark(state, running)
         player.kill()
-        running.send_signal(signal.SIGINT)
+        running.terminate()
         running.wait()
         player.wait()
     return ended - began, last - first
