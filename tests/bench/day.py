@@ -306,10 +306,12 @@ def memory(work: Path) -> bool:
     return flat
 
 
-def judge(work: Path, seconds: int) -> None:
-    """What was told of what was placed, and what besides."""
+def judge(work: Path) -> None:
+    """What was told of what was placed, and what besides, as far as it was heard."""
+    seconds = Hearing(work, "killed").heard()
     with (work / "placed.csv").open(newline="") as file:
         placed = [Placed(float(at), float(length), names, name) for at, length, names, name in csv.reader(file)]
+    placed = [one for one in placed if one.at + one.seconds < seconds]
     begins = [line for line in lines_of(work / "killed.jsonl") if line["event"] == "begin"]
     within = [[line for line in begins if one.at - 1 <= line["start"] <= one.at + one.seconds + 1] for one in placed]
     named = [
@@ -340,7 +342,7 @@ def main() -> int:
         make(flags.corpus, flags.work, seconds, flags.events)
         with_kills(flags.work, seconds, flags.kills)
         in_one_go(flags.work, flags.alone * 3600)
-    judge(flags.work, seconds)
+    judge(flags.work)
     return 0 if compare(flags.work) & memory(flags.work) else 1
 
 
