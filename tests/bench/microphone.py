@@ -25,7 +25,7 @@ from pathlib import Path
 from samcli.live.state import read_state
 
 RATE = 32_000
-SLACK = 0.5  # seconds that may be under way when it is asked how many came in
+SLACK = 5.0  # seconds that may wait to be heard when it is asked how many came in
 
 
 @contextmanager
