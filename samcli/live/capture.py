@@ -1,6 +1,7 @@
 """A source of live sound, and the thread that takes it in while the model computes, in bounded memory.
 
-A source that can wait is held up; from one that cannot, what finds no room is lost, and how much is told.
+A source that can wait is held up; from one that cannot, what finds no room is lost, and how much is told. Once the room
+is full, half of it is emptied before more is taken in: one long gap says more than a hundred short ones.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Source(Protocol):
         ...
 
 
-ROOM_SECONDS = 20.0  # of sound that may wait: a machine that is busy for a moment loses nothing
+ROOM_SECONDS = 60.0  # of sound that may wait, 8 MB: a machine that is busy for a while loses nothing
 TOO_SLOW = "this machine cannot keep up"
 
 
@@ -105,7 +106,7 @@ class Capture:
         with self._changed:
             if self.source.waits:
                 self._changed.wait_for(lambda: self._stopped or not self._held or self._held + size <= self._room)
-            elif self._held + size > self._room and self._held:
+            elif size and self._held and self._held + size > (self._room / 2 if self.lost else self._room):
                 self.lost += size
                 return
             self._tell_lost()

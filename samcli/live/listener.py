@@ -112,14 +112,14 @@ class Listener:
     def seconds(self) -> float:
         return self.position / self.rate
 
-    def take(self, wave: Wave) -> Iterator[Told]:
-        """More sound, of any length."""
+    def take(self, wave: Wave, hurry: bool = False) -> Iterator[Told]:
+        """More sound, of any length; in a `hurry` it is looked at less often, and as much is heard."""
         held = np.concatenate([self.rest, wave])
         at = 0
         while len(held) - at >= self.ear.hop:
             hop, at = held[at : at + self.ear.hop], at + self.ear.hop
             self.rest = held[at:].copy()
-            yield from self._hop(hop)
+            yield from self._hop(hop, hurry)
         self.rest = held[at:].copy()
 
     def miss(self, seconds: float, why: str) -> Iterator[Told]:
@@ -147,8 +147,8 @@ class Listener:
         """It is so late now, and all sound so far has come."""
         self.started = clock - self.seconds
 
-    def _hop(self, wave: Wave) -> Iterator[Told]:
-        self.tail, glimpses = self.ear.hear(self.tail, wave)
+    def _hop(self, wave: Wave, hurry: bool = False) -> Iterator[Told]:
+        self.tail, glimpses = self.ear.hear(self.tail, wave, hurry)
         self.level = float(levels_db(wave, self.rate)[-1])
         yield from self._changes(glimpses)
         for window in self.ear.over(self.tail):

@@ -157,7 +157,9 @@ class Session:
                     self._keep_time(len(news) / self.listener.rate, capture.behind)
                     if self.clips is not None:
                         self.clips.hear(news, self.listener.position + len(news))
-                    self._pass_on(self.listener.take(news), capture.behind)
+                    # What cannot be held up would be lost; who is so late is not later for looking less often.
+                    hurry = not self.source.waits and capture.behind > BEHIND_SECONDS
+                    self._pass_on(self.listener.take(news, hurry), capture.behind)
                 if self.state is not None:
                     self.state.save_when_due()
         if not self._stop.is_set():

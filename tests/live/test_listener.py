@@ -87,6 +87,20 @@ def test_where_nothing_changes_less_is_listened_to_and_as_much_is_heard(
     assert len(few) < 0.75 * len(many) and sum(few) == sum(many)
 
 
+def test_in_a_hurry_as_much_is_heard_with_fewer_looks(listener: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def looks(hurry: bool) -> list[int]:
+        ear, found = listener(), []
+        look = ear.ear.catch_up
+        monkeypatch.setattr(ear.ear, "catch_up", lambda tail: found.append(tail.waiting) or look(tail))
+        told = [*ear.take(humming(24), hurry), *ear.finish()]
+        assert ear.statistics.heard == pytest.approx(24) and "end" in [one.kind for one in told]
+        return found
+
+    monkeypatch.setattr("samcli.live.ear.STEADY_DB", -1.0)
+    few, many = looks(True), looks(False)
+    assert len(few) < 0.3 * len(many) and sum(few) == sum(many) == 24 * RATE
+
+
 def test_what_waits_to_be_looked_at_is_kept(listener: Make, tmp_path: Path) -> None:
     wave = humming(12)
     whole = heard(listener(), [wave])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import threading
 import time
 from collections.abc import Iterator
@@ -51,6 +52,20 @@ def test_what_finds_no_room_is_told() -> None:
     assert {gap.why for gap in gaps} == {TOO_SLOW}
     lost = sum(gap.seconds for gap in gaps)
     assert sum(map(len, waves)) / RATE + lost == pytest.approx(10 + 1 / RATE)
+
+
+def test_what_is_lost_is_lost_in_one_piece() -> None:
+    """A full room is half emptied first: where twice as much comes as is heard, not every second block is a gap."""
+    capture = Capture(Given([], waits=False), RATE, room_seconds=4.0)
+    for wave in seconds(5):
+        capture._put(wave)
+    heard: list[News] = []
+    for news in itertools.islice(capture.until(threading.Event()), 4):
+        heard.append(news)
+        for wave in seconds(2):
+            capture._put(wave)
+    gaps = [news for news in (*heard, *capture._news) if isinstance(news, Missing)]
+    assert [gap.seconds for gap in gaps] == [5.0]
 
 
 def test_a_source_that_can_wait_loses_nothing() -> None:
