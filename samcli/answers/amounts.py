@@ -34,6 +34,8 @@ def count(facts: Facts, question: Question) -> Answer:
         if not inside:
             return said(f"not once {between(start, end)}")
         number, where = often(inside), f" {between(start, end)}"
+    elif sound.in_bouts and sound.count > 1:
+        where = f", about {lasting(sound.account.total // sound.count)} each"
     if sound.said.counted:
         return said(f"{sound.said.present} {number}{where}", facts, sound)
     return said(f"{sound.named.noun} {_are(sound)} heard {number}{where}", facts, sound)

@@ -139,7 +139,9 @@ def manner(sound: Sound, facts: Facts) -> str:
     count = sound.count
     if sound.lasts or count < 2:
         return ""
-    return f" {often(count)}" if count <= EXACT else " several times" if count < 8 else " many times"
+    if count <= EXACT and not sound.in_bouts:
+        return f" {often(count)}"
+    return " several times" if count < 8 else " many times"
 
 
 def _loudness(sound: Sound) -> str:

@@ -31,6 +31,7 @@ class Sureness:
     presumed: float = 0.004  # that it is there, where a question takes it for granted: "what comes after the dog?"
 
 
+SINGLE = 900  # milliseconds that one bark, one knock or one meow takes at most
 LONG = 30_000  # milliseconds from which a recording is long
 MOST_EVIDENCE = 12  # events
 
@@ -74,6 +75,11 @@ class Sound:
     @property
     def lasts(self) -> bool:
         return self.said.shape == LASTING
+
+    @property
+    def in_bouts(self) -> bool:
+        """Whether its events are too long for one bark or one knock each: their number is that of bouts."""
+        return self.said.shape != LASTING and self.account.total > SINGLE * self.count
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from samcli.errors import SamError
 from samcli.training.folder import forget_after, from_older, names_to_save, read_state, write_state
 from samcli.training.optimiser import Average
-from samcli.training.progress import Figures, Stopping, TimeLeft
+from samcli.training.progress import Figures, Stopping, TimeLeft, lost_workers
 from samcli.training.stage import LoopOptions, Stage, Steps, Task, to_device
 from samcli.training.team import SecondCore, Team
 from samcli.writers.files import append_line, prepare_own_folder
@@ -40,10 +40,6 @@ class DivergedError(SamError):
     """The loss stopped being a number."""
 
 
-class LostWorkerError(SamError):
-    """A process that prepares examples is gone."""
-
-
 @contextmanager
 def denormals_as_zero() -> Iterator[None]:
     """Decays underflow by design, and products with denormal numbers take fifty times as long."""
@@ -52,21 +48,6 @@ def denormals_as_zero() -> Iterator[None]:
         yield
     finally:
         torch.set_flush_denormal(False)
-
-
-@contextmanager
-def lost_workers(stopping: Stopping) -> Iterator[None]:
-    """A killed process that prepared examples is reported in the middle of any step: nothing is saved then."""
-    try:
-        yield
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
-            raise
-        stopping.obey()  # whoever stops a whole group of processes stops these, too
-        raise LostWorkerError(
-            "A process that prepares examples was killed, perhaps for lack of memory; "
-            "the same command goes on from the last save."
-        ) from error
 
 
 class Trainer:

@@ -15,7 +15,8 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from statistics import median
 from types import FrameType, TracebackType
 from typing import Any
@@ -23,6 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from samcli.errors import SamError
 from samcli.training.team import Team
 
 RECENT = 50  # steps
@@ -148,3 +150,22 @@ class Stopping:
                 signal.raise_signal(number)
             return
         self.asked = number
+
+
+class LostWorkerError(SamError):
+    """A process that prepares examples is gone."""
+
+
+@contextmanager
+def lost_workers(stopping: Stopping) -> Iterator[None]:
+    """A killed process that prepared examples is reported in the middle of any step: nothing is saved then."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        stopping.obey()  # whoever stops a whole group of processes stops these, too
+        raise LostWorkerError(
+            "A process that prepares examples was killed, perhaps for lack of memory; "
+            "the same command goes on from the last save."
+        ) from error

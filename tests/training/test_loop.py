@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from samcli.errors import OutputError
-from samcli.training.loop import DivergedError, LostWorkerError, Trainer, lost_workers
+from samcli.training.loop import DivergedError, Trainer
 from samcli.training.optimiser import Pace, Plateau
-from samcli.training.progress import Stopping
+from samcli.training.progress import LostWorkerError, Stopping, lost_workers
 from samcli.training.stage import LoopOptions, Outcome, Shuffled, Stage, Weighted, generator
 from samcli.training.team import Team
 from tests.conftest import files_up_to

