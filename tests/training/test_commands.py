@@ -69,8 +69,8 @@ def test_two_processes_learn_what_one_with_twice_the_batch_learns(
     assert two.keys() == one.keys()
     for name, value in one.items():
         # Where a gradient is next to nothing, rounding decides its sign, and the optimiser takes a whole step by it.
-        apart = (value - two[name]).abs()
-        assert apart.mean() < 2.5e-4 and apart.max() < 5e-3, name
+        apart = (value - two[name]).float().abs()
+        assert apart.mean() < 5e-5 and apart.max() < 5e-3, name
     losses = [
         [json.loads(line)["loss"] for line in (sam.folder / out / "training/metrics.jsonl").read_text().splitlines()]
         for out in ("one", "two")
