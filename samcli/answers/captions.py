@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 from samcli.answers.facts import LONG, Evidence, Facts, Sound, amount_within, overlap
@@ -81,18 +81,17 @@ def _shortness(tenths: int) -> str:
 def sentence(facts: Facts, sounds: Sequence[Sound]) -> str:
     """One sentence of a few sounds, in the order in which they begin."""
     pick = picker(facts)
-    rivals = {sound.label: other for sound in sounds if (other := rival(facts, sound, sounds))}
-    if len(sounds) == 1:
-        text = _either(sounds[0], rivals, facts) or _lone(sounds[0], facts, pick)
+    if len(sounds) == 1:  # of several, two names for each would be a riddle
+        text = _either(sounds[0], rival(facts, sounds[0], sounds), facts) or _lone(sounds[0], facts, pick)
         return capital(text) + "."
     behind = [sound for sound in sounds if sound.lasts and sound.share >= THROUGHOUT]
     front = [sound for sound in sounds if sound not in behind]
     if not front:
         front, behind = behind[:1], behind[1:]
-    clauses = [_either(front[0], rivals, facts) or clause(front[0], facts, pick)]
+    clauses = [clause(front[0], facts, pick)]
     for before, sound in pairwise(front):
         joint = overlap(sound.account, before.account) >= TOGETHER
-        clauses.append((" while " if joint else LATER) + (_either(sound, rivals, facts) or clause(sound, facts, pick)))
+        clauses.append((" while " if joint else LATER) + clause(sound, facts, pick))
     text = _chain(clauses, pick)
     if behind:
         text = _against(text, behind, pick)
@@ -118,9 +117,8 @@ def _lone(sound: Sound, facts: Facts, pick: Picker) -> str:
     return f"{told_as}{'' if placed.startswith(',') else loudness}{placed}"
 
 
-def _either(sound: Sound, rivals: Mapping[str, Sound], facts: Facts) -> str:
+def _either(sound: Sound, other: Sound | None, facts: Facts) -> str:
     """A clause of two names, where the second is nearly as likely: "a cello or a double bass plays"."""
-    other = rivals.get(sound.label)
     if other is None:
         return ""
     one, two = sound.said, other.said

@@ -20,15 +20,15 @@ from samcli.text.sayings import LASTING, Saying, saying
 class Sureness:
     """From which probability on what is said; for each model its own."""
 
-    heard: float = 0.04  # that it is there, when asked for
-    plainly: float = 0.25  # that it is there for sure
-    told: float = 0.23  # that it is told without being asked for
-    told_long: float = 0.3  # the same of a long recording, in which there are more moments to mishear
-    beside: float = 0.5  # that it is told beside another sound of the same moments
-    beside_long: float = 0.6
-    perhaps: float = 0.23  # that it is told as a guess, when nothing is sure
+    heard: float = 0.05  # that it is there, when asked for
+    plainly: float = 0.33  # that it is there for sure
+    told: float = 0.33  # that it is told without being asked for
+    told_long: float = 0.33  # the same of a long recording, in which there are more moments to mishear
+    beside: float = 0.55  # that it is told beside another sound of the same moments
+    beside_long: float = 0.69
+    perhaps: float = 0.32  # that it is told as a guess, when nothing is sure
     steps: float = 0.2  # per time step: that an event is open
-    presumed: float = 0.004  # that it is there, where a question takes it for granted: "what comes after the dog?"
+    presumed: float = 0.006  # that it is there, where a question takes it for granted: "what comes after the dog?"
 
 
 SINGLE = 900  # milliseconds that one bark, one knock or one meow takes at most

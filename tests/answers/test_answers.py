@@ -44,7 +44,7 @@ def said(
         ("until", (RAIN,), (), "The rain ends at 1:00."),
         ("until", (DOG,), (), "A dog barks for the last time, from 1:10 to 1:11."),
         ("times", (DOG,), (), "A dog barks from 0:10 to 0:11, from 0:30 to 0:31 and from 1:10 to 1:11."),
-        ("count", (DOG,), (), "A dog barks three times."),
+        ("count", (DOG,), (), "A dog barks three times, about 1 second each."),
         ("count", (CAT,), (), "Not once: no cat is heard."),
         ("long", (SIREN,), (), "A siren wails for 4.8 seconds, from 1:30 to 1:35."),
         ("share", (RAIN,), (), "Rain can be heard for about 50 % of the time."),
@@ -175,7 +175,7 @@ def test_a_few_times_are_all_told(made: Callable[..., Facts]) -> None:
     ("intents", "text"),
     [
         (("count", "when"), "A dog barks three times, at 0:10, 0:30 and 1:10."),
-        (("present", "count"), "Yes, a dog barks three times."),
+        (("present", "count"), "Yes, a dog barks three times, about 1 second each."),
         (("present", "often"), "Yes, a dog barks three times in 2 minutes, about every 40 seconds."),
     ],
 )
@@ -188,7 +188,10 @@ def test_nothing_is_said_twice(street: Facts) -> None:
 
 
 def test_a_number_in_a_question_is_checked(street: Facts) -> None:
-    for number, text in (("twice", "No, a dog barks three times."), ("three times", "Yes, a dog barks three times.")):
+    for number, text in (
+        ("twice", "No, a dog barks three times."),
+        ("three times", "Yes, a dog barks three times, about 1 second each."),
+    ):
         assert answer(street, (Question("present", (DOG,), text=f"did a dog bark {number} ?"),)).text == text
     assert said(street, "count", DOG, span=Span(0.0, 60.0)) == "A dog barks twice from 0:00 to 1:00."
 
