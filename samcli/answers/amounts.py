@@ -12,6 +12,7 @@ from samcli.questions.meaning import Question
 
 NEARLY = 0.1  # two amounts that differ by less of the greater are called alike
 NEARLY_DB = 2.0
+LEAST_OF_A_MINUTE = 30  # seconds, from which a pace a minute tells something
 NOTHING = Answer("Nothing can be made out for sure.")
 
 
@@ -38,32 +39,38 @@ def count(facts: Facts, question: Question) -> Answer:
         where = f", about {lasting(sound.account.total // sound.count)} each"
     if sound.said.counted:
         return said(f"{sound.said.present} {number}{where}", facts, sound)
+    if sound.count > 1 and question.span is None:
+        return said(f"{sound.named.noun} can be heard {_in_stretches(sound)}", facts, sound)
     return said(f"{sound.named.noun} {_are(sound)} heard {number}{where}", facts, sound)
+
+
+def _in_stretches(sound: Sound) -> str:
+    """Of what lasts, where it breaks off is not when it happens again."""
+    return f"for {lasting(sound.account.total)} in all, in {how_many(sound.count)} stretches"
 
 
 @of_one
 def how_often(facts: Facts, sound: Sound) -> Answer:
     number, seconds = often(sound.count), facts.duration / 1000
-    start = (
-        f"{sound.said.present} {number}" if sound.said.counted else f"{sound.named.noun} {_are(sound)} heard {number}"
-    )
+    if sound.count > 1 and not sound.said.counted:
+        return said(f"{sound.named.noun} can be heard {_in_stretches(sound)}", facts, sound)
+    start = f"{sound.said.present if sound.said.counted else f'{sound.named.noun} {_are(sound)} heard'} {number}"
     if sound.count < 2:
         return said(f"{start}, {between(sound.start, sound.end)}", facts, sound)
-    every = seconds / sound.count
-    pace = (
-        f"about every {lasting(round(1000 * every)).removeprefix('1 ')}"
-        if every >= 2
-        else f"about {how_many(round(60 / every))} times a minute"
-    )
-    return said(f"{start} in {lasting(facts.duration)}, {pace}", facts, sound)
+    every, pace = seconds / sound.count, ""
+    if every >= 2:
+        pace = f", about every {lasting(round(1000 * every)).removeprefix('1 ')}"
+    elif seconds >= LEAST_OF_A_MINUTE:
+        pace = f", about {how_many(round(60 / every))} times a minute"
+    return said(f"{start} in {lasting(facts.duration)}{pace}", facts, sound)
 
 
 @of_one
 def how_long(facts: Facts, sound: Sound) -> Answer:
-    total = lasting(sound.account.total)
     if sound.count == 1:
+        total = lasting(sound.account.total)
         return said(f"{sound.said.present} for {total}, {between(sound.start, sound.end)}", facts, sound)
-    return said(f"{sound.said.present} for {total} in all, in {how_many(sound.count)} stretches", facts, sound)
+    return said(f"{sound.said.present} {_in_stretches(sound)}", facts, sound)
 
 
 @of_one

@@ -1,23 +1,19 @@
-"""Captions: a sentence of what is heard, and a short paragraph of a long recording."""
+"""Captions: a sentence of what is heard; of a long recording a paragraph."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
 
-from samcli.answers.facts import LONG, Evidence, Facts, Sound, amount_within, overlap
-from samcli.answers.phrases import between, capital, clock, listed, often, series
+from samcli.answers.facts import LONG, Evidence, Facts, Sound, overlap
+from samcli.answers.paragraphs import paragraph
+from samcli.answers.phrases import amount, capital, listed
 from samcli.answers.picker import Picker, picker
-from samcli.answers.telling import MAIN, guesses, rival, sounds_to_tell
+from samcli.answers.telling import FILLS, THROUGHOUT, guesses, rival, sounds_to_tell, unexplained
 from samcli.text import inflection
 from samcli.text.sayings import ONCE
 
 MOST_SHORT, MOST_LONG = 4, 8  # sounds that are told
-MOST_MAIN = 6  # of the main ones
-FILLS = 0.5
-SHOWN = 4  # times of one sound that are listed
-MOST_PLACED, PLACED = 2, 0.6  # main sounds of which is told when: those of a part of the time
-THROUGHOUT = 0.85
 ALIKE = 0.8  # of the likeliest guess: another that is told beside it
 TOGETHER = 0.6  # of the briefer one's time
 NAMELESS = (
@@ -33,7 +29,6 @@ LOUD_DB, SOFT_DB = -8.0, -36.0
 BRIEF = 1000  # milliseconds
 IN_PARTS = 3000  # milliseconds of a recording that has a beginning, a middle and an end
 SHORT = 15  # tenths of a second
-EXACT = 5  # times that are told by their number
 TREND_DB = 6.0  # between the halves of a sound that grows or fades
 
 
@@ -44,7 +39,8 @@ def caption(facts: Facts) -> tuple[str, tuple[Evidence, ...]]:
         return _guess(facts)
     if facts.duration <= LONG:
         sounds = sorted(sounds[:MOST_SHORT], key=lambda sound: (sound.start, -sound.score))
-        return sentence(facts, sounds), facts.evidence(sounds)
+        beside = unexplained(facts, sounds)
+        return sentence(facts, sounds, beside), facts.evidence([*sounds, *([beside] if beside else [])])
     sounds = sounds[:MOST_LONG]
     return paragraph(facts, sounds), facts.evidence(sorted(sounds, key=lambda sound: -sound.account.total))
 
@@ -78,12 +74,23 @@ def _shortness(tenths: int) -> str:
     return "very short" if tenths < 5 else "short" if tenths < SHORT else "long"
 
 
-def sentence(facts: Facts, sounds: Sequence[Sound]) -> str:
-    """One sentence of a few sounds, in the order in which they begin."""
+def sentence(facts: Facts, sounds: Sequence[Sound], beside: Sound | None = None) -> str:
+    """One sentence of a few sounds, in the order in which they begin; what may be heard `beside` them is a guess."""
     pick = picker(facts)
+    text = _told(facts, sounds, beside, pick)
+    if beside is not None:
+        guess = f"perhaps {beside.said.ongoing}"
+        if beside.start < sounds[0].start:
+            text = f"{guess}, then {text}"
+        else:
+            text += f", then {guess}" if beside.start > sounds[-1].start else f", and {guess}"
+    return capital(text) + "."
+
+
+def _told(facts: Facts, sounds: Sequence[Sound], beside: Sound | None, pick: Picker) -> str:
     if len(sounds) == 1:  # of several, two names for each would be a riddle
-        text = _either(sounds[0], rival(facts, sounds[0], sounds), facts) or _lone(sounds[0], facts, pick)
-        return capital(text) + "."
+        other = None if beside else rival(facts, sounds[0], sounds)
+        return _either(sounds[0], other, facts) or _lone(sounds[0], facts, pick)
     behind = [sound for sound in sounds if sound.lasts and sound.share >= THROUGHOUT]
     front = [sound for sound in sounds if sound not in behind]
     if not front:
@@ -93,9 +100,7 @@ def sentence(facts: Facts, sounds: Sequence[Sound]) -> str:
         joint = overlap(sound.account, before.account) >= TOGETHER
         clauses.append((" while " if joint else LATER) + clause(sound, facts, pick))
     text = _chain(clauses, pick)
-    if behind:
-        text = _against(text, behind, pick)
-    return capital(text) + "."
+    return _against(text, behind, pick) if behind else text
 
 
 def _lone(sound: Sound, facts: Facts, pick: Picker) -> str:
@@ -134,12 +139,7 @@ def clause(sound: Sound, facts: Facts, pick: Picker) -> str:
 
 def manner(sound: Sound, facts: Facts) -> str:
     """How often, in a word, where that is more than once."""
-    count = sound.count
-    if sound.lasts or count < 2:
-        return ""
-    if count <= EXACT and not sound.in_bouts:
-        return f" {often(count)}"
-    return " several times" if count < 8 else " many times"
+    return "" if sound.lasts or sound.count < 2 else f" {amount(sound)}"
 
 
 def _loudness(sound: Sound) -> str:
@@ -212,80 +212,3 @@ def _against(text: str, behind: Sequence[Sound], pick: Picker) -> str:
     return pick(
         (f"{text} while {first.present}", f"{text}, with {going} all the while", f"{first.present} while {text}")
     )
-
-
-def paragraph(facts: Facts, sounds: Sequence[Sound]) -> str:
-    """What fills a long recording, what comes now and then, what happens once and when."""
-    pick = picker(facts)
-    main = sorted((s for s in sounds if s.share >= MAIN), key=lambda sound: -sound.share)
-    rest = sorted((s for s in sounds if s.share < MAIN), key=lambda sound: sound.start)
-    sentences = []
-    placed = [sound for sound in main if sound.end - sound.start < PLACED * facts.duration]
-    if len(main) == 1 and placed:
-        sentences.append(f"{main[0].said.present} {_stretch(main[0])}")
-    elif main:
-        sentences.append(_mainly(main, pick))
-        sentences += [_where(sound) for sound in placed[:MOST_PLACED]]
-    scattered = [sound for sound in rest if _scattered(sound, facts)]
-    repeated = [sound for sound in rest if sound.count > 1 and sound not in scattered]
-    if scattered:
-        parts = [f"{sound.said.present} (first at {clock(sound.start)})" for sound in scattered]
-        sentences.append(f"now and then, {series(parts)}")
-    sentences += [_repeated(sound) for sound in repeated]
-    once = [sound for sound in rest if sound.count <= 1]
-    if once:
-        sentences.append(series([_once(sound, alone=len(once) == 1) for sound in once]))
-    return " ".join(capital(text) + "." for text in sentences)
-
-
-def _mainly(main: Sequence[Sound], pick: Picker) -> str:
-    """One sentence of what fills the time."""
-    clauses = [sound.said.present for sound in main[:MOST_MAIN]]
-    most = [sound for sound in main[:MOST_MAIN] if sound.share >= FILLS]
-    rest = clauses[len(most) :]
-    if not most:
-        return f"{pick(('for part of the time', 'at times'))}, {series(clauses)}"
-    text = series(clauses[: len(most)])
-    if main[0].share >= THROUGHOUT:
-        text = f"{text} {pick(('throughout', 'from beginning to end', 'nearly all the time'))}"
-    else:
-        text = f"{pick(('most of the time', 'for the most part'))}, {text}"
-    return f"{text}; for part of the time, {series(rest)}" if rest else text
-
-
-def _where(sound: Sound) -> str:
-    """In which part a main sound that does not fill the recording is heard."""
-    return f"{sound.said.known()} {'are' if sound.said.nouns else 'is'} heard {_stretch(sound)}"
-
-
-def _stretch(sound: Sound) -> str:
-    """ "from 0:10 to 0:25", "on and off between 0:10 and 1:25" """
-    if sound.count == 1:
-        return between(sound.start, sound.end)
-    return f"on and off between {clock(sound.start)} and {clock(sound.end)}"
-
-
-def _scattered(sound: Sound, facts: Facts) -> bool:
-    """Whether it is heard many times, and all over the recording."""
-    account = sound.account
-    if sound.count <= EXACT or sound.end < 0.4 * facts.duration or sound.start > 0.6 * facts.duration:
-        return False
-    return 0.2 < amount_within(account, 0, facts.duration // 2) / max(1, account.total) < 0.8
-
-
-def _repeated(sound: Sound) -> str:
-    """What is heard a few times, or many times in one part: how often and when."""
-    said, count = sound.said, sound.count
-    stretch = f"between {clock(sound.start)} and {clock(sound.end)}"
-    starts = list(dict.fromkeys(clock(event.start) for event in sound.account.events))
-    shown = sound.account.complete and len(starts) <= SHOWN
-    if not said.counted:
-        return f"{said.present} {f'at {listed(starts)}' if shown else f'on and off {stretch}'}"
-    amount = often(count) if count <= EXACT else "several times" if count < 12 else "many times"
-    return f"{said.present} {amount}{f', at {listed(starts)}' if shown else f' {stretch}'}"
-
-
-def _once(sound: Sound, alone: bool) -> str:
-    if not sound.said.counted:
-        return f"{sound.said.present} {between(sound.start, sound.end)}"
-    return f"{sound.said.present} {'once, ' if alone else ''}at {clock(sound.start)}"

@@ -24,9 +24,10 @@ class Sureness:
     plainly: float = 0.33  # that it is there for sure
     told: float = 0.33  # that it is told without being asked for
     told_long: float = 0.33  # the same of a long recording, in which there are more moments to mishear
-    beside: float = 0.55  # that it is told beside another sound of the same moments
+    beside: float = 0.65  # that it is told beside another sound of the same moments
     beside_long: float = 0.69
-    perhaps: float = 0.32  # that it is told as a guess, when nothing is sure
+    perhaps: float = 0.29  # that it is told as a guess, when nothing is sure
+    beside_guess: float = 0.1  # the same of what is loud while nothing that is told is heard
     steps: float = 0.2  # per time step: that an event is open
     presumed: float = 0.006  # that it is there, where a question takes it for granted: "what comes after the dog?"
 

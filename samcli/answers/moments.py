@@ -228,6 +228,28 @@ def within(facts: Facts, start: int, end: int) -> list[Sound]:
     return [sound for amount, sound in sorted(amounts, key=lambda entry: -entry[0]) if amount > 0]
 
 
+def between_two(facts: Facts, question: Question) -> Answer:
+    """What is heard from where one sound first ends to where the other next begins."""
+    pair = [by_name(facts, name, presumed=True) for name in (*question.asked, *question.other)[:2]]
+    for sound, nothing in pair:
+        if sound is None:
+            return nothing
+    early, late = sorted((sound for sound, _ in pair if sound is not None), key=lambda sound: sound.start)
+    start = early.account.first[0].end
+    end = next((event.start for event in late.account.events if event.start > start), start)
+    others = [
+        sound for sound in within(facts, start, end) if not any(kin(sound.label, own.label) for own in (early, late))
+    ]
+    lead = f"between {early.said.known()} and {late.said.known()}"
+    if end - start < NEAR:
+        return said(f"{lead} there is no pause", facts, early, late)
+    if not others:
+        return said(f"{lead}, {between(start, end)}, nothing else can be made out", facts, early, late)
+    return said(
+        f"{lead}, {between(start, end)}: {listed([sound.said.ongoing for sound in others[:5]])}", facts, *others[:5]
+    )
+
+
 def together(facts: Facts, question: Question) -> Answer:
     names = (*question.asked, *question.other)
     if len(names) < 2:
@@ -262,5 +284,5 @@ def continuous(facts: Facts, sound: Sound) -> Answer:
 
 ANSWERS: Mapping[str, Answerer] = {
     "when": when, "until": until, "times": times, "first": first, "last": last, "before": before, "after": after,
-    "order": order, "at": at, "together": together, "continuous": continuous,
+    "order": order, "at": at, "between": between_two, "together": together, "continuous": continuous,
 }  # fmt: skip

@@ -13,7 +13,17 @@ from samcli.text.sayings import saying
 
 HOUR = 3600
 
+EXACT = 5  # times that a caption tells by their number
+SEVERAL = 10  # times, from which there are many
+
 how_many, often = number, times
+
+
+def amount(sound: Sound) -> str:
+    """How often, as captions have it: barks come in bouts, and how many there are in one is not known."""
+    if sound.count <= EXACT and (sound.count < 2 or not sound.in_bouts):
+        return often(sound.count)
+    return "several times" if sound.count < SEVERAL else "many times"
 
 
 def clock(milliseconds: int) -> str:

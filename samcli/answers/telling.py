@@ -11,18 +11,24 @@ from collections.abc import Sequence
 import numpy as np
 
 from samcli.answers.facts import LONG, Facts, Sound, overlap
+from samcli.digest.digest import TENTH
 from samcli.digest.names import HEADINGS, SAYABLE, kin
 from samcli.text.labels import narrower
 from samcli.text.sayings import saying
 
-MAIN = 0.1  # of the time, from which a sound is one of the main ones
+MAIN, FILLS, THROUGHOUT = 0.1, 0.5, 0.85  # of the time: one of the main sounds, most of the time, all of it
 MOST_LABELS = 40  # that are looked at
 UNDER = 0.35  # of a heading's chance: a name under it that likely is told instead
 NOISES = frozenset({"Pink noise", "White noise", "Noise", "Static", "Hum", "Mains hum", "Hiss", "Environmental noise"})
 ROOM_DB = -45.0  # below it a noise is the room's or the microphone's own, which nobody would tell
-FAMILIES, LIKELY = ("Animal", "Vehicle"), 0.5  # told as a guess where some name under them is so likely
+FAMILIES, LIKELY = ("Animal", "Vehicle"), 0.8  # told as a guess where some name under them is so likely
+SOUNDING_DB, NEAR = 10.0, 300  # below the loudest moment; milliseconds around a sound that are its own
+EXPLAINED = 0.3  # of a stretch that a sound fills, from which on it is that sound
 BRIEF = 0.2  # of the longer one's time, below which the other is something that happens in it
 UNSURE, RIVAL = 0.6, 0.7  # a sound less likely than that is told with a rival name so much as likely as its own
+# Of which two that are nearly as likely are one: whoever hears a drum or a cymbal hears a drum kit.
+KIT, PARTS = "Drum kit", frozenset({"Drum", "Snare drum", "Bass drum", "Drum roll", "Cymbal", "Hi-hat", "Rimshot"})
+ALIKE = 0.7  # of the likelier one's chance
 SAME = 0.5  # of the briefer one's time, from which two names may be one sound
 
 
@@ -63,6 +69,35 @@ def rival(facts: Facts, sound: Sound, told: Sequence[Sound]) -> Sound | None:
     return None
 
 
+def unexplained(facts: Facts, told: Sequence[Sound]) -> Sound | None:
+    """The likeliest sound of what is loud while nothing of what is told is heard: there something is for sure."""
+    peaks, spans = facts.digest.peaks, _unexplained_spans(facts, told)
+    if peaks is None or not spans:
+        return None
+    for label, chance in candidates(facts, facts.sureness.beside_guess):
+        at = int(peaks.at[facts.place[label]])
+        if any(kin(label, sound.label) for sound in told) or not any(start <= at < end for start, end in spans):
+            continue
+        sound = named(facts, label, chance)
+        if sound is not None and label not in NOISES:
+            return sound
+    return None
+
+
+def _unexplained_spans(facts: Facts, told: Sequence[Sound]) -> list[tuple[int, int]]:
+    """Bins of the level that are loud, and hold little of any of these sounds."""
+    level, events = facts.digest.level, [event for sound in told for event in sound.account.events]
+    spans = []
+    for number, own in level.bins:
+        start, end = number * level.width, (number + 1) * level.width
+        held = np.zeros(level.width, bool)
+        for event in events:
+            held[max(0, event.start - NEAR - start) : max(0, event.end + NEAR - start)] = True
+        if own.highest >= level.highest - 10 * SOUNDING_DB and held.mean() < EXPLAINED:
+            spans.append((start - TENTH, end))  # a step may begin a little before the bin in which it is heard
+    return spans
+
+
 def guesses(facts: Facts, most: int = 2) -> list[Sound]:
     """The likeliest names where nothing is sure."""
     found: list[Sound] = []
@@ -87,23 +122,31 @@ def _family(facts: Facts) -> list[Sound]:
     return []
 
 
-def candidates(facts: Facts) -> list[tuple[str, float]]:
+def candidates(facts: Facts, least: float | None = None) -> list[tuple[str, float]]:
     """Labels that may be told, the likeliest first; a heading only where nothing under it is nearly as likely."""
-    best = facts.digest.best
+    best, least = facts.digest.best, facts.sureness.perhaps if least is None else least
     if best is None:
         return []
     labels, found = facts.rows.labels, []
     for place in np.argsort(-best, kind="stable")[:MOST_LABELS].tolist():
         chance, label = float(best[place]), labels[place]
-        if chance < facts.sureness.perhaps:
+        if chance < least:
             break
         if label in HEADINGS:
             below = [facts.place[name] for name in narrower(label) if name in facts.place and name not in HEADINGS]
-            likelier = max(UNDER * chance, facts.sureness.perhaps)  # or else nothing at all would be told
+            likelier = max(UNDER * chance, least)  # or else nothing at all would be told
             if label not in SAYABLE or (below and float(best[below].max()) >= likelier):
                 continue
         found.append((label, chance))
-    return found
+    return _with_kit(found, float(best[facts.place[KIT]]) if KIT in facts.place else 0.0)
+
+
+def _with_kit(found: list[tuple[str, float]], chance: float) -> list[tuple[str, float]]:
+    parts = [own for label, own in found if label in PARTS]
+    if len(parts) < 2 or min(chance, parts[1]) < ALIKE * parts[0]:
+        return found
+    others = [one for one in found if one[0] != KIT and one[0] not in PARTS]
+    return sorted([*others, (KIT, parts[0])], key=lambda one: -one[1])
 
 
 def named(facts: Facts, label: str, chance: float) -> Sound | None:

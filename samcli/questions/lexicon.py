@@ -25,6 +25,8 @@ PLACES = frozenset(
 )
 # What so many things do that whoever does it is meant: "a wailing siren", "the hum of a vacuum cleaner".
 GOING = frozenset(inflection.word_set("fly run wail pop crash break burn start open close pass hit fall turn go wash"))
+# What no label stands for, spelt like what one does: a "hailing" is no whaling, a "snowing" no snoring.
+UNHEARD = frozenset(inflection.word_set("hail hails hailing hailstones hailstorm snow snows snowing snowfall sleet"))
 CLOSE = 0.82  # how alike a misspelt word and the one that is meant are
 
 

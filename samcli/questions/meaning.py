@@ -38,6 +38,7 @@ MORE = {
     "when was the last time": "until", "how often": "often", "how many": "count", "how many times": "count",
     "how long": "long", "for how long": "long", "how loud": "loud", "what else": "else", "what else is there": "else",
     "what else is heard": "else", "what else can be heard": "else", "what else do you hear": "else",
+    "which": "kind", "which one": "kind", "which ones": "kind", "what kind": "kind", "what kinds": "kind",
 }  # fmt: skip
 LEADS = frozenset(["and", "but", "if", "so", "yes", "then", "also", "or", "exactly", "roughly", "about"])
 # Words that are no name even where the network takes them for one.
@@ -109,7 +110,9 @@ def _parts(reader: QuestionReader, words: list[str]) -> list[list[str]]:
 
 
 def _asks_anew(words: list[str], place: int) -> bool:
-    """ "what comes first, and what comes last?": a second "what" behind an "and" """
+    """A second "what" behind an "and", as in "what comes first, and what comes last?"; a "which" behind a mark."""
+    if words[place] == "which" and words[place - 1] in ("?", ",", "and"):
+        return _core(" ".join(words[place:])) in MORE
     return words[place - 1 : place + 1] == ["and", "what"] and place > 2 and len(words) > place + 2
 
 
@@ -172,8 +175,8 @@ def _name(words: Sequence[str], sounds: torch.Tensor) -> Name | None:
     if not plain or all(word in PRONOUNS | NO_NAMES for word in plain):
         return None
     known = lexicon.find(plain)
-    if known:
-        return Name(text, known[0])
+    if known or lexicon.UNHEARD & set(plain):
+        return Name(text, known[0] if known else None)
     chance, place = sounds.mean(0).max(-1)
     names = labels()
     if chance > SURE and int(place) < len(names):
@@ -187,6 +190,10 @@ def _mended(intent: str, names: Sequence[Name], words: list[str]) -> str:
     known = [name for name in names if name.label not in (None, "Silence")]
     if not known:
         return "quietest_at" if intent == "silent" and words[:1] in (["when"], ["where"]) else intent
+    if len(known) == 2 and "between" in words and words[0] in ("what", "what's", "which", "anything", "is"):
+        return "between"  # "what is heard between the dog and the siren?"
+    if intent == "both" and len(names) == 1:
+        return "present"
     if intent == "at" and {"many", "often"} & set(words):
         return "count"  # "how many barks in the first half?"
     if intent in ("more", "together") and len(known) == 1 and {"once", "twice", "times"} & set(words):

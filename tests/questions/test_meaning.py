@@ -73,6 +73,10 @@ def test_a_second_question_without_a_sound_is_about_the_same_one(text: str, inte
         ("how many barks in the first half?", ["count"]),
         ("tell me about the bells", ["times"]),
         ("when is it quiet?", ["quietest_at"]),
+        ("are there any animals? which ones?", ["present", "kind"]),
+        ("any animals, and which?", ["present", "kind"]),
+        ("what's between the dog and the siren?", ["between"]),
+        ("what is heard between the rain and the siren?", ["between"]),
     ],
 )
 def test_what_is_asked_between_the_words(text: str, intents: list[str]) -> None:
@@ -100,6 +104,12 @@ def test_words_that_are_no_label() -> None:
         assert find(word.split()) == (label,)
     assert find(["unicorn"]) == () and alike("thnuder") == "Thunder"
     assert find(["a", "man", "coughing"]) == ("Cough",)
+
+
+@pytest.mark.parametrize("text", ["is it hailing?", "is it snowing?", "any hail?"])
+def test_what_no_label_stands_for_is_not_taken_for_another(text: str) -> None:
+    [question] = understand(text)
+    assert [name.label for name in question.asked] == [None]
 
 
 def test_no_judged_question_is_learnt_from() -> None:
