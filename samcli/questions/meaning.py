@@ -89,7 +89,7 @@ def understand(text: str, reader: QuestionReader | None = None) -> tuple[Questio
     found: list[Question] = []
     for part in _parts(reader, words):
         question = _read(reader, part)
-        if found and _core(question.text) in ("when", "where") and not (found[-1].asked or found[-1].other):
+        if found and _core(question.text) in ("when", "where", "which") and not (found[-1].asked or found[-1].other):
             continue  # "what is loudest, and when?": that is told anyway
         if found:
             question = _carried(question, found[-1])
