@@ -23,7 +23,7 @@ from samcli.errors import SamError
 from samcli.training.folder import forget_after, from_older, names_to_save, read_state, write_state
 from samcli.training.optimiser import Average
 from samcli.training.progress import Figures, Stopping, TimeLeft, lost_workers
-from samcli.training.stage import LoopOptions, Stage, Steps, Task, to_device
+from samcli.training.stage import LoopOptions, Stage, Steps, Task, computing, to_device
 from samcli.training.team import SecondCore, Team
 from samcli.writers.files import append_line, prepare_own_folder
 
@@ -225,7 +225,7 @@ class Trainer:
             # What is drawn, such as dropout, is another for every step and process, and alike when a step is repeated.
             drawn = self.step if seed < 0 else hash((seed, *place, self.team.rank, piece)) & 0x7FFF_FFFF
             torch.manual_seed(drawn)
-            with torch.autocast(device.type, torch.bfloat16, enabled=self.options.bfloat16):
+            with computing(device, self.options.bfloat16):
                 outcome = task.outcome(to_device(batch, device))
             if outcome.total.requires_grad:  # a frozen encoder learns nothing from a batch without words
                 outcome.total.backward()  # type: ignore[no-untyped-call]

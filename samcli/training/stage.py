@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from samcli.ssm.fast.linear import multiplies_bfloat16
 from samcli.training.optimiser import Pace
 from samcli.training.team import Team
 
@@ -65,13 +66,18 @@ class LoopOptions:
     batch: int = 1  # examples of a step, over all processes
     at_once: int = 0  # of them in the memory of one process; 0: its whole share
     workers: int = 0  # processes that prepare examples; 0: done in between
-    bfloat16: bool = False  # the network computes in it where that is safe; weights and sums stay float32
+    bfloat16: bool = False  # the network computes in it where that is safe and quick; weights and sums stay float32
     average: float = 0.0  # of a running mean of the weights; 0: none
     report_every: int = 20  # steps
     judge_every: int = 0  # steps; 0: at the end alone
     save_every_seconds: float = 300.0
     save_all: bool = False  # weights that no stage changes are saved too
     seed: int = 0  # of dropout and the like; -1: the number of the step alone
+
+
+def computing(device: torch.device, bfloat16: bool) -> torch.autocast:
+    """In bfloat16, unless that is only emulated here."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=bfloat16 and multiplies_bfloat16(device))
 
 
 class Steps(IterableDataset[Any]):

@@ -19,7 +19,7 @@ from samcli.errors import OutputError
 from samcli.training.loop import DivergedError, Trainer
 from samcli.training.optimiser import Pace, Plateau
 from samcli.training.progress import LostWorkerError, Stopping, lost_workers
-from samcli.training.stage import LoopOptions, Outcome, Shuffled, Stage, Weighted, generator
+from samcli.training.stage import LoopOptions, Outcome, Shuffled, Stage, Weighted, computing, generator
 from samcli.training.team import Team
 from tests.conftest import files_up_to
 
@@ -307,3 +307,12 @@ def test_weighted_examples_come_by_their_weight() -> None:
 def test_a_team_shares_a_step_in_pieces() -> None:
     shares = [Team(torch.device("cpu"), rank, 3).share_of(range(10, 17)) for rank in range(3)]
     assert [list(share) for share in shares] == [[10, 11, 12], [13, 14, 15], [16]]
+
+
+@pytest.mark.parametrize(("quick", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_bfloat16_is_left_alone_where_it_is_emulated(
+    monkeypatch: pytest.MonkeyPatch, quick: bool, dtype: torch.dtype
+) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: quick)
+    with computing(torch.device("cpu"), True):
+        assert nn.Linear(2, 2)(torch.ones(1, 2)).dtype is dtype

@@ -110,9 +110,14 @@ PACKED_ROWS = 512  # rows of x that a packed weight is laid out for; it serves a
 def packable(weight: Tensor) -> bool:
     if weight.device.type != "cpu" or kernels.plain() or not onednn_products():
         return False
-    if weight.dtype is torch.bfloat16:  # the processor must multiply it itself, or oneDNN refuses
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    if weight.dtype is torch.bfloat16:
+        return multiplies_bfloat16(weight.device)  # or oneDNN refuses
     return weight.dtype is torch.float32
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether it does so itself: a processor that must emulate it takes thirty times as long as in float32."""
+    return device.type != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 class FastLinear(nn.Linear):

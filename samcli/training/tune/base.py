@@ -28,6 +28,7 @@ from samcli.models.lora import AdapterConfig, add_adapter, train_only_adapters
 from samcli.models.tuned import CONFIG, encoder_of, grow, head_layers, reader_layers, vocabulary
 from samcli.training.language.script import STEP_SECONDS
 from samcli.training.losses import word_loss
+from samcli.training.stage import computing
 from samcli.training.tune.batches import CachedFeatures, TuneBatch, TuneBatches, TuneBatchOptions
 
 FEWEST_STEPS, EPOCHS, MOST_STEPS = 100, 15, 3000  # when neither epochs nor minutes are asked for
@@ -220,11 +221,11 @@ def _learn_only(parameter: Tensor, mask: Tensor) -> None:
     hooked.register_hook(lambda gradient: gradient * mask)
 
 
-def cache_features(network: nn.Module, batches: TuneBatches, count: int, autocast: bool) -> CachedFeatures:
+def cache_features(network: nn.Module, batches: TuneBatches, count: int, bfloat16: bool) -> CachedFeatures:
     """The first batches through a frozen encoder, once."""
     encoder = encoder_of(network)
     heard = []
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+    with torch.no_grad(), computing(torch.device("cpu"), bfloat16):
         for number in range(count):
             batch = batches.batch(number)
             encoding = encoder(batch.mel)
