@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from samcli.answers import amounts, moments, presence
+from samcli.answers import amounts, moments, pairs, presence
 from samcli.answers.captions import caption, nameless
 from samcli.answers.facts import MOST_EVIDENCE, Facts
 from samcli.answers.moments import at, in_order
@@ -152,4 +152,4 @@ def _joined(text: str, later: str) -> str:
 
 def answerers() -> Mapping[str, Answerer]:
     """Who answers which intent."""
-    return {**presence.ANSWERS, **moments.ANSWERS, **amounts.ANSWERS, **ANSWERS}
+    return {**presence.ANSWERS, **moments.ANSWERS, **pairs.ANSWERS, **amounts.ANSWERS, **ANSWERS}

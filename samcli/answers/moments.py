@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 
-from samcli.answers.facts import MOST_EVIDENCE, Evidence, Facts, Sound, amount_within, overlap
-from samcli.answers.phrases import Answer, Answerer, between, clock, listed, missing, not_known, often, one_of, said
+from samcli.answers.facts import MOST_EVIDENCE, Evidence, Facts, Sound, amount_within
+from samcli.answers.phrases import (
+    Answer,
+    Answerer,
+    between,
+    clock,
+    listed,
+    missing,
+    not_known,
+    often,
+    one_of,
+    said,
+    sound_of,
+)
 from samcli.answers.presence import NO_SOUND_NAMED
 from samcli.answers.telling import guesses, sounds_to_tell
 from samcli.digest.events import Account, Event
-from samcli.digest.names import kin
+from samcli.digest.names import HEADINGS, kin
 from samcli.questions.meaning import Name, Question
 from samcli.text import inflection
+from samcli.text.labels import narrower
 
 SHOWN = 12  # times that are listed
 NEAR = 500  # milliseconds within which two sounds begin together
@@ -38,8 +52,8 @@ def by_name(facts: Facts, name: Name | None, presumed: bool = False) -> tuple[So
         return None, Answer(NO_SOUND_NAMED)
     if name.label is None:
         return None, not_known(name)
-    sound = facts.sound(name.label, presumed)
-    return sound, Answer("") if sound is not None else said(missing(name.label))
+    sound = sound_of(facts, name, presumed)
+    return sound, Answer("") if sound is not None else said(missing(name))
 
 
 @of_one
@@ -52,7 +66,8 @@ def when(facts: Facts, sound: Sound) -> Answer:
     if sound.count == 1 and not own.counted:
         return _event(sound, f"{lead} at {clock(sound.start)}", first)
     if account.complete and sound.count <= SHOWN:
-        starts = listed(list(dict.fromkeys(clock(event.start) for event in account.events)))
+        counted = Counter(clock(event.start) for event in account.events)
+        starts = listed([f"{at} ({often(times)})" if times > 1 else at for at, times in counted.items()])
         return _event(sound, f"{lead} {often(sound.count)}, at {starts}", *account.events[:MOST_EVIDENCE])
     last = clock(account.last[-1].start)
     return _event(sound, f"{lead} {often(sound.count)}, first at {clock(sound.start)} and last at {last}", first)
@@ -98,8 +113,17 @@ def in_order(facts: Facts) -> list[Sound]:
     return sorted(sounds, key=lambda sound: (sound.start, -sound.score))
 
 
+def of_those(facts: Facts, question: Question) -> list[Sound]:
+    """What is told, in order; of one sort alone where a question names it: "what is the first animal?" """
+    sounds, name = in_order(facts), one_of(question)
+    if name is None or name.label not in HEADINGS:
+        return sounds
+    under = narrower(name.label)
+    return [sound for sound in sounds if sound.label == name.label or sound.label in under]
+
+
 def first(facts: Facts, question: Question) -> Answer:
-    sounds = in_order(facts)
+    sounds = of_those(facts, question)
     if not sounds:
         return Answer("Nothing can be made out for sure.")
     beginning = [sound for sound in sounds if sound.start <= sounds[0].start + NEAR]
@@ -110,7 +134,8 @@ def first(facts: Facts, question: Question) -> Answer:
 
 
 def last(facts: Facts, question: Question) -> Answer:
-    sounds = sorted(in_order(facts), key=lambda sound: (-sound.account.last[-1].end, -sound.account.last[-1].start))
+    sounds = of_those(facts, question)
+    sounds = sorted(sounds, key=lambda sound: (-sound.account.last[-1].end, -sound.account.last[-1].start))
     if not sounds:
         return Answer("Nothing can be made out for sure.")
     end = sounds[0].account.last[-1].end
@@ -185,30 +210,6 @@ def _distances(account: Account, sound: Sound, later: bool) -> Iterator[tuple[fl
             yield max(0, apart) + UNKNOWN * (account.width - amount), max(start, edge) if later else start
 
 
-def order(facts: Facts, question: Question) -> Answer:
-    names = (*question.asked, *question.other)
-    if len(names) < 2:
-        return Answer("Please name the two sounds whose order you ask about.")
-    one, nothing = by_name(facts, names[0])
-    other, missed = by_name(facts, names[1])
-    if one is None:
-        return nothing
-    if other is None:
-        return missed
-    early, late = (one, other) if one.start <= other.start else (other, one)
-    words = question.text.split()
-    open_ended = words[:1] in (["which"], ["what"], ["who"]) or "or" in words  # no yes or no answers these
-    if abs(one.start - other.start) <= NEAR:
-        no = "" if open_ended else "no, "
-        return said(f"{no}they begin together, at {clock(early.start)}", facts, one, other)
-    lead = "yes" if early is one else "no"
-    if open_ended:
-        text = f"{early.said.present} first, at {clock(early.start)}, then {late.said.present}, at {clock(late.start)}"
-        return said(text, facts, one, other)
-    text = f"{lead}, {early.said.present} at {clock(early.start)}, and {late.said.present} at {clock(late.start)}"
-    return said(text, facts, one, other)
-
-
 def at(facts: Facts, question: Question) -> Answer:
     if question.span is None:
         return first(facts, question)
@@ -228,50 +229,6 @@ def within(facts: Facts, start: int, end: int) -> list[Sound]:
     return [sound for amount, sound in sorted(amounts, key=lambda entry: -entry[0]) if amount > 0]
 
 
-def between_two(facts: Facts, question: Question) -> Answer:
-    """What is heard from where one sound first ends to where the other next begins."""
-    pair = [by_name(facts, name, presumed=True) for name in (*question.asked, *question.other)[:2]]
-    for sound, nothing in pair:
-        if sound is None:
-            return nothing
-    early, late = sorted((sound for sound, _ in pair if sound is not None), key=lambda sound: sound.start)
-    start = early.account.first[0].end
-    end = next((event.start for event in late.account.events if event.start > start), start)
-    others = [
-        sound for sound in within(facts, start, end) if not any(kin(sound.label, own.label) for own in (early, late))
-    ]
-    lead = f"between {early.said.known()} and {late.said.known()}"
-    if end - start < NEAR:
-        return said(f"{lead} there is no pause", facts, early, late)
-    if not others:
-        return said(f"{lead}, {between(start, end)}, nothing else can be made out", facts, early, late)
-    return said(
-        f"{lead}, {between(start, end)}: {listed([sound.said.ongoing for sound in others[:5]])}", facts, *others[:5]
-    )
-
-
-def together(facts: Facts, question: Question) -> Answer:
-    names = (*question.asked, *question.other)
-    if len(names) < 2:
-        return Answer("Please name the two sounds.")
-    pair = [by_name(facts, name) for name in names[:2]]
-    for sound, nothing in pair:
-        if sound is None:
-            return nothing
-    one, other = (sound for sound, _ in pair)
-    assert one is not None and other is not None
-    shared = _meeting(one.account.events, other.account.events)
-    if shared is None:
-        return said(f"no, {one.said.present} and {other.said.present} at different times", facts, one, other)
-    lead = "yes" if overlap(one.account, other.account) > 0.3 else "yes, for part of the time"
-    return said(f"{lead}, {one.said.present} while {other.said.present}, first at {clock(shared)}", facts, one, other)
-
-
-def _meeting(events: Sequence[Event], others: Sequence[Event]) -> int | None:
-    starts = [max(a.start, b.start) for a in events for b in others if min(a.end, b.end) - max(a.start, b.start) > 250]
-    return min(starts) if starts else None
-
-
 @of_one
 def continuous(facts: Facts, sound: Sound) -> Answer:
     if sound.count == 1 and sound.share >= 0.9:
@@ -284,5 +241,5 @@ def continuous(facts: Facts, sound: Sound) -> Answer:
 
 ANSWERS: Mapping[str, Answerer] = {
     "when": when, "until": until, "times": times, "first": first, "last": last, "before": before, "after": after,
-    "order": order, "at": at, "between": between_two, "together": together, "continuous": continuous,
+    "at": at, "continuous": continuous,
 }  # fmt: skip

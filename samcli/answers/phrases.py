@@ -106,9 +106,17 @@ def not_known(name: Name) -> Answer:
     return Answer(f'"{capital(name.words)}" is not among the sounds that can be recognised here.')
 
 
-def missing(label: str) -> str:
+def sound_of(facts: Facts, name: Name, presumed: bool = False) -> Sound | None:
+    """The sound by a name; where the label stands for more, only if none of the others is what was heard."""
+    sound = facts.sound(name.label, presumed)
+    return None if sound is not None and name.kind and sound.said.label != name.label else sound
+
+
+def missing(name: Name) -> str:
     """ "no dog is heard", "no footsteps are heard" """
-    own = saying(label)
+    if name.kind:
+        return f"no {name.kind} is heard"
+    own = saying(name.label or "")
     if own.noun.startswith(("someone ", "something ")):
         return f"{own.noun} is not heard"
     return f"no {own.bare} {'are' if own.nouns else 'is'} heard"

@@ -27,6 +27,12 @@ PLACES = frozenset(
 GOING = frozenset(inflection.word_set("fly run wail pop crash break burn start open close pass hit fall turn go wash"))
 # What no label stands for, spelt like what one does: a "hailing" is no whaling, a "snowing" no snoring.
 UNHEARD = frozenset(inflection.word_set("hail hails hailing hailstones hailstorm snow snows snowing snowfall sleet"))
+# Words narrower than the label they go by, which stands for many: an elephant is one of AudioSet's wild animals.
+KINDS = inflection.word_set(
+    "bear monkey ape gorilla elephant fox deer hyena badger jackal dingo viola tuba euphonium oboe bassoon recorder "
+    "ocarina lute balalaika bongo conga djembe triangle dishwasher copier photocopier shredder robot elevator "
+    "escalator tram trolley streetcar bulldozer excavator digger"
+)
 CLOSE = 0.82  # how alike a misspelt word and the one that is meant are
 
 
@@ -49,6 +55,16 @@ def find(words: Sequence[str]) -> tuple[str, ...]:
         real = [entry for entry in real if not (entry[1] == 1 and _among(plain[entry[0]], minor))] or real
     names = list(dict.fromkeys(label for _, _, label in sorted(real, key=lambda entry: (-entry[1], entry[0]))))
     return tuple(name for name in names if not any(name in broader(other) for other in names))
+
+
+def kind_in(words: str) -> str:
+    """The one word of `KINDS` among these, in the singular."""
+    return next((form for word in words.split() if (form := _singulars().get(word.removesuffix("'s")))), "")
+
+
+@lru_cache(maxsize=1)
+def _singulars() -> dict[str, str]:
+    return {form: word for word in KINDS for form in (word, inflection.plural(word))}
 
 
 def _among(word: str, verbs: frozenset[str]) -> bool:

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import torch
 
+from samcli.digest.names import HEADINGS
 from samcli.questions import lexicon
 from samcli.questions.reader import INTENTS, NEEDS_SOUND, ROLES, SEVERAL, QuestionReader, packed, shipped, split
 from samcli.questions.times import Span, span_of
@@ -66,6 +67,11 @@ class Name:
 
     words: str
     label: str | None  # None: a word for which we know no sound
+
+    @property
+    def kind(self) -> str:
+        """A word for less than the label stands for."""
+        return lexicon.kind_in(self.words)
 
 
 @dataclass(frozen=True)
@@ -146,9 +152,12 @@ def _read(reader: QuestionReader, words: list[str]) -> Question:
     if intent in ONE_UNLESS_JOINED and not JOINTS & set(words):
         named = {kind: one_sound(names) for kind, names in named.items()}
     intent = _mended(intent, named["asked"] + named["other"], words)
-    if intent not in NEEDS_SOUND:
+    if intent in ("first", "last"):  # "what is the first animal?"
+        sorts = [Name(label, label) for label in lexicon.find(words) if label in HEADINGS]
+        named = {"asked": sorts[:1], "other": []}
+    elif intent not in NEEDS_SOUND and intent != "between":
         named = {"asked": [], "other": []}
-    if intent not in SEVERAL:
+    if intent != "between" and intent not in SEVERAL:
         named = {kind: one_sound(names) for kind, names in named.items()}
     elif intent == "order" and not named["other"]:
         named = {"asked": named["asked"][:1], "other": named["asked"][1:]}
@@ -194,6 +203,8 @@ def _mended(intent: str, names: Sequence[Name], words: list[str]) -> str:
         return "between"  # "what is heard between the dog and the siren?"
     if intent == "both" and len(names) == 1:
         return "present"
+    if intent == "count" and {"different", "kinds", "types", "sorts"} & set(words) and known[0].label in HEADINGS:
+        return "kind"  # "how many different animals are there?"
     if intent == "at" and {"many", "often"} & set(words):
         return "count"  # "how many barks in the first half?"
     if intent in ("more", "together") and len(known) == 1 and {"once", "twice", "times"} & set(words):
