@@ -12,8 +12,11 @@ from typing import Any, Literal, NamedTuple
 
 from samcli.digest.names import HEADINGS, kin, members_of, wider_names
 from samcli.tasks.readable import PAUSE_SECONDS, ROUNDING, SURER, Event, matters
+from samcli.text.labels import is_described
+from samcli.text.sayings import LASTING, saying
 
 WIDE = HEADINGS - {"Music"}  # names that say only the sort of a sound
+LULL_SECONDS = 10.0  # so long a fan or rain may fade away and still be the same: its scores waver for hours
 WAIT_SECONDS = 0.5  # from its begin: so long such a name waits for a better one
 
 Kind = Literal["begin", "end"]
@@ -48,6 +51,7 @@ class Folding:
         """Events that are over, and those that may still go on: the sounds that begin and end with them."""
         running = list(running)
         fresh = [event for event in (*over, *running) if not self._taken(event)]
+        gone = self._over(now, running)
         ripe = [event for event in fresh if self._says_something(event) and (event in over or self._waited(event, now))]
         ended, begun = [], []
         while ripe:
@@ -63,11 +67,11 @@ class Folding:
         ended = [sound for sound in ended if sound.event.position not in begun]
         still = {event.position for event in running}
         self.covered = {place: until for place, until in self.covered.items() if place in still}
-        return [*_all("end", ended), *_all("begin", new), *self._over(now)]
+        return [*gone, *_all("end", ended), *_all("begin", new)]
 
     def finish(self) -> list[tuple[Kind, Sound]]:
         """All that is still open is over."""
-        return self._over(float("inf"))
+        return self._over(float("inf"), [])
 
     def state(self) -> dict[str, Any]:
         """Plain values."""
@@ -82,7 +86,8 @@ class Folding:
         """Whether an event is a name of a sound that was told; the sound is then told of it."""
         taken = False
         for place, sound in enumerate(self.sounds):
-            if event.start > sound.event.end + PAUSE_SECONDS + ROUNDING:
+            same = event.position == sound.event.position
+            if event.start > sound.event.end + (self._pause(sound) if same else PAUSE_SECONDS) + ROUNDING:
                 continue
             holds = self._holds(sound, event)
             if holds or self._hushed(sound, event):
@@ -91,6 +96,14 @@ class Folding:
                 if not holds:
                     self.covered[event.position] = max(sound.event.end, self.covered.get(event.position, 0.0))
         return taken
+
+    def _faded(self, sound: Sound, running: list[Event]) -> bool:
+        return any(event.start < sound.event.end and self._holds(sound, event) for event in running)
+
+    def _pause(self, sound: Sound) -> float:
+        """What may pass without ending a sound."""
+        label = self.labels[sound.event.position]
+        return LULL_SECONDS if is_described(label) and saying(label).shape == LASTING else PAUSE_SECONDS
 
     def _holds(self, sound: Sound, event: Event) -> bool:
         """Whether a name, as narrow as that of a sound or narrower, is one of it."""
@@ -139,8 +152,13 @@ class Folding:
             for one in gone
         ]
 
-    def _over(self, now: float) -> list[tuple[Kind, Sound]]:
-        done = [sound for sound in self.sounds if now - sound.event.end > PAUSE_SECONDS + ROUNDING]
+    def _over(self, now: float, running: list[Event]) -> list[tuple[Kind, Sound]]:
+        """Sounds whose pause has passed; what has faded and may still rise again is the same sound, not another."""
+        done = [
+            sound
+            for sound in self.sounds
+            if now - sound.event.end > self._pause(sound) + ROUNDING and not self._faded(sound, running)
+        ]
         self.sounds = [sound for sound in self.sounds if sound not in done]
         return _all("end", done)
 

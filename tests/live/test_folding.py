@@ -9,7 +9,7 @@ from samcli.live.folding import Folding
 from samcli.live.tracker import Tracker
 from samcli.tasks.tag import Choice
 
-LABELS = ("Dog", "Bark", "Bow-wow", "Animal", "Bird", "Music", "Guitar")
+LABELS = ("Dog", "Bark", "Bow-wow", "Animal", "Bird", "Music", "Guitar", "Rain")
 HOP = STEP = 0.4
 
 Times = tuple[float, float, float]  # start, end, score
@@ -38,7 +38,7 @@ def told(seconds: float, ear: Tracker | None = None, **heard: list[Times] | Time
 
 def test_a_dog_is_one_event_by_all_its_names() -> None:
     ear = tracker()
-    scores = np.array([[0.8, 0.5, 0.45, 0.6, 0, 0, 0]], np.float32)
+    scores = np.array([[0.8, 0.5, 0.45, 0.6, 0, 0, 0, 0]], np.float32)
     changes = [change for hop in range(10) for change in ear.add(hop * HOP, (hop + 1) * HOP, scores)]
     changes += ear.finish(4.0)
     assert [(change.kind, LABELS[change.event.position]) for change in changes] == [("begin", "Dog"), ("end", "Dog")]
@@ -65,6 +65,19 @@ def test_a_wide_name_that_outlasts_the_sound_is_told_after_it() -> None:
     found = told(12, Dog=(0, 2, 0.8), Animal=(0, 12, 0.6))
     assert [one[:2] for one in found] == [("begin", "Dog"), ("end", "Dog"), ("begin", "Animal"), ("end", "Animal")]
     assert told(12, Dog=(0, 2, 0.8), Animal=(0, 3.6, 0.6))[1:] == [("end", "Dog", 5.2)]
+
+
+def test_what_fades_and_rises_again_is_told_once() -> None:
+    """Between both thresholds a sound has not ended for sure: it must not be told as over, and then begin once more."""
+    for back in (0.0, 0.8):
+        found = told(20, Dog=[(0, 2, 0.8), (2.4, 10, 0.2), (10, 12, back)])
+        assert [one[:2] for one in found] == [("begin", "Dog"), ("end", "Dog")]
+
+
+def test_what_lasts_may_pause_for_longer() -> None:
+    assert [one[0] for one in told(30, Rain=[(0, 4, 0.8), (11, 15, 0.8)])] == ["begin", "end"]
+    assert [one[0] for one in told(30, Dog=[(0, 4, 0.8), (11, 15, 0.8)])] == ["begin", "end"] * 2
+    assert [one[0] for one in told(40, Rain=[(0, 4, 0.8), (16, 20, 0.8)])] == ["begin", "end"] * 2
 
 
 def test_what_a_second_look_finds_is_told_and_what_the_first_found_stays() -> None:
