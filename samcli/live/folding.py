@@ -11,12 +11,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from samcli.digest.names import HEADINGS, kin, members_of, wider_names
-from samcli.tasks.readable import PAUSE_SECONDS, ROUNDING, SURER, Event, matters
-from samcli.text.labels import is_described
-from samcli.text.sayings import LASTING, saying
+from samcli.tasks.readable import PAUSE_SECONDS, ROUNDING, SURER, Event, matters, pause_of
 
 WIDE = HEADINGS - {"Music"}  # names that say only the sort of a sound
-LULL_SECONDS = 10.0  # so long a fan or rain may fade away and still be the same: its scores waver for hours
 WAIT_SECONDS = 0.5  # from its begin: so long such a name waits for a better one
 
 Kind = Literal["begin", "end"]
@@ -87,7 +84,10 @@ class Folding:
         taken = False
         for place, sound in enumerate(self.sounds):
             same = event.position == sound.event.position
-            if event.start > sound.event.end + (self._pause(sound) if same else PAUSE_SECONDS) + ROUNDING:
+            if (
+                event.start
+                > sound.event.end + (pause_of(self.labels[sound.event.position]) if same else PAUSE_SECONDS) + ROUNDING
+            ):
                 continue
             holds = self._holds(sound, event)
             if holds or self._hushed(sound, event):
@@ -99,11 +99,6 @@ class Folding:
 
     def _faded(self, sound: Sound, running: list[Event]) -> bool:
         return any(event.start < sound.event.end and self._holds(sound, event) for event in running)
-
-    def _pause(self, sound: Sound) -> float:
-        """What may pass without ending a sound."""
-        label = self.labels[sound.event.position]
-        return LULL_SECONDS if is_described(label) and saying(label).shape == LASTING else PAUSE_SECONDS
 
     def _holds(self, sound: Sound, event: Event) -> bool:
         """Whether a name, as narrow as that of a sound or narrower, is one of it."""
@@ -157,7 +152,8 @@ class Folding:
         done = [
             sound
             for sound in self.sounds
-            if now - sound.event.end > self._pause(sound) + ROUNDING and not self._faded(sound, running)
+            if now - sound.event.end > pause_of(self.labels[sound.event.position]) + ROUNDING
+            and not self._faded(sound, running)
         ]
         self.sounds = [sound for sound in self.sounds if sound not in done]
         return _all("end", done)

@@ -18,6 +18,14 @@ from samcli.records import Record
 
 ROUNDING = 1e-6  # seconds: where a window starts must not decide how a limit met exactly is rounded
 PAUSE_SECONDS = 3.0  # shorter ones do not end an event: a dog that barks and barks is one line
+LULL_SECONDS = 10.0  # the same of what goes on for hours while its scores waver
+FOR_HOURS = frozenset(
+    {
+        "Rain", "Rain on surface", "Raindrop", "Wind", "Rustling leaves", "Stream", "Waterfall", "Ocean", "Waves, surf",
+        "Fire", "Cricket", "Traffic noise, roadway noise", "Mechanical fan", "Air conditioning", "Idling", "Hum",
+        "Mains hum", "Static", "White noise", "Pink noise", "Noise", "Environmental noise",
+    }
+)  # fmt: skip
 BLIP_SECONDS = 0.5  # what is shorter has to be clear
 CLEAR = 0.5  # score
 SURER = 0.75  # a narrower name with less than this share of the wider one's score gives way to it
@@ -38,8 +46,8 @@ class Event(NamedTuple):
 
 def readable(events: Iterable[Event], labels: Sequence[str]) -> list[Event]:
     """The events that a person would write down, by start, then by falling score."""
-    named = _one_name_each(_joined(events, PAUSE_SECONDS), labels)
-    kept = [event for event in _joined(named, PAUSE_SECONDS) if matters(event)]
+    named = _one_name_each(_joined(events, labels), labels)
+    kept = [event for event in _joined(named, labels) if matters(event)]
     return sorted(kept, key=lambda event: (event.start, -event.score, event.position))
 
 
@@ -52,13 +60,18 @@ def cues(records: Iterable[Record]) -> Iterator[Record]:
         yield from _in_lines(_merged(group))
 
 
-def _joined(events: Iterable[Event], pause: float) -> list[Event]:
-    """Events of one label that lie closer than `pause`, as one."""
+def pause_of(label: str) -> float:
+    """What may pass without ending a sound."""
+    return LULL_SECONDS if label in FOR_HOURS else PAUSE_SECONDS
+
+
+def _joined(events: Iterable[Event], labels: Sequence[str]) -> list[Event]:
+    """Events of one label that lie closer than its pause, as one."""
     latest: dict[int, Event] = {}
     done: list[Event] = []
     for event in sorted(events, key=lambda event: event.start):
         last = latest.get(event.position)
-        if last is not None and event.start - last.end <= pause + ROUNDING:
+        if last is not None and event.start - last.end <= pause_of(labels[event.position]) + ROUNDING:
             event = last._replace(end=max(last.end, event.end), score=max(last.score, event.score))
         elif last is not None:
             done.append(last)

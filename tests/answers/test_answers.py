@@ -126,8 +126,7 @@ def test_evidence_is_of_what_was_heard(street: Facts) -> None:
 def test_captions(street: Facts, made: Callable[..., Facts]) -> None:
     text, evidence = caption(street)
     assert text == (
-        "Rain falls from 0:00 to 1:00. A dog barks at 0:10, 0:30 and 1:10. "
-        "A siren wails from 1:30 to 1:35."
+        "Rain falls from 0:00 to 1:00. A dog barks at 0:10, 0:30 and 1:10. A siren wails from 1:30 to 1:35."
     )
     assert 0 < len(evidence) <= 12
     assert "then" in caption(made([("Bark", 1.0, 2.0), ("Slam", 5.0, 5.6)], 10.0))[0]

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from samcli.records import Record, Tag
 from samcli.tasks.readable import LEAST_CUE_SECONDS, LINES, Event, cues, readable
 
-LABELS = ("Speech", "Dog", "Bark", "Bow-wow", "Music", "Wren")  # the last is a person's own
-SPEECH, DOG, BARK, BOW_WOW, MUSIC, WREN = range(6)
+LABELS = ("Speech", "Dog", "Bark", "Bow-wow", "Music", "Wren", "Rain")  # the last but one is a person's own
+SPEECH, DOG, BARK, BOW_WOW, MUSIC, WREN, RAIN = range(7)
 
 
 def told(*events: Event) -> list[tuple[float, float, str]]:
@@ -35,6 +35,7 @@ def test_other_sounds_and_names_of_ones_own_are_left_alone() -> None:
 def test_pauses_are_bridged_and_blips_left_out() -> None:
     assert told(Event(0, 1, 0.6, DOG), Event(3.5, 4, 0.9, DOG)) == [(0, 4, "Dog")]
     assert told(Event(0, 1, 0.6, DOG), Event(4.5, 5.5, 0.9, DOG)) == [(0, 1, "Dog"), (4.5, 5.5, "Dog")]
+    assert told(Event(0, 1, 0.6, RAIN), Event(10.5, 12, 0.9, RAIN)) == [(0, 12, "Rain")]
     assert told(Event(0, 0.3, 0.3, MUSIC)) == []
     assert told(Event(0, 0.3, 0.9, MUSIC)) == [(0, 0.3, "Music")], "a shot is short, and clear"
 
