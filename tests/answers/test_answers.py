@@ -103,6 +103,28 @@ def test_farm_animals_and_insects_are_animals(made: Callable[..., Facts]) -> Non
     assert animals == "Barking and mooing."
 
 
+def test_a_word_for_less_than_its_label_is_not_any_of_it(made: Callable[..., Facts]) -> None:
+    """AudioSet has one label for elephants, foxes and bears: a bird under it is no elephant."""
+    elephant = Name("an elephant", "Wild animals")
+    bird = made([("Crow", 1.0, 4.0)])
+    assert said(bird, "present", elephant) == "No, no elephant is heard."
+    assert said(bird, "choice", elephant, Name("crow", "Crow")) == "A crow."
+    assert said(bird, "absent_of", elephant, Name("crow", "Crow")) == "An elephant is not heard."
+    assert said(bird, "when", elephant) == "No elephant is heard."
+    assert said(bird, "present", Name("a wild animal", "Wild animals")).startswith("Yes, ")
+    assert said(made([("Wild animals", 1.0, 4.0)]), "present", elephant) == "Yes, a wild animal calls."
+
+
+def test_the_first_of_a_sort(street: Facts) -> None:
+    assert said(street, "first", Name("Animal", "Animal")) == "A dog barks first, at 0:10."
+    assert said(street, "last", Name("Animal", "Animal")).startswith("A dog barks last, ")
+
+
+def test_times_within_one_second_are_told_once(made: Callable[..., Facts]) -> None:
+    twice = made([("Bark", at, at + 0.2) for at in (3.04, 3.7, 9.04)])
+    assert said(twice, "when", DOG) == "A dog barks three times, at 0:03 (twice) and 0:09."
+
+
 def test_a_stretch_of_time(street: Facts) -> None:
     assert said(street, "at", span=Span(85.0, 95.0)) == "A siren wails from 1:25 to 1:35."
     assert said(street, "present", DOG, span=Span(80.0, None)) == "No, no dog is heard then."

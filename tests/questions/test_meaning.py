@@ -77,6 +77,7 @@ def test_a_second_question_without_a_sound_is_about_the_same_one(text: str, inte
         ("any animals, and which?", ["present", "kind"]),
         ("what's between the dog and the siren?", ["between"]),
         ("what is heard between the rain and the siren?", ["between"]),
+        ("how many different animals can you make out?", ["kind"]),
     ],
 )
 def test_what_is_asked_between_the_words(text: str, intents: list[str]) -> None:
@@ -104,6 +105,13 @@ def test_words_that_are_no_label() -> None:
         assert find(word.split()) == (label,)
     assert find(["unicorn"]) == () and alike("thnuder") == "Thunder"
     assert find(["a", "man", "coughing"]) == ("Cough",)
+
+
+def test_what_is_named_is_kept_where_it_matters() -> None:
+    [between] = understand("what's between the dog and the siren?")
+    assert [name.label for name in between.asked + between.other] == ["Dog", "Siren"]
+    [first] = understand("what is the first animal?")
+    assert [name.label for name in first.asked] == ["Animal"]
 
 
 @pytest.mark.parametrize("text", ["is it hailing?", "is it snowing?", "any hail?"])
