@@ -12,6 +12,7 @@ from samcli.questions.meaning import Question
 
 NEARLY = 0.1  # two amounts that differ by less of the greater are called alike
 NEARLY_DB = 2.0
+MOST_KINDS = 12  # that are listed
 LEAST_OF_A_MINUTE = 30  # seconds, from which a pace a minute tells something
 NOTHING = Answer("Nothing can be made out for sure.")
 
@@ -212,7 +213,8 @@ def kinds(facts: Facts, question: Question) -> Answer:
     sounds = sounds_to_tell(facts)
     if not sounds:
         return NOTHING
-    naming = listed([sound.named.noun for sound in sounds[:12]])
+    others = ["others"] if len(sounds) > MOST_KINDS else []
+    naming = listed([*(sound.named.noun for sound in sounds[:MOST_KINDS]), *others])
     text = f"{how_many(len(sounds))} {'kind' if len(sounds) == 1 else 'kinds'} of sound: {naming}"
     return said(text, facts, *sounds)
 

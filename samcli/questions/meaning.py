@@ -41,6 +41,7 @@ MORE = {
     "what else is heard": "else", "what else can be heard": "else", "what else do you hear": "else",
     "which": "kind", "which one": "kind", "which ones": "kind", "what kind": "kind", "what kinds": "kind",
 }  # fmt: skip
+TOLD_IN_ORDER = frozenset(["timeline", "chronology", "recap", "overview", "rundown", "synopsis"])
 LEADS = frozenset(["and", "but", "if", "so", "yes", "then", "also", "or", "exactly", "roughly", "about"])
 # Words that are no name even where the network takes them for one.
 NO_NAMES = frozenset(
@@ -197,6 +198,8 @@ def _name(words: Sequence[str], sounds: torch.Tensor) -> Name | None:
 def _mended(intent: str, names: Sequence[Name], words: list[str]) -> str:
     """The intent, where the sounds that are named leave no doubt of another."""
     known = [name for name in names if name.label not in (None, "Silence")]
+    if intent == "present" and any(name.words in TOLD_IN_ORDER for name in names):
+        return "describe"  # "give me a timeline"
     if not known:
         return "quietest_at" if intent == "silent" and words[:1] in (["when"], ["where"]) else intent
     if len(known) == 2 and "between" in words and words[0] in ("what", "what's", "which", "anything", "is"):

@@ -77,6 +77,7 @@ def test_a_second_question_without_a_sound_is_about_the_same_one(text: str, inte
         ("any animals, and which?", ["present", "kind"]),
         ("what's between the dog and the siren?", ["between"]),
         ("what is heard between the rain and the siren?", ["between"]),
+        ("give me a timeline of events", ["describe"]),
         ("how many different animals can you make out?", ["kind"]),
     ],
 )
