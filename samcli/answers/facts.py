@@ -27,7 +27,7 @@ class Sureness:
     beside: float = 0.65  # that it is told beside another sound of the same moments
     beside_long: float = 0.69
     perhaps: float = 0.29  # that it is told as a guess, when nothing is sure
-    beside_guess: float = 0.1  # the same of what is loud while nothing that is told is heard
+    beside_guess: float = 0.2  # the same of what is loud while nothing that is told is heard
     steps: float = 0.2  # per time step: that an event is open
     presumed: float = 0.006  # that it is there, where a question takes it for granted: "what comes after the dog?"
 
