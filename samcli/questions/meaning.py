@@ -117,9 +117,10 @@ def _parts(reader: QuestionReader, words: list[str]) -> list[list[str]]:
 
 
 def _asks_anew(words: list[str], place: int) -> bool:
-    """A second "what" behind an "and", as in "what comes first, and what comes last?"; a "which" behind a mark."""
+    """A second "what" behind an "and", as in "what comes first, and what comes last?"; "which ones" behind a mark."""
     if words[place] == "which" and words[place - 1] in ("?", ",", "and"):
-        return _core(" ".join(words[place:])) in MORE
+        # One of several that were named is asked for by "which one": that is no second question.
+        return words[place + 1 : place + 2] == ["ones"] or words[place - 1 : place + 2] == ["and", "which", "?"]
     return words[place - 1 : place + 1] == ["and", "what"] and place > 2 and len(words) > place + 2
 
 

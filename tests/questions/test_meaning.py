@@ -78,6 +78,7 @@ def test_a_second_question_without_a_sound_is_about_the_same_one(text: str, inte
         ("what's between the dog and the siren?", ["between"]),
         ("what is heard between the rain and the siren?", ["between"]),
         ("give me a timeline of events", ["describe"]),
+        ("a dog, a cat or a siren, which one?", ["choice"]),
         ("how many different animals can you make out?", ["kind"]),
     ],
 )
