@@ -57,7 +57,7 @@ def test_rows_ignore_padding_and_neighbours(kind: str) -> None:
         steps = int(together.lengths[row])
         assert steps == int(alone.lengths[0]) >= 1
         torch.testing.assert_close(alone.clip_logits[0], together.clip_logits[row], rtol=0, atol=1e-5)
-        torch.testing.assert_close(alone.features[0, :steps], together.features[row, :steps], rtol=0, atol=1e-5)
+        torch.testing.assert_close(alone.features[0, :steps], together.features[row, :steps], rtol=0, atol=5e-5)
 
 
 @pytest.mark.parametrize("kind", list(ENCODERS))
