@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from samcli.answers.facts import Facts, Sound, kept_within
-from samcli.answers.moments import by_name, found, in_order, of_one
+from samcli.answers.moments import in_order
+from samcli.answers.naming import by_name, found, of_one
 from samcli.answers.phrases import Answer, Answerer, between, clock, how_many, lasting, listed, often, percent, said
 from samcli.answers.telling import sounds_to_tell
 from samcli.questions.meaning import Question
 
 NEARLY = 0.1  # two amounts that differ by less of the greater are called alike
 NEARLY_DB = 2.0
-MOST_KINDS = 12  # that are listed
+MOST_LISTED = 12  # kinds of sound
 LEAST_OF_A_MINUTE = 30  # seconds, from which a pace a minute tells something
 NOTHING = Answer("Nothing can be made out for sure.")
 
@@ -213,8 +214,8 @@ def kinds(facts: Facts, question: Question) -> Answer:
     sounds = sounds_to_tell(facts)
     if not sounds:
         return NOTHING
-    others = ["others"] if len(sounds) > MOST_KINDS else []
-    naming = listed([*(sound.named.noun for sound in sounds[:MOST_KINDS]), *others])
+    others = ["others"] if len(sounds) > MOST_LISTED else []
+    naming = listed([*(sound.named.noun for sound in sounds[:MOST_LISTED]), *others])
     text = f"{how_many(len(sounds))} {'kind' if len(sounds) == 1 else 'kinds'} of sound: {naming}"
     return said(text, facts, *sounds)
 

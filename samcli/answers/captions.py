@@ -74,7 +74,7 @@ def _shortness(tenths: int) -> str:
     return "very short" if tenths < 5 else "short" if tenths < SHORT else "long"
 
 
-def sentence(facts: Facts, sounds: Sequence[Sound], beside: Sound | None = None) -> str:
+def sentence(facts: Facts, sounds: Sequence[Sound], beside: Sound | None) -> str:
     """One sentence of a few sounds, in the order in which they begin; what may be heard `beside` them is a guess."""
     pick = picker(facts)
     text = _told(facts, sounds, beside, pick)

@@ -3,57 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from samcli.answers.facts import MOST_EVIDENCE, Evidence, Facts, Sound, amount_within
-from samcli.answers.phrases import (
-    Answer,
-    Answerer,
-    between,
-    clock,
-    listed,
-    missing,
-    not_known,
-    often,
-    one_of,
-    said,
-    sound_of,
-)
-from samcli.answers.presence import NO_SOUND_NAMED
+from samcli.answers.naming import by_name, of_one, one_of
+from samcli.answers.phrases import Answer, Answerer, between, clock, listed, often, said
 from samcli.answers.telling import guesses, sounds_to_tell
 from samcli.digest.events import Account, Event
 from samcli.digest.names import HEADINGS, kin
-from samcli.questions.meaning import Name, Question
+from samcli.questions.meaning import Question
 from samcli.text import inflection
 from samcli.text.labels import narrower
 
 SHOWN = 12  # times that are listed
 NEAR = 500  # milliseconds within which two sounds begin together
 UNKNOWN = 0.2  # of a bin's silent time counts as distance
-
-
-def found(facts: Facts, question: Question) -> tuple[Sound | None, Answer]:
-    """The sound that is asked about, or what to say when there is none."""
-    return by_name(facts, one_of(question))
-
-
-def of_one(answer: Callable[[Facts, Sound], Answer]) -> Answerer:
-    """An answer about the one sound that a question names; where there is none, that is the answer."""
-
-    def answered(facts: Facts, question: Question) -> Answer:
-        sound, nothing = found(facts, question)
-        return nothing if sound is None else answer(facts, sound)
-
-    return answered
-
-
-def by_name(facts: Facts, name: Name | None, presumed: bool = False) -> tuple[Sound | None, Answer]:
-    if name is None:
-        return None, Answer(NO_SOUND_NAMED)
-    if name.label is None:
-        return None, not_known(name)
-    sound = sound_of(facts, name, presumed)
-    return sound, Answer("") if sound is not None else said(missing(name))
 
 
 @of_one

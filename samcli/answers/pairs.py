@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from samcli.answers.facts import Facts, overlap
-from samcli.answers.moments import NEAR, by_name, within
+from samcli.answers.moments import NEAR, within
+from samcli.answers.naming import two_of
 from samcli.answers.phrases import Answer, Answerer, between, clock, listed, said
 from samcli.digest.events import Event
 from samcli.digest.names import kin
@@ -13,15 +14,10 @@ from samcli.questions.meaning import Question
 
 
 def order(facts: Facts, question: Question) -> Answer:
-    names = (*question.asked, *question.other)
-    if len(names) < 2:
-        return Answer("Please name the two sounds whose order you ask about.")
-    one, nothing = by_name(facts, names[0])
-    other, missed = by_name(facts, names[1])
-    if one is None:
-        return nothing
-    if other is None:
-        return missed
+    pair = two_of(facts, question, " whose order you ask about")
+    if isinstance(pair, Answer):
+        return pair
+    one, other = pair
     early, late = (one, other) if one.start <= other.start else (other, one)
     words = question.text.split()
     open_ended = words[:1] in (["which"], ["what"], ["who"]) or "or" in words  # no yes or no answers these
@@ -38,39 +34,26 @@ def order(facts: Facts, question: Question) -> Answer:
 
 def between_two(facts: Facts, question: Question) -> Answer:
     """What is heard from where one sound first ends to where the other next begins."""
-    names = (*question.asked, *question.other)
-    if len(names) < 2:
-        return Answer("Please name the two sounds.")
-    pair = [by_name(facts, name, presumed=True) for name in names[:2]]
-    for sound, nothing in pair:
-        if sound is None:
-            return nothing
-    early, late = sorted((sound for sound, _ in pair if sound is not None), key=lambda sound: sound.start)
+    pair = two_of(facts, question, presumed=True)
+    if isinstance(pair, Answer):
+        return pair
+    early, late = sorted(pair, key=lambda sound: sound.start)
     start = early.account.first[0].end
     end = next((event.start for event in late.account.events if event.start > start), start)
-    others = [
-        sound for sound in within(facts, start, end) if not any(kin(sound.label, own.label) for own in (early, late))
-    ]
+    others = [sound for sound in within(facts, start, end) if not any(kin(sound.label, own.label) for own in pair)][:5]
     lead = f"between {early.said.known()} and {late.said.known()}"
     if end - start < NEAR:
         return said(f"{lead} there is no pause", facts, early, late)
     if not others:
         return said(f"{lead}, {between(start, end)}, nothing else can be made out", facts, early, late)
-    return said(
-        f"{lead}, {between(start, end)}: {listed([sound.said.ongoing for sound in others[:5]])}", facts, *others[:5]
-    )
+    return said(f"{lead}, {between(start, end)}: {listed([sound.said.ongoing for sound in others])}", facts, *others)
 
 
 def together(facts: Facts, question: Question) -> Answer:
-    names = (*question.asked, *question.other)
-    if len(names) < 2:
-        return Answer("Please name the two sounds.")
-    pair = [by_name(facts, name) for name in names[:2]]
-    for sound, nothing in pair:
-        if sound is None:
-            return nothing
-    one, other = (sound for sound, _ in pair)
-    assert one is not None and other is not None
+    pair = two_of(facts, question)
+    if isinstance(pair, Answer):
+        return pair
+    one, other = pair
     shared = _meeting(one.account.events, other.account.events)
     if shared is None:
         return said(f"no, {one.said.present} and {other.said.present} at different times", facts, one, other)

@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from samcli.answers.facts import Evidence, Facts, Sound
-from samcli.questions.meaning import Name, Question
+from samcli.questions.meaning import Question
 from samcli.text.inflection import clock as clock_of
 from samcli.text.inflection import number, times
-from samcli.text.sayings import saying
 
 HOUR = 3600
 
@@ -100,28 +99,3 @@ def said(text: str, facts: Facts | None = None, *sounds: Sound | None) -> Answer
     evidence = facts.evidence(real) if facts is not None and real else ()
     text = capital(text.strip())
     return Answer(text if text.endswith((".", "!", "?")) else f"{text}.", evidence)
-
-
-def not_known(name: Name) -> Answer:
-    return Answer(f'"{capital(name.words)}" is not among the sounds that can be recognised here.')
-
-
-def sound_of(facts: Facts, name: Name, presumed: bool = False) -> Sound | None:
-    """The sound by a name; where the label stands for more, only if none of the others is what was heard."""
-    sound = facts.sound(name.label, presumed)
-    return None if sound is not None and name.kind and sound.said.label != name.label else sound
-
-
-def missing(name: Name) -> str:
-    """ "no dog is heard", "no footsteps are heard" """
-    if name.kind:
-        return f"no {name.kind} is heard"
-    own = saying(name.label or "")
-    if own.noun.startswith(("someone ", "something ")):
-        return f"{own.noun} is not heard"
-    return f"no {own.bare} {'are' if own.nouns else 'is'} heard"
-
-
-def one_of(question: Question) -> Name | None:
-    """The sound that is asked about, wherever the question has it."""
-    return next(iter((*question.asked, *question.other)), None)

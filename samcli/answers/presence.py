@@ -6,19 +6,8 @@ import re
 from collections.abc import Mapping
 
 from samcli.answers.facts import Facts, Sound, kept_within
-from samcli.answers.phrases import (
-    Answer,
-    Answerer,
-    between,
-    capital,
-    listed,
-    missing,
-    not_known,
-    often,
-    one_of,
-    said,
-    sound_of,
-)
+from samcli.answers.naming import NO_SOUND_NAMED, missing, named, not_known, sound_of
+from samcli.answers.phrases import Answer, Answerer, between, capital, listed, often, said
 from samcli.answers.telling import guesses, sounds_to_tell
 from samcli.digest.names import kin
 from samcli.questions.meaning import Name, Question
@@ -30,19 +19,10 @@ MOST_KINDS = 6  # that are listed
 # What people mean by a word, and the table of labels keeps apart.
 BESIDE = {"Animal": ("Livestock, farm animals, working animals", "Canidae, dogs, wolves", "Insect")}
 TIMES = re.compile(r"(?<!least )(?<!than )\b(?:once|twice|\w+ times)\b")  # "did it bark twice?"
-NO_SOUND_NAMED = "Please name the sound that you ask about."
-
-
-def _named(question: Question) -> Name | Answer:
-    """The sound that is asked about, or what to say where none is known."""
-    name = one_of(question)
-    if name is None:
-        return Answer(NO_SOUND_NAMED)
-    return not_known(name) if name.label is None else name
 
 
 def present(facts: Facts, question: Question) -> Answer:
-    name = _named(question)
+    name = named(question)
     if isinstance(name, Answer):
         return name
     if len(question.asked) > 1:
@@ -86,7 +66,7 @@ def silent(facts: Facts, question: Question) -> Answer:
 
 
 def absent(facts: Facts, question: Question) -> Answer:
-    name = _named(question)
+    name = named(question)
     if isinstance(name, Answer):
         return name
     sound = sound_of(facts, name)
@@ -164,7 +144,7 @@ def absent_of(facts: Facts, question: Question) -> Answer:
 
 
 def kind(facts: Facts, question: Question) -> Answer:
-    name = _named(question)
+    name = named(question)
     if isinstance(name, Answer):
         return name
     label = name.label or ""
@@ -194,7 +174,7 @@ def other_than(facts: Facts, question: Question) -> Answer:
 
 
 def only(facts: Facts, question: Question) -> Answer:
-    name = _named(question)
+    name = named(question)
     if isinstance(name, Answer):
         return name
     sound = sound_of(facts, name)
@@ -208,7 +188,7 @@ def only(facts: Facts, question: Question) -> Answer:
 
 
 def sure(facts: Facts, question: Question) -> Answer:
-    name = _named(question)
+    name = named(question)
     if isinstance(name, Answer):
         return name
     chance, own = _chance(facts, name), saying(name.label or "")

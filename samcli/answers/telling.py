@@ -89,11 +89,13 @@ def _unexplained_spans(facts: Facts, told: Sequence[Sound]) -> list[tuple[int, i
     level, events = facts.digest.level, [event for sound in told for event in sound.account.events]
     spans = []
     for number, own in level.bins:
+        if own.highest < level.highest - 10 * SOUNDING_DB:
+            continue
         start, end = number * level.width, (number + 1) * level.width
         held = np.zeros(level.width, bool)
         for event in events:
             held[max(0, event.start - NEAR - start) : max(0, event.end + NEAR - start)] = True
-        if own.highest >= level.highest - 10 * SOUNDING_DB and held.mean() < EXPLAINED:
+        if held.mean() < EXPLAINED:
             spans.append((start - TENTH, end))  # a step may begin a little before the bin in which it is heard
     return spans
 

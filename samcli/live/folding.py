@@ -84,10 +84,8 @@ class Folding:
         taken = False
         for place, sound in enumerate(self.sounds):
             same = event.position == sound.event.position
-            if (
-                event.start
-                > sound.event.end + (pause_of(self.labels[sound.event.position]) if same else PAUSE_SECONDS) + ROUNDING
-            ):
+            pause = pause_of(self.labels[event.position]) if same else PAUSE_SECONDS
+            if event.start > sound.event.end + pause + ROUNDING:
                 continue
             holds = self._holds(sound, event)
             if holds or self._hushed(sound, event):

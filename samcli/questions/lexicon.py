@@ -26,7 +26,7 @@ PLACES = frozenset(
 # What so many things do that whoever does it is meant: "a wailing siren", "the hum of a vacuum cleaner".
 GOING = frozenset(inflection.word_set("fly run wail pop crash break burn start open close pass hit fall turn go wash"))
 # What no label stands for, spelt like what one does: a "hailing" is no whaling, a "snowing" no snoring.
-UNHEARD = frozenset(inflection.word_set("hail hails hailing hailstones hailstorm snow snows snowing snowfall sleet"))
+UNHEARD = inflection.word_set("hail hails hailing hailstones hailstorm snow snows snowing snowfall sleet")
 # Words narrower than the label they go by, which stands for many: an elephant is one of AudioSet's wild animals.
 KINDS = inflection.word_set(
     "bear monkey ape gorilla elephant fox deer hyena badger jackal dingo viola tuba euphonium oboe bassoon recorder "

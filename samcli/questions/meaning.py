@@ -157,9 +157,9 @@ def _read(reader: QuestionReader, words: list[str]) -> Question:
     if intent in ("first", "last"):  # "what is the first animal?"
         sorts = [Name(label, label) for label in lexicon.find(words) if label in HEADINGS]
         named = {"asked": sorts[:1], "other": []}
-    elif intent not in NEEDS_SOUND and intent != "between":
+    elif intent not in NEEDS_SOUND:
         named = {"asked": [], "other": []}
-    if intent != "between" and intent not in SEVERAL:
+    if intent not in SEVERAL:
         named = {kind: one_sound(names) for kind, names in named.items()}
     elif intent == "order" and not named["other"]:
         named = {"asked": named["asked"][:1], "other": named["asked"][1:]}

@@ -35,7 +35,7 @@ INTENTS = (
     "else", "only", "sure", "together", "place", "help", "refuse", "foreign",
 )  # fmt: skip
 
-# Intents that ask about named sounds and mean nothing without one.
+# Intents that ask about named sounds and mean nothing without one; "between" is told by its words alone.
 NEEDS_SOUND = frozenset(
     [
         "present",
@@ -62,10 +62,13 @@ NEEDS_SOUND = frozenset(
         "only",
         "sure",
         "together",
+        "between",
     ]
 )
 # Intents that ask about several sounds at once; the others about one, in however many words.
-SEVERAL = frozenset(["both", "choice", "order", "more", "louder", "absent_of", "together", "else", "present", "only"])
+SEVERAL = frozenset(
+    ["both", "choice", "order", "more", "louder", "absent_of", "together", "else", "present", "only", "between"]
+)
 # What a word is to the question: nothing, a sound asked for, the sound it is put in relation to, a time.
 ROLES = ("O", "B-asked", "I-asked", "B-other", "I-other", "I-time")
 
